@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bounded_list.h"
+#include "base/error.h"
+#include "base/strong_id.h"
+#include "base/time.h"
+#include "wire/host_message.h"
+
+/// The values that go into and come out of the host's policy machine; `doze.h` holds the machine.
+namespace wakeline::doze {
+
+using base::Duration;
+using base::Instant;
+using wire::host::AppState;
+using wire::host::LaunchReason;
+using wire::host::WakeCause;
+
+using AppId = base::StrongId<struct AppTag>;
+using TagId = base::StrongId<struct SocketTagTag>;
+using TaskId = base::StrongId<struct TaskTag>;
+
+inline constexpr std::size_t kAppsMax = 4'096;
+inline constexpr std::size_t kTagsMax = 1'024;  ///< of one app
+inline constexpr std::size_t kTasksMax = 64;    ///< of one app
+
+/// What the manifest declares of an app (C1).
+struct AppConfig {
+  std::string name;
+  bool voip = false;
+  bool audio = false;
+  friend bool operator==(const AppConfig&, const AppConfig&) = default;
+};
+
+enum class LimitAction : std::uint8_t { kNone, kKill, kDelay };
+
+/// The numbers of a profile; see the table at the end of the contract. Durations.
+struct Profile {
+  std::string name = "linux";
+  Duration wake_window = std::chrono::seconds(10);
+  Duration keep_alive_min = std::chrono::seconds(600);
+  Duration keep_alive_budget = std::chrono::seconds(10);
+  bool keep_alive_overrun_kills = false;
+  Duration task_pool = std::chrono::seconds(180);
+  Duration task_warning =
+      std::chrono::seconds(5);  ///< expiration handlers run so long before the pool is empty
+  LimitAction limit_action = LimitAction::kDelay;
+  int limit_wakes = 15;
+  Duration limit_span = std::chrono::seconds(300);
+  bool wake_on_end = true;
+  bool wake_on_network = true;
+  Duration linger = std::chrono::seconds(1);  ///< of quiet, before a suspension (C12)
+  Duration sample_interval =
+      std::chrono::milliseconds(100);  ///< of the quiet check; the least quiet that counts
+  Duration relaunch_first =
+      std::chrono::seconds(1);  ///< second quick death; the first is relaunched at once (C23)
+  Duration relaunch_max = std::chrono::seconds(60);
+  Duration relaunch_quick = std::chrono::seconds(10);  ///< an app that lived shorter died quickly
+  /// The part of a keep-alive timeout, counted from its end, in which a handler may run early to
+  /// share a wake: 25 %.
+  int keep_alive_early_percent = 25;
+
+  static Profile linux_default();
+  static Profile ios();
+  static Profile ios_classic();
+  friend bool operator==(const Profile&, const Profile&) = default;
+};
+
+/// What the driver read of one tagged socket; `bytes` rises for ever (tcpi_bytes_received),
+/// `unread` is in the receive queue.
+struct TagReading {
+  TagId tag;
+  std::uint64_t bytes = 0;
+  std::uint32_t unread = 0;
+  bool ended = false;  ///< FIN, reset or error is pending
+  friend bool operator==(const TagReading&, const TagReading&) = default;
+};
+/// What the driver read of an app.
+struct Reading {
+  std::vector<TagReading> tags;
+  Duration cpu{};  ///< CPU time since the launch
+  friend bool operator==(const Reading&, const Reading&) = default;
+};
+
+struct ExitStatus {
+  bool known = true;  ///< false when the process was not our child and nobody can tell
+  bool signaled = false;
+  int code = 0;  ///< exit code or signal number
+  friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
+};
+
+enum class SocketEvent : std::uint8_t { kData, kEnd, kError };
+
+/// How a watched socket is armed: level-triggered, or edge-triggered when the app has left old data
+/// unread and only new data may wake it (C11).
+enum class WatchMode : std::uint8_t { kLevel, kEdge };
+
+enum class KillReason : std::uint8_t {
+  kClosedByUser,
+  kTasksExpired,
+  kWakeLimit,
+  kKeepAliveOverrun
+};
+
+// --- actions
+// --------------------------------------------------------------------------------------------------------
+struct Launch {
+  AppId app;
+  LaunchReason reason;
+  friend bool operator==(const Launch&, const Launch&) = default;
+};
+/// Read the app's sockets and CPU time, and answer with on_sample.
+struct Sample {
+  AppId app;
+  friend bool operator==(const Sample&, const Sample&) = default;
+};
+/// Freeze every process of the app, then read it again and answer with on_suspended or
+/// on_suspend_failed.
+struct Suspend {
+  AppId app;
+  friend bool operator==(const Suspend&, const Suspend&) = default;
+};
+/// The app is frozen: take a duplicate of the tagged socket and watch it.
+struct Watch {
+  AppId app;
+  TagId tag;
+  WatchMode mode;
+  friend bool operator==(const Watch&, const Watch&) = default;
+};
+/// Close every duplicate of the app's sockets. Always before Resume and Kill.
+struct Unwatch {
+  AppId app;
+  friend bool operator==(const Unwatch&, const Unwatch&) = default;
+};
+/// Let the app run, then tell it why.
+struct Resume {
+  AppId app;
+  WakeCause cause;
+  TagId tag;        ///< none where no socket is the cause
+  Duration window;  ///< zero when there is no limit (foreground, host stopping)
+  friend bool operator==(const Resume&, const Resume&) = default;
+};
+struct RunKeepAlive {
+  AppId app;
+  Duration budget;
+  friend bool operator==(const RunKeepAlive&, const RunKeepAlive&) = default;
+};
+struct ExpireTask {
+  AppId app;
+  TaskId task;
+  Duration left;
+  friend bool operator==(const ExpireTask&, const ExpireTask&) = default;
+};
+struct TellState {
+  AppId app;
+  AppState state;
+  friend bool operator==(const TellState&, const TellState&) = default;
+};
+/// End the app's processes: `politely` SIGTERM first, then (after the driver's grace) all of them
+/// by SIGKILL.
+struct Kill {
+  AppId app;
+  KillReason reason;
+  bool politely;
+  friend bool operator==(const Kill&, const Kill&) = default;
+};
+/// Arm the machine's own alarm: wake the system in [earliest, latest] (C18). kNever, kNever: none.
+struct SetAlarm {
+  Instant earliest;
+  Instant latest;
+  friend bool operator==(const SetAlarm&, const SetAlarm&) = default;
+};
+
+enum class LedgerEvent : std::uint8_t {
+  kLaunch,
+  kExit,
+  kTag,
+  kUntag,
+  kRefuse,
+  kSuspend,
+  kSuspendFailed,
+  kWake,
+  kWakeDelayed,
+  kKeepAlive,
+  kKeepAliveOverrun,
+  kTaskBegin,
+  kTaskEnd,
+  kTaskExpired,
+  kForeground,
+  kBackground,
+  kKill,
+  kRelaunchDelayed,
+  kClosed,
+  kNotify,
+  kCount
+};
+std::string_view name(LedgerEvent);
+
+/// A line of the ledger; the driver adds wall time, latency and CPU time.
+struct Ledger {
+  AppId app;
+  LedgerEvent event;
+  std::string reason;      ///< a stable word: "quiet", "socket_data", "window_over", "too_short"
+  std::int64_t value = 0;  ///< tag, task, wakes in the limiter's span, delay in ms: as the event's
+                           ///< row in docs/protocol.md says
+  friend bool operator==(const Ledger&, const Ledger&) = default;
+};
+
+using Action = std::variant<Launch, Sample, Suspend, Watch, Unwatch, Resume, RunKeepAlive,
+                            ExpireTask, TellState, Kill, SetAlarm, Ledger>;
+/// One event never gives more: a deadline that is due for every app at once, with a few actions
+/// each.
+using Actions = base::BoundedList<Action, 16 * kAppsMax>;
+
+}  // namespace wakeline::doze

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
+
+/// The messages between an app (or a control client) and the host: one JSON object a datagram of a
+/// SOCK_SEQPACKET Unix socket, file descriptors beside it. docs/protocol.md documents them; this
+/// header is their one definition.
+namespace wakeline::wire::host {
+
+inline constexpr int kProtocolVersion = 1;
+/// Bytes of one datagram; longer is kTooLarge.
+inline constexpr std::size_t kMessageMax = 32'768;
+inline constexpr std::size_t kNameMax = 64;
+inline constexpr std::size_t kActionsMax = 4;
+
+/// Every request carries a `request` number chosen by its sender (> 0); its `Reply` repeats it.
+using RequestId = std::uint32_t;
+
+enum class LaunchReason : std::uint8_t { kUser, kBoot, kCrash, kNotification, kAdopted };
+enum class AppState : std::uint8_t {
+  kStopped,
+  kStarting,
+  kForeground,
+  kBackground,
+  kSuspended,
+  kWaiting
+};
+enum class WakeCause : std::uint8_t {
+  kNone,
+  kSocketData,    ///< bytes on a tagged socket (C9)
+  kSocketEnd,     ///< the peer closed (C10)
+  kSocketError,   ///< reset or another error (C10)
+  kKeepAlive,     ///< the keep-alive handler is due (C15)
+  kNotification,  ///< the user acted on a notification (C28)
+  kNetwork,       ///< addresses or routes changed (C31)
+  kForeground,    ///< the user opened the app
+  kWakeRequest,   ///< C40
+  kTask,          ///< a background task is about to expire (C21)
+  kControl,       ///< an operator's command
+  kHostStopping,  ///< the host ends, everything runs
+};
+std::string_view name(LaunchReason);
+std::string_view name(AppState);
+std::string_view name(WakeCause);
+
+/// Urgency of a local notification, as org.freedesktop.Notifications numbers it.
+enum class Urgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical = 2 };
+
+struct NotificationAction {
+  std::string id;     ///< "answer"
+  std::string label;  ///< "Answer"
+  friend bool operator==(const NotificationAction&, const NotificationAction&) = default;
+};
+/// A local notification (C27).
+struct Notification {
+  std::string title;  ///< required
+  std::string body;
+  std::string category;  ///< "call.incoming", "im.received", …; may be empty
+  std::string sound;     ///< a name of the freedesktop sound theme; may be empty
+  std::string
+      tag;  ///< a later one with the same tag of the same app replaces this one; may be empty
+  std::string payload;  ///< given back with the action or opening
+  Urgency urgency = Urgency::kNormal;
+  std::vector<NotificationAction> actions;  ///< at most kActionsMax
+  friend bool operator==(const Notification&, const Notification&) = default;
+};
+
+// --- app → host
+// ---------------------------------------------------------------------------------------------------
+struct Hello {  ///< the first message; `role` "app" or "control"
+  RequestId request = 0;
+  int version = kProtocolVersion;
+  std::string role = "app";
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+struct Tag {  ///< C3; the socket rides along as the one file descriptor; `fd` is its number in the
+              ///< sender
+  RequestId request = 0;
+  int fd = -1;
+  friend bool operator==(const Tag&, const Tag&) = default;
+};
+struct Untag {
+  RequestId request = 0;
+  std::uint64_t tag = 0;
+  friend bool operator==(const Untag&, const Untag&) = default;
+};
+struct QueryTag {  ///< C5: is this connection wake-capable now?
+  RequestId request = 0;
+  std::uint64_t tag = 0;
+  friend bool operator==(const QueryTag&, const QueryTag&) = default;
+};
+struct BeginTask {  ///< C20
+  RequestId request = 0;
+  std::string name;
+  friend bool operator==(const BeginTask&, const BeginTask&) = default;
+};
+struct EndTask {
+  RequestId request = 0;
+  std::uint64_t task = 0;
+  friend bool operator==(const EndTask&, const EndTask&) = default;
+};
+struct SetKeepAlive {  ///< C15, C16; 0 clears
+  RequestId request = 0;
+  std::uint32_t timeout_s = 0;
+  friend bool operator==(const SetKeepAlive&, const SetKeepAlive&) = default;
+};
+struct KeepAliveDone {  ///< the handler returned
+  RequestId request = 0;
+  friend bool operator==(const KeepAliveDone&, const KeepAliveDone&) = default;
+};
+struct Notify {
+  RequestId request = 0;
+  Notification notification;
+  friend bool operator==(const Notify&, const Notify&) = default;
+};
+
+// --- control client → host
+// ----------------------------------------------------------------------------------------
+enum class Command : std::uint8_t { kLaunch, kForeground, kBackground, kClose };
+std::string_view name(Command);
+struct Control {
+  RequestId request = 0;
+  Command command = Command::kLaunch;
+  std::string app;
+  friend bool operator==(const Control&, const Control&) = default;
+};
+struct List {
+  RequestId request = 0;
+  friend bool operator==(const List&, const List&) = default;
+};
+struct Follow {  ///< ledger entries from now on, as `LedgerLine`s, after the newest `backlog` ones
+  RequestId request = 0;
+  std::uint32_t backlog = 0;
+  friend bool operator==(const Follow&, const Follow&) = default;
+};
+
+// --- host → app or control client
+// -----------------------------------------------------------------------------------
+struct Welcome {
+  RequestId request = 0;
+  int version = kProtocolVersion;
+  std::string app;  ///< the app's id; empty for a control client
+  std::string profile;
+  LaunchReason launch_reason = LaunchReason::kUser;
+  AppState state = AppState::kBackground;
+  std::uint32_t wake_window_ms = 0;
+  std::uint32_t keep_alive_min_s = 0;
+  std::uint32_t task_pool_ms = 0;
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+struct Reply {  ///< the answer to every request but Hello and List
+  RequestId request = 0;
+  base::ErrorCode error = base::ErrorCode::kOk;
+  std::string message;  ///< what to do about it; empty with kOk
+  std::uint64_t value =
+      0;  ///< the tag, task or notification; remaining time in ms; 1/0 for QueryTag
+  friend bool operator==(const Reply&, const Reply&) = default;
+};
+struct StateChanged {
+  AppState state = AppState::kBackground;  ///< kForeground or kBackground
+  friend bool operator==(const StateChanged&, const StateChanged&) = default;
+};
+struct Woken {  ///< sent at the resume, never on the way of the wake itself
+  WakeCause cause = WakeCause::kNone;
+  std::uint64_t tag = 0;  ///< 0 where no socket is the cause
+  std::uint32_t window_ms = 0;
+  friend bool operator==(const Woken&, const Woken&) = default;
+};
+struct RunKeepAlive {
+  std::uint32_t budget_ms = 0;
+  friend bool operator==(const RunKeepAlive&, const RunKeepAlive&) = default;
+};
+struct ExpireTask {
+  std::uint64_t task = 0;
+  std::uint32_t left_ms = 0;
+  friend bool operator==(const ExpireTask&, const ExpireTask&) = default;
+};
+struct NotificationActivated {  ///< C28; `action` "default" when the notification itself was opened
+  std::uint64_t notification = 0;
+  std::string action;
+  std::string payload;
+  friend bool operator==(const NotificationActivated&, const NotificationActivated&) = default;
+};
+struct AppInfo {
+  std::string app;
+  std::string name;
+  AppState state = AppState::kStopped;
+  std::int64_t pid = 0;
+  std::uint32_t tags = 0;
+  std::uint64_t wakes = 0;
+  std::uint64_t cpu_us = 0;  ///< CPU time of the app's cgroup since its launch
+  friend bool operator==(const AppInfo&, const AppInfo&) = default;
+};
+struct AppList {
+  RequestId request = 0;
+  std::vector<AppInfo> apps;
+  friend bool operator==(const AppList&, const AppList&) = default;
+};
+/// One line of the ledger, as it is stored and printed.
+struct LedgerLine {
+  std::uint64_t id = 0;
+  std::int64_t wall_ns = 0;  ///< since 1970, UTC
+  std::string app;
+  std::string event;            ///< "suspend", "wake", "launch", "refuse", "exit", …
+  std::string reason;           ///< "socket_data", "quiet", …
+  std::string detail;           ///< for people
+  std::int64_t latency_ns = 0;  ///< wake: event seen by the host → resumed; suspend: time to freeze
+  std::uint64_t cpu_us = 0;     ///< CPU time of the app since its launch, at this moment
+  friend bool operator==(const LedgerLine&, const LedgerLine&) = default;
+};
+
+using Message =
+    std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, SetKeepAlive, KeepAliveDone,
+                 Notify, Control, List, Follow, Welcome, Reply, StateChanged, Woken, RunKeepAlive,
+                 ExpireTask, NotificationActivated, AppList, LedgerLine>;
+
+/// What is wrong with a datagram, for its sender and the log.
+struct MessageError {
+  base::ErrorCode code =
+      base::ErrorCode::kMalformed;  ///< kMalformed, kTooLarge, kUnsupported (version or type)
+  std::string field;
+  std::string message;
+  RequestId request = 0;  ///< 0 when it could not be read
+  friend bool operator==(const MessageError&, const MessageError&) = default;
+};
+
+/// Reads one datagram: {"v":1,"type":"tag","request":7,…}. Unknown fields are ignored (a newer
+/// peer), unknown types are kUnsupported, a missing or mistyped field is kMalformed and names it.
+std::expected<Message, MessageError> decode(std::string_view datagram);
+/// The datagram's text; always at most kMessageMax for values within their limits.
+/// Errors: kTooLarge.
+base::Result<std::string> encode(const Message& message);
+
+}  // namespace wakeline::wire::host

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
+
+/// A push: what an app server hands in, what the queue keeps, what a device receives.
+namespace wakeline::wire {
+
+/// Limits of one push, in bytes. Origin: RFC 8030 §7.2 asks for at least 4,096 B of body.
+inline constexpr std::size_t kPushBodyMax = 4'096;
+inline constexpr std::size_t kTitleMax = 256;
+inline constexpr std::size_t kTopicMax = 32;  ///< RFC 8030 §5.4
+inline constexpr std::size_t kDeviceNameMax = 64;
+
+/// Source: RFC 8030 §5.3.
+enum class Urgency : std::uint8_t { kVeryLow, kLow, kNormal, kHigh };
+std::string_view name(Urgency urgency);
+std::optional<Urgency> urgency_from_name(std::string_view name);
+
+/// The readable notification inside a push of our JSON API; the body of a push is opaque otherwise.
+struct PushContent {
+  std::string title;
+  std::string body;
+  std::string data;  ///< the app's own, UTF-8
+  friend bool operator==(const PushContent&, const PushContent&) = default;
+};
+
+/// A push request of the JSON API, checked.
+struct PushRequest {
+  std::string device;
+  PushContent content;
+  std::uint32_t ttl_s = 2'419'200;  ///< four weeks, as the Web Push services give
+  Urgency urgency = Urgency::kNormal;
+  std::string topic;            ///< empty: none
+  std::string idempotency_key;  ///< empty: none
+  friend bool operator==(const PushRequest&, const PushRequest&) = default;
+};
+
+/// An error in JSON text, for its sender.
+struct JsonError {
+  base::ErrorCode code = base::ErrorCode::kMalformed;
+  std::string field;    ///< "ttl_s"; empty when the text is no JSON
+  std::string message;  ///< "must be a whole number from 0 to 2419200"
+  friend bool operator==(const JsonError&, const JsonError&) = default;
+};
+
+/// Reads the body of `POST /v1/push`:
+/// {"device","title","body","data","ttl_s","urgency","topic","idempotency_key"}; `device` and one
+/// of title, body, data are required; an unknown field is an error.
+std::expected<PushRequest, JsonError> parse_push_request(std::string_view json);
+
+/// The bytes of a PUBLISH: JSON {"title","body","data"}, only what is not empty.
+/// Errors: kTooLarge over kPushBodyMax.
+base::Result<base::Bytes> encode(const PushContent& content);
+/// Errors: kMalformed, kTooLarge.
+base::Result<PushContent> decode_push_content(base::BytesView bytes);
+
+/// User properties and topics by which our server and our client understand each other over MQTT 5.
+/// A broker that knows none of them still works (at-least-once, defaults). Documented in
+/// docs/protocol.md.
+namespace property {
+inline constexpr std::string_view kSequence =
+    "seq";  ///< PUBLISH: decimal, 64 bit, rises by device and epoch
+inline constexpr std::string_view kEpoch =
+    "epoch";  ///< CONNACK: hex; another value restarts the sequences
+inline constexpr std::string_view kReceived =
+    "received";  ///< CONNECT: the highest sequence the app has accepted
+inline constexpr std::string_view kAttempt =
+    "attempt";  ///< CONNECT: decimal, rises with each attempt of a client
+inline constexpr std::string_view kSpread = "spread";  ///< CONNACK: reconnect window W, in ms
+inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C: move within, in ms
+inline constexpr std::string_view kRetryAfter =
+    "retry-after";                                       ///< CONNACK 0x89/0x97, DISCONNECT: in ms
+inline constexpr std::string_view kUrgency = "urgency";  ///< PUBLISH: Urgency's name
+}  // namespace property
+
+/// The topic of a device's own inbox: "wakeline/inbox/NAME".
+std::string inbox_topic(std::string_view device);
+/// 1..kDeviceNameMax characters of [A-Za-z0-9._-], not starting with a dot or dash.
+bool is_device_name(std::string_view name);
+
+}  // namespace wakeline::wire
