@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace wakeline::io {
+
+/// The file's bytes. Errors: kNotFound, kPermission, kTooLarge (over `limit` bytes), kOs.
+base::Result<std::string> read_file(const std::string& path, std::size_t limit);
+
+/// Replaces the file whole: a crash leaves the old one or the new one (temporary file in the same
+/// folder, fsync, rename, fsync of the folder). Errors: kPermission, kStorageFull, kNotFound (the
+/// folder), kOs.
+base::Result<void> write_file(const std::string& path, std::string_view bytes,
+                              unsigned mode = 0600);
+
+/// Makes the folder and its parents, mode 0700. Errors: kPermission, kStorageFull, kOs.
+base::Result<void> make_folder(const std::string& path);
+
+/// $XDG_RUNTIME_DIR/wakeline, or /run/wakeline for root, or /tmp/wakeline-UID: where sockets go.
+std::string default_runtime_folder();
+/// $XDG_STATE_HOME/wakeline, ~/.local/state/wakeline, or /var/lib/wakeline for root: where state
+/// goes.
+std::string default_state_folder();
+
+}  // namespace wakeline::io

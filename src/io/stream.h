@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "io/loop.h"
+#include "io/tls.h"
+
+namespace wakeline::io {
+
+/// Bytes that may wait unsent in one stream; a peer that does not read is closed with kTooLarge.
+inline constexpr std::size_t kUnsentMax = 1 << 20;
+
+/// Kernel keep-alive of one TCP socket (C39); `idle` zero: off.
+struct KeepAlive {
+  base::Duration idle{};
+  base::Duration interval = std::chrono::seconds(10);
+  int count = 3;
+};
+
+/// A connected TCP stream, plain or TLS. All calls and handlers are on the loop's thread.
+class Stream {
+ public:
+  using OnBytes = std::function<void(base::BytesView)>;
+  using OnEnd = std::function<void(base::Error)>;  ///< kClosed at an orderly end; called once,
+                                                   ///< never after `close`
+
+  virtual ~Stream() = default;  ///< closes
+
+  /// Starts reading. `on_bytes` views are valid during the call only. Either handler may destroy
+  /// the stream.
+  virtual void start(OnBytes on_bytes, OnEnd on_end) = 0;
+  /// Queues bytes; they are sent in order. Over kUnsentMax the stream ends with kTooLarge.
+  virtual void write(base::Bytes bytes) = 0;
+  /// Sends what is queued (at most two seconds), then closes. No handler is called after it.
+  virtual void close() = 0;
+  virtual std::size_t unsent() const = 0;
+  virtual int fd() const = 0;
+  virtual std::string peer() const = 0;  ///< "127.0.0.1:4711"
+};
+
+struct ConnectOptions {
+  std::string address;  ///< numeric
+  std::uint16_t port = 0;
+  std::shared_ptr<TlsContext> tls;  ///< null: plain
+  std::string tls_name;             ///< name or address that the certificate must carry
+  KeepAlive keep_alive;
+};
+
+/// Destroying it cancels the attempt, and `on_done` is not called.
+class ConnectAttempt {
+ public:
+  virtual ~ConnectAttempt() = default;
+};
+
+/// Connects TCP, then TLS. `on_connected_fd` (may be null) sees the fd after TCP and before TLS.
+/// Errors (to `on_done`): kUnreachable, kTls, kClosed, kInvalidArgument (the address).
+std::unique_ptr<ConnectAttempt> connect(
+    Loop& loop, ConnectOptions options,
+    std::function<void(base::Result<std::unique_ptr<Stream>>)> on_done);
+
+/// Wraps an accepted socket; `tls` null: plain. The handshake runs in the background of `start`;
+/// its failure is an on_end with kTls.
+std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket socket,
+                                      std::shared_ptr<TlsContext> tls);
+
+/// Sets SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT (idle +
+/// interval × count).
+base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
+
+/// A listening TCP socket; accepts until destroyed; backs off a moment when descriptors run out.
+class Listener {
+ public:
+  using OnAccept = std::function<void(boost::asio::ip::tcp::socket)>;
+  /// `address` numeric; `port` 0: any free one. Errors: kAddressInUse, kPermission,
+  /// kInvalidArgument.
+  static base::Result<std::unique_ptr<Listener>> open(Loop& loop, const std::string& address,
+                                                      std::uint16_t port, OnAccept on_accept);
+  virtual ~Listener() = default;
+  virtual std::uint16_t port() const = 0;
+};
+
+/// Looks a name up (getaddrinfo on a helper thread, so that the loop never waits). Destroying it
+/// cancels.
+class Lookup {
+ public:
+  struct Found {
+    bool ipv6;
+    std::string address;
+  };
+  virtual ~Lookup() = default;
+};
+std::unique_ptr<Lookup> lookup(
+    Loop& loop, const std::string& host,
+    std::function<void(base::Result<std::vector<Lookup::Found>>)> on_done);
+
+}  // namespace wakeline::io

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ssl/context.hpp>
+
+#include "base/error.h"
+
+namespace wakeline::io {
+
+/// Settings of one side of TLS 1.2 or 1.3; shared by its connections.
+class TlsContext {
+ public:
+  /// `ca_file` empty: the system's trust store. The peer's certificate and name are always
+  /// verified. Errors: kTls, kNotFound (a file that cannot be read).
+  static base::Result<std::shared_ptr<TlsContext>> client(const std::string& ca_file);
+  /// PEM files. Errors: kTls, kNotFound.
+  static base::Result<std::shared_ptr<TlsContext>> server(const std::string& certificate_file,
+                                                          const std::string& key_file);
+
+  boost::asio::ssl::context& native() { return native_; }
+  explicit TlsContext(boost::asio::ssl::context native) : native_(std::move(native)) {}
+
+ private:
+  boost::asio::ssl::context native_;
+};
+
+/// Makes a P-256 key and a self-signed certificate for `names` (DNS names or numeric addresses),
+/// valid ten years, as two PEM files; the key readable by its owner alone. Errors: kAlreadyExists,
+/// kStorage, kTls.
+base::Result<void> make_self_signed(const std::string& certificate_file,
+                                    const std::string& key_file,
+                                    const std::vector<std::string>& names);
+
+}  // namespace wakeline::io
