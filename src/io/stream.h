@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/time.h"
 #include "io/loop.h"
 #include "io/tls.h"
 
