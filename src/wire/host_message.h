@@ -75,7 +75,7 @@ struct Notification {
 };
 
 // --- app → host
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 struct Hello {  ///< the first message; `role` "app" or "control"
   RequestId request = 0;
   int version = kProtocolVersion;

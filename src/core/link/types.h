@@ -100,7 +100,7 @@ enum class Why : std::uint8_t {
 std::string_view name(Why);
 
 // --- actions
-// --------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 /// Look the name up; answer with on_resolved or on_resolve_failed, with the generation.
 struct Resolve {
   std::uint64_t generation;
