@@ -14,7 +14,7 @@ namespace wakeline::base {
 template <class T, std::size_t kBound>
 class BoundedList {
  public:
-  static constexpr std::size_t bound = kBound;
+  static constexpr std::size_t kMaxSize = kBound;
 
   void push(T value) {
     WL_CHECK_MSG(items_.size() < kBound, "bound={}", kBound);

@@ -43,7 +43,7 @@ enum class ErrorCode : std::uint8_t {
 /// The stable snake_case word of a code, for instance "too_short".
 std::string_view name(ErrorCode code);
 /// The code of a stable word; kCount when there is none.
-ErrorCode error_code_from_name(std::string_view name);
+ErrorCode error_code_from_name(std::string_view wanted);
 /// One sentence for people.
 std::string_view describe(ErrorCode code);
 
