@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "io/loop.h"
+
+namespace wakeline::sys {
+
+/// Tells once that a descriptor of ours is ready, on the loop's thread; `arm` asks again.
+/// Only for descriptors whose open file is ours alone (epoll, pidfd, a bus): the event loop may
+/// change flags of the open file, and a duplicate shares those with its app (C7).
+/// Lifetime: `fd` stays the caller's and is closed after the watch. No call after destruction; the
+///           handler may destroy the watch.
+class FdWatch {
+ public:
+  FdWatch(io::Loop& loop, int fd, std::function<void()> on_ready);
+  ~FdWatch();
+  FdWatch(const FdWatch&) = delete;
+  FdWatch& operator=(const FdWatch&) = delete;
+
+  /// One call of the handler when `fd` is readable (or writable). While armed, arming again for the
+  /// same direction costs nothing.
+  void arm(bool read, bool write = false);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace wakeline::sys

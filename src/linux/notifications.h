@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "io/loop.h"
+
+namespace wakeline::sys {
+
+/// What the user is told (C27). Text is plain UTF-8, never markup.
+struct Notice {
+  struct Action {
+    std::string id;     ///< "answer"; "default" is the opening of the notification itself
+    std::string label;  ///< "Answer"
+  };
+  std::string app_name;       ///< for people
+  std::string desktop_entry;  ///< the app's id: its icon and the user's settings for it
+  std::string title;
+  std::string body;
+  std::string category;  ///< "call.incoming"; may be empty
+  std::string sound;     ///< sound theme name; may be empty
+  std::uint8_t urgency = 1;
+  std::vector<Action> actions;
+};
+
+enum class CloseCause : std::uint8_t {
+  kExpired = 1,
+  kDismissed = 2,
+  kClosedByUs = 3,
+  kUnknown = 4
+};
+
+struct NotifierHandlers {
+  std::function<void(std::uint64_t key, const std::string& action)> on_action;
+  std::function<void(std::uint64_t key, CloseCause cause)> on_closed;
+};
+
+/// Shows local notifications. Calls return at once; handlers run on the loop's thread, later.
+class Notifier {
+ public:
+  /// The error is why the desktop did not take it; then it was printed on the terminal.
+  using OnShown = std::function<void(base::Result<void>)>;
+
+  virtual ~Notifier() = default;
+  /// `key`: the caller's number of it; the same one again replaces what is still shown.
+  virtual void show(std::uint64_t key, const Notice& notice, OnShown on_shown) = 0;
+  virtual void close(std::uint64_t key) = 0;
+  /// A line for people: which server on which bus, or why the terminal.
+  virtual std::string describe() const = 0;
+};
+
+/// Prints each notification as one line; control characters are replaced, colours only on a
+/// terminal and without NO_COLOR. No actions.
+std::unique_ptr<Notifier> make_terminal_notifier(int fd);
+
+struct DesktopNotifierOptions {
+  std::string bus_address;  ///< empty: the session bus, as the environment says
+  int terminal = 2;         ///< where notifications go while no server takes them
+};
+
+/// org.freedesktop.Notifications on the session bus. Where bus or server are missing, slow (5 s) or
+/// gone, notifications are printed on the terminal, which the log says; every later one tries the
+/// bus again. Source: Desktop Notifications Specification 1.2.
+std::unique_ptr<Notifier> make_desktop_notifier(io::Loop& loop, DesktopNotifierOptions options,
+                                                NotifierHandlers handlers);
+
+/// Text in which a server with "body-markup" sees no markup. Source: ibid. §Markup.
+std::string escape_markup(std::string_view text);
+
+}  // namespace wakeline::sys
