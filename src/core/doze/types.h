@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -52,8 +53,13 @@ struct Profile {
   Duration task_warning =
       std::chrono::seconds(5);  ///< expiration handlers run so long before the pool is empty
   LimitAction limit_action = LimitAction::kDelay;
-  int limit_wakes = 15;
+  int limit_wakes = 15;  ///< in limit_span; one more is over the limit (C13)
   Duration limit_span = std::chrono::seconds(300);
+  Duration limit_delay_first = std::chrono::seconds(1);  ///< of the first wake over the limit
+  Duration limit_delay_max = std::chrono::seconds(60);
+  /// Asleep so long with no event on any socket: the delay starts anew. Longer than the spacing
+  /// that the limit allows (300 s / 15).
+  Duration limit_quiet = std::chrono::seconds(30);
   bool wake_on_end = true;
   bool wake_on_network = true;
   Duration linger = std::chrono::seconds(1);  ///< of quiet, before a suspension (C12)
@@ -72,6 +78,8 @@ struct Profile {
   static Profile ios_classic();
   friend bool operator==(const Profile&, const Profile&) = default;
 };
+/// "linux", "ios", "ios-classic"; nullopt for another name.
+std::optional<Profile> profile_of_name(std::string_view name);
 
 /// What the driver read of one tagged socket; `bytes` rises for ever (tcpi_bytes_received),
 /// `unread` is in the receive queue.
@@ -97,17 +105,21 @@ struct ExitStatus {
 };
 
 enum class SocketEvent : std::uint8_t { kData, kEnd, kError };
+std::string_view name(SocketEvent);
 
 /// How a watched socket is armed: level-triggered, or edge-triggered when the app has left old data
 /// unread and only new data may wake it (C11).
 enum class WatchMode : std::uint8_t { kLevel, kEdge };
+std::string_view name(WatchMode);
 
 enum class KillReason : std::uint8_t {
   kClosedByUser,
   kTasksExpired,
   kWakeLimit,
-  kKeepAliveOverrun
+  kKeepAliveOverrun,
+  kRemoved  ///< it is no longer installed
 };
+std::string_view name(KillReason);
 
 // --- actions
 // -------------------------------------------------------------------------------------------------
@@ -127,14 +139,18 @@ struct Suspend {
   AppId app;
   friend bool operator==(const Suspend&, const Suspend&) = default;
 };
-/// The app is frozen: take a duplicate of the tagged socket and watch it.
+/// The app is frozen: take a duplicate of the tagged socket and watch it. With kEdge only bytes
+/// over `bytes` (of the last reading) are an event: epoll reports old data once when a socket is
+/// added.
 struct Watch {
   AppId app;
   TagId tag;
   WatchMode mode;
+  std::uint64_t bytes = 0;
   friend bool operator==(const Watch&, const Watch&) = default;
 };
-/// Close every duplicate of the app's sockets. Always before Resume and Kill.
+/// Close every duplicate of the app's sockets. Where there are some, it comes before Resume and
+/// Kill.
 struct Unwatch {
   AppId app;
   friend bool operator==(const Unwatch&, const Unwatch&) = default;
@@ -215,6 +231,9 @@ struct Ledger {
 
 using Action = std::variant<Launch, Sample, Suspend, Watch, Unwatch, Resume, RunKeepAlive,
                             ExpireTask, TellState, Kill, SetAlarm, Ledger>;
+/// One line for people and logs, the same in production and in the simulator:
+/// "resume app=3 cause=socket_data tag=7 window=10s".
+std::string to_line(const Action& action);
 /// One event never gives more: a deadline that is due for every app at once, with a few actions
 /// each.
 using Actions = base::BoundedList<Action, 16 * kAppsMax>;
