@@ -43,8 +43,8 @@ fuzz: ## fuzz every target for FUZZ_SECONDS (60) each (ARGS: only the targets na
 
 install: ## build and install under DESTDIR/PREFIX (/usr/local)
 	@tools/setup build
-	@tools/build release
-	cmake --install build/release --prefix "$(PREFIX)"
+	@CONFIGURE="-DCMAKE_INSTALL_PREFIX=$(PREFIX)" tools/build release
+	cmake --install build/release
 
 clean: ## remove everything that was built
 	rm -rf build
