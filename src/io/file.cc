@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "io/unique_fd.h"
+
+namespace wakeline::io {
+namespace {
+
+constexpr std::size_t kReadBlock = 65'536;  // bytes of one read(2)
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+base::Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return base::fail(base::os_error("write", errno));
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+base::Result<void> sync_folder(const std::string& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return base::fail(base::os_error("open folder", errno));
+  if (::fsync(fd.get()) != 0) return base::fail(base::os_error("fsync folder", errno));
+  return {};
+}
+
+/// Fills and renames the temporary file; the caller removes it when this fails.
+base::Result<void> fill_and_rename(UniqueFd fd, const std::string& temporary,
+                                   const std::string& path, std::string_view bytes, unsigned mode) {
+  if (::fchmod(fd.get(), mode) != 0) return base::fail(base::os_error("fchmod", errno));
+  if (auto written = write_all(fd.get(), bytes); !written) return written;
+  if (::fsync(fd.get()) != 0) return base::fail(base::os_error("fsync", errno));
+  // Some file systems report a failed write only here.
+  if (::close(fd.release()) != 0) return base::fail(base::os_error("close", errno));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return base::fail(base::os_error("rename", errno));
+  }
+  return {};
+}
+
+std::string environment(const char* name) {
+  const char* value = ::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+}  // namespace
+
+base::Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return base::fail(base::os_error("open", errno));
+  std::string bytes;
+  while (true) {
+    // One byte over the limit is asked for, to tell "just fits" from "too large".
+    const std::size_t wanted = std::min(kReadBlock, limit - bytes.size() + 1);
+    const std::size_t before = bytes.size();
+    bytes.resize(before + wanted);
+    const ssize_t got = ::read(fd.get(), bytes.data() + before, wanted);
+    const int error = errno;
+    bytes.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && error == EINTR) continue;
+    if (got < 0) return base::fail(base::os_error("read", error));
+    if (got == 0) return bytes;
+    if (bytes.size() > limit) return base::fail(base::ErrorCode::kTooLarge, "read");
+  }
+}
+
+base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  std::string temporary = path + ".XXXXXX";
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd) return base::fail(base::os_error("create", errno));
+  if (auto done = fill_and_rename(std::move(fd), temporary, path, bytes, mode); !done) {
+    ::unlink(temporary.c_str());
+    return done;
+  }
+  return sync_folder(folder_of(path));
+}
+
+base::Result<void> make_folder(const std::string& path) {
+  for (std::size_t end = 1; end <= path.size(); ++end) {
+    if (end < path.size() && path[end] != '/') continue;
+    const std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), 0700) == 0 || errno == EISDIR) continue;
+    const int error = errno;
+    struct stat status{};
+    // A parent may be there and closed to us; what counts is that the whole path can be made.
+    if (::stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
+    return base::fail(base::os_error("mkdir", error == EEXIST ? ENOTDIR : error));
+  }
+  return {};
+}
+
+std::string default_runtime_folder() {
+  if (const std::string base = environment("XDG_RUNTIME_DIR"); !base.empty()) {
+    return base + "/wakeline";
+  }
+  if (::geteuid() == 0) return "/run/wakeline";
+  return "/tmp/wakeline-" + std::to_string(::geteuid());
+}
+
+std::string default_state_folder() {
+  if (const std::string base = environment("XDG_STATE_HOME"); !base.empty()) {
+    return base + "/wakeline";
+  }
+  if (::geteuid() == 0) return "/var/lib/wakeline";
+  std::string home = environment("HOME");
+  if (home.empty()) {
+    passwd entry{};
+    passwd* found = nullptr;
+    std::array<char, 4096> buffer{};
+    if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr) {
+      home = entry.pw_dir;
+    }
+  }
+  return home + "/.local/state/wakeline";
+}
+
+}  // namespace wakeline::io

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "io/testing.h"
+
+namespace wakeline::io {
+namespace {
+
+base::ErrorCode code(const auto& result) {
+  return result ? base::ErrorCode::kOk : result.error().code;
+}
+
+std::size_t files_in(const TestFolder& folder) {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(File, IsReplacedWholeAndLeavesNothingBeside) {
+  const TestFolder folder;
+  const std::string path = folder.file("state");
+  ASSERT_TRUE(write_file(path, "one"));
+  ASSERT_TRUE(write_file(path, std::string(200'000, 'x'), 0644));
+  EXPECT_EQ(read_file(path, 200'000), std::string(200'000, 'x'));
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0644u);
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(File, IsReadableByItsOwnerAloneUnlessToldOtherwise) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_file(folder.file("secret"), "s"));
+  struct stat status{};
+  ASSERT_EQ(::stat(folder.file("secret").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST(File, ThatCannotBeReplacedLeavesNoTemporaryFile) {
+  const TestFolder folder;
+  ASSERT_TRUE(make_folder(folder.file("state")));  // a folder has the name
+  EXPECT_FALSE(write_file(folder.file("state"), "x"));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(File, TellsAbsentFromTooLarge) {
+  const TestFolder folder;
+  EXPECT_EQ(code(read_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code(write_file(folder.file("none/x"), "")), base::ErrorCode::kNotFound);
+  ASSERT_TRUE(write_file(folder.file("ten"), "0123456789"));
+  EXPECT_EQ(read_file(folder.file("ten"), 10), "0123456789");
+  EXPECT_EQ(code(read_file(folder.file("ten"), 9)), base::ErrorCode::kTooLarge);
+  EXPECT_EQ(code(read_file(folder.path(), 10)), base::ErrorCode::kOs);
+}
+
+TEST(Folder, IsMadeWithItsParentsAndMayBeThereAlready) {
+  const TestFolder folder;
+  EXPECT_TRUE(make_folder(folder.file("a/b/c")));
+  EXPECT_TRUE(make_folder(folder.file("a/b/c/")));
+  EXPECT_TRUE(std::filesystem::is_directory(folder.file("a/b/c")));
+  ASSERT_TRUE(write_file(folder.file("file"), ""));
+  EXPECT_EQ(code(make_folder(folder.file("file/sub"))), base::ErrorCode::kOs);
+}
+
+TEST(Folder, DefaultsFollowTheEnvironment) {
+  ::setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+  ::setenv("XDG_STATE_HOME", "/home/u/state", 1);
+  EXPECT_EQ(default_runtime_folder(), "/run/user/7/wakeline");
+  EXPECT_EQ(default_state_folder(), "/home/u/state/wakeline");
+  ::unsetenv("XDG_RUNTIME_DIR");
+  ::unsetenv("XDG_STATE_HOME");
+  ::setenv("HOME", "/home/u", 1);
+  const bool root = ::geteuid() == 0;
+  EXPECT_EQ(default_runtime_folder(),
+            root ? "/run/wakeline" : "/tmp/wakeline-" + std::to_string(::geteuid()));
+  EXPECT_EQ(default_state_folder(), root ? "/var/lib/wakeline" : "/home/u/.local/state/wakeline");
+}
+
+}  // namespace
+}  // namespace wakeline::io

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/signals.h"
+
+#include <signal.h>
+
+#include <utility>
+
+#include <boost/asio/signal_set.hpp>
+
+#include "base/check.h"
+
+namespace wakeline::io {
+namespace {
+
+class State : public std::enable_shared_from_this<State> {
+ public:
+  State(Loop& loop, const std::vector<int>& numbers, std::function<void(int)> on_signal)
+      : set_(loop.context()), on_signal_(std::move(on_signal)) {
+    for (const int number : numbers) {
+      boost::system::error_code error;
+      set_.add(number, error);
+      WL_CHECK_MSG(!error, "signal={} error={}", number, error.value());
+    }
+  }
+
+  void wait() {
+    set_.async_wait([self = shared_from_this()](boost::system::error_code error, int number) {
+      if (error || self->closed_) return;
+      self->on_signal_(number);
+      if (!self->closed_) self->wait();
+    });
+  }
+
+  void close() {
+    closed_ = true;
+    boost::system::error_code ignored;
+    set_.cancel(ignored);
+    set_.clear(ignored);
+  }
+
+ private:
+  boost::asio::signal_set set_;
+  std::function<void(int)> on_signal_;
+  bool closed_ = false;
+};
+
+class SignalSet : public Signals {
+ public:
+  explicit SignalSet(std::shared_ptr<State> state) : state_(std::move(state)) { state_->wait(); }
+  SignalSet(const SignalSet&) = delete;
+  SignalSet& operator=(const SignalSet&) = delete;
+  ~SignalSet() override { state_->close(); }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace
+
+std::unique_ptr<Signals> Signals::create(Loop& loop, const std::vector<int>& numbers,
+                                         std::function<void(int)> on_signal) {
+  return std::make_unique<SignalSet>(std::make_shared<State>(loop, numbers, std::move(on_signal)));
+}
+
+void ignore_sigpipe() { ::signal(SIGPIPE, SIG_IGN); }
+
+}  // namespace wakeline::io
