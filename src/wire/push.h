@@ -68,9 +68,9 @@ namespace property {
 inline constexpr std::string_view kSequence =
     "seq";  ///< PUBLISH: decimal, 64 bit, rises by device and epoch
 inline constexpr std::string_view kEpoch =
-    "epoch";  ///< CONNACK: hex; another value restarts the sequences
+    "epoch";  ///< CONNACK: hex; another value restarts the sequences. CONNECT: that of `received`
 inline constexpr std::string_view kReceived =
-    "received";  ///< CONNECT: the highest sequence the app has accepted
+    "received";  ///< CONNECT: all up to it are accepted; void unless `epoch` is the server's
 inline constexpr std::string_view kAttempt =
     "attempt";  ///< CONNECT: decimal, rises with each attempt of a client
 inline constexpr std::string_view kSpread = "spread";  ///< CONNACK: reconnect window W, in ms

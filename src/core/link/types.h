@@ -24,6 +24,8 @@ using base::Instant;
 /// One try at a connection; rises for ever within a link. Results of an older one are dropped
 /// (C32).
 using AttemptId = base::StrongId<struct AttemptTag>;
+/// One push given to the app in this process; rises for ever within a link.
+using DeliveryId = base::StrongId<struct DeliveryTag>;
 using Sequence = std::uint64_t;
 
 inline constexpr std::size_t kCandidatesMax = 16;  ///< addresses of one resolution that are tried
@@ -43,17 +45,26 @@ struct Config {
   Duration stagger =
       std::chrono::milliseconds(250);  ///< head start of each candidate over the next
   Duration ping_timeout_min = std::chrono::seconds(1);
+  /// Ping by a timer of the link. False under a host: its keep-alive handler is the clock then
+  /// (on_woken), and no timer runs while the app sleeps. In the foreground the timer runs anyway.
+  bool ping_by_timer = true;
   std::uint32_t session_expiry_s = 0xFFFF'FFFF;
   friend bool operator==(const Config&, const Config&) = default;
 };
 
-/// What outlives the process: written whole, by rename.
+/// What outlives the process: written whole, by rename. `memory.h` has its text.
+/// Every push up to `accepted_high` was accepted by the app, but for those in `unaccepted`. They
+/// are in flight at the server, so that its window bounds them.
 struct Memory {
-  std::uint64_t epoch = 0;                ///< of the server's store
-  Sequence accepted_through = 0;          ///< every push up to here was accepted by the app
-  std::vector<Sequence> accepted_beyond;  ///< those above it, rising; at most kUnacceptedMax
-  std::uint64_t attempts = 0;             ///< attempt epoch: rises over restarts
-  Duration spread{};                      ///< the server's last W; zero: never heard
+  std::uint64_t epoch = 0;           ///< of the server's store; 0: never heard
+  Sequence accepted_high = 0;        ///< the highest push that the app accepted
+  std::vector<Sequence> unaccepted;  ///< below it, rising; at most kUnacceptedMax
+  std::uint64_t attempts = 0;        ///< attempt epochs up to here may have been used
+  Duration spread{};                 ///< the server's last W in whole ms; zero: never heard
+  Instant not_before{};              ///< the server asked for quiet until then (`retry-after`)
+
+  /// Every push up to here was accepted: what CONNECT says as `received`.
+  Sequence received() const { return unaccepted.empty() ? accepted_high : unaccepted.front() - 1; }
   friend bool operator==(const Memory&, const Memory&) = default;
 };
 
@@ -66,6 +77,7 @@ struct Address {
 
 /// A push as the app gets it.
 struct Delivery {
+  DeliveryId id;          ///< what accept() takes
   Sequence sequence = 0;  ///< 0 from a broker that numbers nothing
   bool duplicate =
       false;  ///< it may have been given to an earlier run of this app that did not accept it
@@ -82,6 +94,8 @@ std::string_view name(State);
 enum class Why : std::uint8_t {
   kNone,
   kStarted,
+  kRetry,  ///< the wait is over
+  kWoken,
   kStoppedByApp,
   kResolveFailed,
   kConnectFailed,
@@ -134,14 +148,14 @@ struct HoldAwake {
 struct LetGo {
   friend bool operator==(const LetGo&, const LetGo&) = default;
 };
-/// Write `memory` durably, then answer with on_persisted(serial). A newer one replaces an older
-/// that is not written yet.
+/// Write `memory` durably, then answer with on_persisted(serial). At most one is under way; a disk
+/// that fails is retried by the driver.
 struct Persist {
   std::uint64_t serial;
   Memory memory;
   friend bool operator==(const Persist&, const Persist&) = default;
 };
-/// Give the push to the app; when the app has taken it, call accept(sequence).
+/// Give the push to the app; when the app has taken it, call accept(delivery.id).
 struct Deliver {
   Delivery delivery;
   friend bool operator==(const Deliver&, const Deliver&) = default;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "core/link/types.h"
+
+namespace wakeline::link {
+
+/// The pushes between their arrival and their acknowledgement; says of each arrival whether the app
+/// gets it. Works on the link's Memory, which it is given.
+///
+/// Our server numbers pushes, and sends them in rising order on each connection, all that are
+/// unacknowledged first. So when number n arrives, a lower one that this connection did not bring
+/// is gone at the server (expired, replaced), and waits here for nothing.
+///
+/// A broker that numbers nothing gives at-least-once: within one run of the app the packet id of a
+/// redelivery (DUP, same session) finds its first delivery; over a crash nothing does.
+class Inbox {
+ public:
+  enum class Verdict : std::uint8_t {
+    kDeliver,      ///< new: give it to the app under `id`
+    kKnown,        ///< the app has it, but its acceptance is not durable yet: nothing to do now
+    kAcknowledge,  ///< accepted durably before: PUBACK
+    kOutOfOrder,   ///< the server broke its order
+    kTooMany,      ///< over our Receive Maximum
+  };
+  struct Arrival {
+    Verdict verdict;
+    DeliveryId id;
+    friend bool operator==(const Arrival&, const Arrival&) = default;
+  };
+  /// What an acceptance asks for.
+  enum class Acceptance : std::uint8_t { kNothing, kPersist, kAcknowledge };
+  struct Accepted {
+    Acceptance next;
+    std::uint16_t packet_id;  ///< for kAcknowledge
+    friend bool operator==(const Accepted&, const Accepted&) = default;
+  };
+
+  /// A connection was answered. `same_session`: packet ids of earlier ones are still valid.
+  void on_login(bool same_session);
+  /// The server's store is another: numbers start anew.
+  void on_new_epoch(Memory& memory, std::uint64_t epoch);
+
+  Arrival on_numbered(Memory& memory, Sequence sequence, std::uint16_t packet_id);
+  Arrival on_unnumbered(std::uint16_t packet_id, bool duplicate);
+  /// A delivery that nobody acknowledges (QoS 0).
+  DeliveryId on_unacknowledged() { return {++last_id_}; }
+
+  /// The app took it; `serial` is the Persist that will carry it. An unknown id changes nothing.
+  Accepted accept(Memory& memory, DeliveryId id, std::uint64_t serial);
+  /// Persist `serial` is durable: the packet ids to acknowledge now.
+  std::vector<std::uint16_t> on_persisted(std::uint64_t serial);
+
+  /// Whether the app or the disk still has to answer.
+  bool busy() const;
+
+  friend bool operator==(const Inbox&, const Inbox&) = default;
+
+ private:
+  struct Entry {
+    DeliveryId id;
+    Sequence sequence = 0;  ///< 0: unnumbered
+    std::uint16_t packet_id = 0;
+    bool here = false;         ///< came on the present connection, so that it can be acknowledged
+    std::uint64_t serial = 0;  ///< of the Persist that carries its acceptance; 0: not accepted
+    bool accepted = false;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+
+  Arrival add(Sequence sequence, std::uint16_t packet_id);
+  std::size_t waiting(const Memory& memory) const;
+
+  std::vector<Entry> entries_;
+  Sequence connection_high_ = 0;  ///< the highest number on the present connection
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace wakeline::link

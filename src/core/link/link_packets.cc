@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.h"
+#include "core/link/link.h"
+#include "wire/push.h"
+
+namespace wakeline::link {
+namespace {
+
+namespace mqtt = wire::mqtt;
+namespace property = wire::property;
+using mqtt::Reason;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Actions of one on_bytes; the rest waits for the next call. One packet makes a few.
+constexpr std::size_t kActionsOfOneRead = Actions::kMaxSize / 2;
+/// Clients that got the same slot come back within this (link.md §2).
+constexpr Duration kSlotJitter = milliseconds(500);
+/// A server's sentence for people is cut off there, in bytes.
+constexpr std::size_t kDetailMax = 256;
+constexpr std::uint16_t kSubscribeId = 1;
+// MQTT 5.0 §2.4; the codec passes them as numbers.
+constexpr auto kBanned = static_cast<Reason>(0x8A);
+constexpr auto kConnectionRateExceeded = static_cast<Reason>(0x9F);
+constexpr auto kServerMoved = static_cast<Reason>(0x9D);
+
+/// The number in a user property; nullopt when absent. Errors: kMalformed.
+base::Result<std::optional<std::uint64_t>> number(const mqtt::Properties& properties,
+                                                  std::string_view name, int base = 10) {
+  const auto text = properties.user_value(name);
+  if (!text) return std::optional<std::uint64_t>();
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value, base);
+  if (error != std::errc() || end != text->data() + text->size())
+    return base::fail(base::ErrorCode::kMalformed, "mqtt.user_property");
+  return std::optional(value);
+}
+
+/// A duration in ms, cut off at `most`; nullopt when absent or malformed.
+std::optional<Duration> duration(const mqtt::Properties& properties, std::string_view name,
+                                 Duration most) {
+  const auto value = number(properties, name);
+  if (!value || !*value) return std::nullopt;
+  const auto limit = static_cast<std::uint64_t>(most / milliseconds(1));
+  return milliseconds(std::min(**value, limit));
+}
+
+std::string detail_of(const mqtt::Properties& properties) {
+  return properties.reason_string.value_or("").substr(0, kDetailMax);
+}
+
+Why why_of(Reason reason) {
+  if (reason == kBanned) return Why::kBadCredentials;
+  if (reason == kConnectionRateExceeded) return Why::kServerBusy;
+  if (reason == kServerMoved) return Why::kServerDraining;
+  switch (reason) {
+    case Reason::kBadCredentials:
+    case Reason::kNotAuthorized:
+      return Why::kBadCredentials;
+    case Reason::kServerUnavailable:
+    case Reason::kServerBusy:
+    case Reason::kQuotaExceeded:
+      return Why::kServerBusy;
+    case Reason::kServerShuttingDown:
+    case Reason::kAdministrativeAction:
+    case Reason::kUseAnotherServer:
+      return Why::kServerDraining;
+    case Reason::kSessionTakenOver:
+      return Why::kTakenOver;
+    case Reason::kSuccess:
+    case Reason::kKeepAliveTimeout:
+      return Why::kPeerClosed;
+    default:
+      return Why::kRefused;
+  }
+}
+
+Reason reason_of(base::ErrorCode error) {
+  return error == base::ErrorCode::kTooLarge    ? Reason::kPacketTooLarge
+         : error == base::ErrorCode::kMalformed ? Reason::kMalformedPacket
+                                                : Reason::kProtocolError;
+}
+
+}  // namespace
+
+std::size_t Link::on_bytes(Instant now, AttemptId attempt, base::BytesView bytes, Actions& out) {
+  const std::size_t given = bytes.size();
+  const std::size_t before = out.size();
+  hold_expired_ = false;
+  if (live_ && live_->id == attempt) live_->heard_at = now;
+  while (!bytes.empty() && out.size() - before < kActionsOfOneRead) {
+    Inflow* inflow = inflow_of(attempt);
+    if (inflow == nullptr) break;  // closed meanwhile
+    auto packet = inflow->next(bytes);
+    if (!packet)
+      on_protocol_error(now, attempt, reason_of(packet.error().code), out);
+    else if (*packet)
+      on_packet(now, attempt, std::move(**packet), out);
+  }
+  const bool closed = inflow_of(attempt) == nullptr;
+  settle(now, out);
+  return closed ? given : given - bytes.size();
+}
+
+Inflow* Link::inflow_of(AttemptId attempt) {
+  if (live_ && live_->id == attempt) return &live_->inflow;
+  Race::Attempt* racing = race_.find(attempt);
+  return racing == nullptr ? nullptr : &racing->inflow;
+}
+
+void Link::say_connect(Instant /*now*/, AttemptId attempt, Actions& out) {
+  mqtt::Connect connect;
+  connect.version = mqtt::Version::k5;
+  connect.clean_start = false;
+  connect.keep_alive_s = static_cast<std::uint16_t>(
+      std::clamp<std::int64_t>(config_.keep_alive / seconds(1), 0, 0xFFFF));
+  connect.client_id = config_.device;
+  connect.user_name = config_.device;
+  connect.password = config_.token;
+  connect.properties.session_expiry_s = config_.session_expiry_s;
+  connect.properties.receive_maximum = static_cast<std::uint16_t>(kUnacceptedMax);
+  connect.properties.maximum_packet_size = static_cast<std::uint32_t>(mqtt::kPacketMax);
+  auto& user = connect.properties.user;
+  user.emplace_back(property::kAttempt, std::to_string(attempt.value));
+  if (memory_.epoch != 0) {
+    // Both: a server with another store must not take our count for one of its own.
+    user.emplace_back(property::kEpoch, fmt::format("{:x}", memory_.epoch));
+    user.emplace_back(property::kReceived, std::to_string(memory_.received()));
+  }
+  send(attempt, connect, out);
+}
+
+void Link::on_packet(Instant now, AttemptId attempt, mqtt::Packet packet, Actions& out) {
+  if (!live_ || live_->id != attempt) {
+    const auto* connack = std::get_if<mqtt::Connack>(&packet);
+    if (connack != nullptr && race_.find(attempt)->phase == Race::Phase::kSpeaking)
+      on_connack(now, attempt, *connack, out);
+    else
+      on_protocol_error(now, attempt, Reason::kProtocolError, out);
+  } else if (auto* publish = std::get_if<mqtt::Publish>(&packet)) {
+    on_publish(now, std::move(*publish), out);
+  } else if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) {
+    on_suback(now, *suback, out);
+  } else if (std::holds_alternative<mqtt::Pingresp>(packet)) {
+    on_pingresp(now, out);
+  } else if (const auto* disconnect = std::get_if<mqtt::Disconnect>(&packet)) {
+    on_disconnect(now, *disconnect, out);
+  } else {
+    on_protocol_error(now, attempt, Reason::kProtocolError, out);
+  }
+}
+
+void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& connack, Actions& out) {
+  if (connack.reason != Reason::kSuccess) {
+    on_refused(now, connack, out);
+    return;
+  }
+  const auto epoch = number(connack.properties, property::kEpoch, 16);
+  const auto spread = number(connack.properties, property::kSpread);
+  if (!epoch || !spread) {
+    on_protocol_error(now, attempt, Reason::kProtocolError, out);
+    return;
+  }
+  const Race::Attempt winner = *race_.find(attempt);
+  race_.finish(attempt, out);
+  rtt_.add(now - winner.spoke_at);
+  last_good_ = winner.address;
+  const auto& keep_alive = connack.properties.server_keep_alive_s;
+  live_ = Live{.id = attempt,
+               .inflow = winner.inflow,
+               .since = now,
+               .heard_at = now,
+               .asked_at = now,
+               .keep_alive = keep_alive ? Duration(seconds(*keep_alive)) : config_.keep_alive,
+               .numbered = epoch->has_value()};
+
+  const Memory before = memory_;
+  inbox_.on_login(connack.session_present);
+  if (live_->numbered && **epoch != memory_.epoch) inbox_.on_new_epoch(memory_, **epoch);
+  if (const auto w = duration(connack.properties, property::kSpread, kSpreadMax))
+    memory_.spread = *w;
+  if (memory_ != before) persist(out);
+
+  if (live_->numbered) {  // our server serves the inbox unasked
+    on_ready(now, out);
+    return;
+  }
+  live_->subscribing = true;
+  mqtt::Subscribe subscribe;
+  subscribe.packet_id = kSubscribeId;
+  // Every time: that the broker has the session does not say that it saw an earlier SUBSCRIBE.
+  subscribe.topics.push_back({.filter = wire::inbox_topic(config_.device),
+                              .qos = mqtt::Qos::kAtLeastOnce,
+                              .retain_handling = 1});
+  send(attempt, subscribe, out);
+  timers_.set(Timer::kAnswer, now + config_.connect_timeout);
+}
+
+void Link::on_refused(Instant now, const mqtt::Connack& connack, Actions& out) {
+  // All addresses are one server's: its word ends the race.
+  race_.finish({}, out);
+  const auto retry_after = note_retry_after(now, connack.properties, out);
+  failed(now,
+         {.why = why_of(connack.reason),
+          .asked = retry_after,
+          .detail = detail_of(connack.properties)},
+         out);
+}
+
+void Link::on_ready(Instant now, Actions& out) {
+  live_->subscribing = false;
+  live_->since = now;
+  backoff_.on_login();
+  set_state(State::kReady, Why::kOnline, {}, {}, out);
+  arm_ping(now);
+}
+
+void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
+  if (!live_->subscribing || suback.packet_id != kSubscribeId || suback.reasons.size() != 1) {
+    on_protocol_error(now, live_->id, Reason::kProtocolError, out);
+    return;
+  }
+  timers_.clear(Timer::kAnswer);
+  if (suback.reasons.front() >= Reason::kUnspecified) {
+    send(live_->id, mqtt::Disconnect{}, out);
+    out.push(Close{live_->id});
+    lost(now, {.why = Why::kRefused, .detail = detail_of(suback.properties)}, out);
+    return;
+  }
+  on_ready(now, out);
+}
+
+void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
+  const auto sequence = number(publish.properties, property::kSequence);
+  const bool wrong_number = live_->numbered && !sequence;
+  if (wrong_number || publish.qos == mqtt::Qos::kExactlyOnce || publish.topic.empty()) {
+    on_protocol_error(now, live_->id, Reason::kProtocolError, out);
+    return;
+  }
+  Delivery delivery;
+  if (publish.qos == mqtt::Qos::kAtMostOnce) {
+    delivery.id = inbox_.on_unacknowledged();
+  } else {
+    // A number of somebody else's on a plain broker means nothing.
+    delivery.sequence = live_->numbered ? sequence->value_or(0) : 0;
+    const auto [verdict, id] =
+        delivery.sequence != 0 ? inbox_.on_numbered(memory_, delivery.sequence, publish.packet_id)
+                               : inbox_.on_unnumbered(publish.packet_id, publish.duplicate);
+    switch (verdict) {
+      case Inbox::Verdict::kDeliver:
+        delivery.id = id;
+        break;
+      case Inbox::Verdict::kKnown:
+        return;
+      case Inbox::Verdict::kAcknowledge:
+        acknowledge(publish.packet_id, out);
+        return;
+      case Inbox::Verdict::kOutOfOrder:
+        on_protocol_error(now, live_->id, Reason::kProtocolError, out);
+        return;
+      case Inbox::Verdict::kTooMany:
+        on_protocol_error(now, live_->id, Reason::kReceiveMaximumExceeded, out);
+        return;
+    }
+  }
+  delivery.duplicate = publish.duplicate;
+  delivery.urgency = publish.properties.user_value(property::kUrgency).value_or("");
+  delivery.topic = std::move(publish.topic);
+  delivery.payload = std::move(publish.payload);
+  out.push(Deliver{std::move(delivery)});
+}
+
+void Link::on_pingresp(Instant now, Actions& out) {
+  if (!live_->pinging) return;
+  if (!live_->asked_patience) rtt_.add(now - live_->asked_at);
+  live_->pinging = false;
+  timers_.clear(Timer::kAnswer);
+  timers_.clear(Timer::kHedge);
+  race_.finish({}, out);
+}
+
+void Link::on_disconnect(Instant now, const mqtt::Disconnect& disconnect, Actions& out) {
+  out.push(Close{live_->id});
+  Loss loss{.why = why_of(disconnect.reason), .detail = detail_of(disconnect.properties)};
+  if (disconnect.reason == Reason::kKeepAliveTimeout)
+    loss.how = Return::kAtOnce;  // nobody but us was silent
+  else if (loss.why == Why::kPeerClosed || loss.why == Why::kServerDraining)
+    loss.how = Return::kSpread;
+  if (const auto drain = duration(disconnect.properties, property::kDrain, kSpreadMax))
+    loss.asked = random_.between(Duration::zero(), *drain);
+  if (const auto retry_after = note_retry_after(now, disconnect.properties, out))
+    loss.asked = retry_after;
+  lost(now, std::move(loss), out);
+}
+
+/// The peer breaks the protocol. Says so, closes.
+void Link::on_protocol_error(Instant now, AttemptId attempt, Reason reason, Actions& out) {
+  const bool live = live_ && live_->id == attempt;
+  if (live || race_.find(attempt)->phase == Race::Phase::kSpeaking)
+    send(attempt, mqtt::Disconnect{.reason = reason, .properties = {}}, out);
+  out.push(Close{attempt});
+  if (live) {
+    lost(now, {.why = Why::kProtocolError}, out);
+    return;
+  }
+  race_.remove(now, attempt);
+  race_why_ = Why::kProtocolError;
+  run_race(now, out);
+}
+
+void Link::acknowledge(std::uint16_t packet_id, Actions& out) {
+  if (live_) send(live_->id, mqtt::Ack{.packet_id = packet_id, .properties = {}}, out);
+}
+
+/// Appends to the last action when that is a Write to the same connection.
+void Link::send(AttemptId attempt, const mqtt::Packet& packet, Actions& out) {
+  base::Bytes own;
+  Write* last = out.empty() ? nullptr : std::get_if<Write>(&out[out.size() - 1]);
+  base::Bytes& bytes = last != nullptr && last->attempt == attempt ? last->bytes : own;
+  // Fails for a device name or token beyond MQTT's limits only, which the caller has checked.
+  WL_CHECK(mqtt::encode(packet, mqtt::Version::k5, bytes));
+  if (&bytes == &own) out.push(Write{attempt, std::move(own)});
+}
+
+/// Remembers, also over a restart, that the server wants quiet. Returns: for how long.
+std::optional<Duration> Link::note_retry_after(Instant now, const mqtt::Properties& properties,
+                                               Actions& out) {
+  const auto asked = duration(properties, property::kRetryAfter, kRetryAfterMax);
+  if (!asked) return std::nullopt;
+  const Duration delay =
+      std::min(kRetryAfterMax, *asked + random_.between(Duration::zero(), kSlotJitter));
+  memory_.not_before = now + delay;
+  persist(out);
+  return delay;
+}
+
+}  // namespace wakeline::link
