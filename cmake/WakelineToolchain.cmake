@@ -46,4 +46,5 @@ find_package(CLI11 REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 if(WAKELINE_TESTS)
   find_package(GTest REQUIRED)
+  find_package(rapidcheck REQUIRED) # by `target_link_libraries(x_test PRIVATE rapidcheck)`
 endif()

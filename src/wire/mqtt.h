@@ -32,9 +32,11 @@ enum class Qos : std::uint8_t { kAtMostOnce = 0, kAtLeastOnce = 1, kExactlyOnce 
 
 /// Reason codes that we send or act on. Source: §2.4. Others pass through as numbers.
 enum class Reason : std::uint8_t {
-  kSuccess = 0x00,
+  kSuccess = 0x00,      ///< of a SUBACK: granted QoS 0
+  kGrantedQos1 = 0x01,  ///< SUBACK alone
   kDisconnectWithWill = 0x04,
   kNoMatchingSubscribers = 0x10,
+  kNoSubscriptionExisted = 0x11,
   kUnspecified = 0x80,
   kMalformedPacket = 0x81,
   kProtocolError = 0x82,
@@ -46,6 +48,7 @@ enum class Reason : std::uint8_t {
   kServerUnavailable = 0x88,
   kServerBusy = 0x89,
   kServerShuttingDown = 0x8B,
+  kBadAuthMethod = 0x8C,
   kKeepAliveTimeout = 0x8D,
   kSessionTakenOver = 0x8E,
   kTopicFilterInvalid = 0x8F,
@@ -60,6 +63,8 @@ enum class Reason : std::uint8_t {
   kQosNotSupported = 0x9B,
   kUseAnotherServer = 0x9C,
   kRetainNotSupported = 0x9A,
+  kSharedNotSupported = 0x9E,
+  kSubscriptionIdsNotSupported = 0xA1,
 };
 
 /// The properties of any packet; a packet's codec accepts only those that §2.2.2.2 allows there,

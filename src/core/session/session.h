@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -22,6 +24,9 @@ using wire::mqtt::Version;
 /// A push's number in its device's inbox; rises by device and epoch, starts at 1.
 using Sequence = std::uint64_t;
 
+/// Pushes in flight to one device, whatever a configuration says; bounds one event's actions.
+inline constexpr std::uint16_t kInFlightMax = 128;
+
 /// Limits of one server, shared by all its sessions.
 struct Config {
   std::uint16_t receive_maximum = 64;  ///< most pushes in flight to a device, whatever it offers
@@ -39,15 +44,18 @@ struct Write {
   friend bool operator==(const Write&, const Write&) = default;
 };
 /// Read the push of that sequence from the store and send it as PUBLISH QoS 1 under that packet id.
-/// When the store has it no more (expired, replaced), call on_gone.
+/// When the store has it no more (expired, replaced) or it is larger than packet_max(), call
+/// on_gone.
 struct Publish {
   Sequence sequence;
   std::uint16_t packet_id;
-  bool duplicate;  ///< sent before on this session
+  bool duplicate;  ///< sent before in this session
   friend bool operator==(const Publish&, const Publish&) = default;
 };
 /// Ask the store for at most `limit` sequences greater than `after`, and answer with on_pending.
+/// The answer sees at least every push that on_push_stored had named before.
 struct FetchPending {
+  std::uint32_t id;  ///< to be echoed: an answer to an older question does nothing
   Sequence after;
   std::uint16_t limit;
   friend bool operator==(const FetchPending&, const FetchPending&) = default;
@@ -72,59 +80,104 @@ struct CloseLink {
 using Action = std::variant<Write, Publish, FetchPending, Remove, RemoveThrough, CloseLink>;
 using Actions = base::BoundedList<Action, 256>;
 
+/// "PUBLISH seq=7 id=3 dup": one line for traces; never a password or payload.
+std::string to_line(const Action& action);
+
 /// The session of one device. A value; small, because a server holds very many that sleep: while
-/// nothing is in flight it owns no heap memory. The device's name and token stay with the driver:
-/// it authenticates before on_connect.
+/// nothing is in flight it owns no heap memory. The device's name and token stay with the driver,
+/// which authenticates before on_connect and passes the name where it is needed.
+///
+/// The queue is the store's, not the session's: pushes flow while the device is subscribed to its
+/// inbox, and wait in the store otherwise. A clean start or the session's end forgets the
+/// subscription and what was in flight, never a push.
 class Session {
  public:
-  /// An authenticated CONNECT on a new connection. An older connection of the device was closed by
-  /// the driver (kSessionTakenOver) before.
-  void on_connect(Instant now, const Config& config, const wire::mqtt::Connect& connect,
-                  Actions& out);
+  /// An authenticated CONNECT on a new connection. An older connection of the device was ended
+  /// before (on_expelled with kSessionTakenOver, on_closed).
+  void on_connect(Instant now, const Config& config, std::string_view device,
+                  const wire::mqtt::Connect& connect, Actions& out);
   /// Any later packet. A protocol error is answered as the standard says and ends in CloseLink.
-  void on_packet(Instant now, const Config& config, const wire::mqtt::Packet& packet, Actions& out);
+  void on_packet(Instant now, const Config& config, std::string_view device,
+                 const wire::mqtt::Packet& packet, Actions& out);
   /// Bytes that are no packet.
   void on_malformed(Instant now, base::ErrorCode error, Actions& out);
   /// The connection is gone. What was in flight waits in the store.
   void on_closed(Instant now);
   /// A push was stored durably under this number. Numbers of one device come in rising order.
   void on_push_stored(Instant now, const Config& config, Sequence sequence, Actions& out);
-  /// The store's answer to FetchPending, rising; fewer than `limit` means that there are no more.
-  void on_pending(Instant now, const Config& config, std::span<const Sequence> sequences, bool more,
-                  Actions& out);
+  /// The store's answer to FetchPending, rising; `more`: there are others above the last one, which
+  /// is only so when `sequences` is not empty.
+  void on_pending(Instant now, const Config& config, std::uint32_t id,
+                  std::span<const Sequence> sequences, bool more, Actions& out);
   /// The store has that push no more.
   void on_gone(Instant now, const Config& config, Sequence sequence, Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
   void on_server_stopping(Instant now, Duration drain, Actions& out);
+  /// The driver ends the connection: taken over, device removed, store failed.
+  void on_expelled(Instant now, Reason reason, Actions& out);
 
   bool online() const { return online_; }
   Version version() const { return version_; }
   std::size_t in_flight() const { return in_flight_.size(); }
+  /// The largest packet that the device takes, in bytes.
+  std::uint32_t packet_max() const { return packet_max_; }
+  /// Offline, and nothing to remember: the driver may drop the value.
+  bool forgettable() const { return !online_ && !exists_; }
 
-  Instant next_deadline() const { return silent_at_; }
+  /// Online: when the device's silence is too long. Offline: when the session expires.
+  Instant next_deadline() const { return deadline_; }
   void on_deadline(Instant now, Actions& out);
 
   friend bool operator==(const Session&, const Session&) = default;
 
  private:
+  /// A device that takes smaller packets, in bytes, gets no reason strings and user properties
+  /// (§3.1.2.11.4).
+  static constexpr std::uint32_t kRoomy = 256;
+
   struct InFlight {
     Sequence sequence;
     std::uint16_t packet_id;
+    bool sent;  ///< on this connection: it counts against the window
     friend bool operator==(const InFlight&, const InFlight&) = default;
   };
 
-  void fetch_more(const Config& config, Actions& out);
+  void heard(Instant now);
+  void disconnect(Instant now, Reason reason, const char* what, Actions& out);
+  void forget();
+  void accept(const Config& config, const wire::mqtt::Connect& connect);
+  wire::mqtt::Connack connack(const Config& config, std::string_view device,
+                              const wire::mqtt::Connect& connect, bool present) const;
+  void on_subscribe(Instant now, std::string_view device, const wire::mqtt::Subscribe& subscribe,
+                    Actions& out);
+  void on_unsubscribe(std::string_view device, const wire::mqtt::Unsubscribe& unsubscribe,
+                      Actions& out);
+  void on_publish(Instant now, const wire::mqtt::Publish& publish, Actions& out);
+  void on_ack(Instant now, const wire::mqtt::Ack& ack, Actions& out);
+  void on_disconnect(Instant now, const Config& config, const wire::mqtt::Disconnect& packet,
+                     Actions& out);
+  std::size_t unacknowledged() const;
+  void publish(Sequence sequence, Actions& out);
+  void pump(Actions& out);
+  std::uint16_t take_packet_id();
 
-  Instant silent_at_ = base::kNever;  ///< 1.5 × keep-alive after the last packet (§3.1.2.10)
-  Sequence sent_through_ = 0;         ///< the highest sequence published on this connection
-  Sequence stored_through_ = 0;       ///< the highest that the store is known to hold
-  std::vector<InFlight> in_flight_;
+  Instant deadline_ = base::kNever;  ///< 1.5 × keep-alive after the last packet (§3.1.2.10)
+  Sequence sent_through_ = 0;        ///< the highest sequence published in this session
+  Sequence stored_through_ = 0;      ///< the highest that the store is known to have held
+  Sequence fetch_through_ = 0;       ///< `stored_through_` when the question was asked
+  std::vector<InFlight> in_flight_;  ///< rising by sequence; first those that were sent
+  std::uint32_t session_expiry_s_ = 0;
+  std::uint32_t packet_max_ = wire::mqtt::kPacketMax;
+  std::uint32_t fetch_id_ = 0;
   std::uint16_t keep_alive_s_ = 0;
   std::uint16_t window_ = 0;  ///< min(config, the device's Receive Maximum)
   std::uint16_t next_packet_id_ = 1;
   Version version_ = Version::k5;
   bool online_ = false;
+  bool exists_ = false;  ///< the standard's session state is there: "session present"
+  bool subscribed_ = false;
   bool fetching_ = false;
+  bool unasked_ = false;  ///< subscribed, and the store has not been asked on this connection yet
 };
 
 }  // namespace wakeline::session

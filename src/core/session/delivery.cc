@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "base/check.h"
+#include "core/session/session.h"
+
+/// Which push goes out when. Three numbers order it: everything up to `sent_through_` is done with
+/// (acknowledged, in flight or gone), everything up to `stored_through_` was announced, and an
+/// answer of the store covers at least `fetch_through_`. A push is published either at once, when
+/// nothing older waits, or out of an answer; never both, and never past an older one.
+namespace wakeline::session {
+
+void Session::on_push_stored(Instant, const Config&, Sequence sequence, Actions& out) {
+  if (sequence <= stored_through_) return;
+  const bool nothing_older = !unasked_ && sent_through_ >= stored_through_;
+  stored_through_ = sequence;
+  if (!online_ || sequence <= sent_through_) return;  // an answer held it before it was announced
+  if (subscribed_ && !fetching_ && nothing_older && unacknowledged() < window_)
+    return publish(sequence, out);
+  pump(out);
+}
+
+void Session::on_pending(Instant, const Config&, std::uint32_t id,
+                         std::span<const Sequence> sequences, bool more, Actions& out) {
+  WL_CHECK_MSG(!more || !sequences.empty(), "id={}", id);
+  if (!fetching_ || id != fetch_id_) return;
+  fetching_ = false;
+  if (!subscribed_) return;  // asked again when it subscribes again
+  for (const Sequence sequence : sequences) {
+    WL_CHECK_MSG(sequence > sent_through_ && unacknowledged() < window_, "sequence={} sent={}",
+                 sequence, sent_through_);
+    publish(sequence, out);
+  }
+  if (!more) sent_through_ = std::max(sent_through_, fetch_through_);
+  pump(out);
+}
+
+void Session::on_gone(Instant, const Config&, Sequence sequence, Actions& out) {
+  const auto push = std::ranges::find(in_flight_, sequence, &InFlight::sequence);
+  if (push == in_flight_.end()) return;
+  in_flight_.erase(push);
+  if (online_) pump(out);
+}
+
+/// Sends again what a former connection left unacknowledged, then asks for what the window takes.
+void Session::pump(Actions& out) {
+  if (in_flight_.empty()) in_flight_ = {};  // a sleeping session owns no heap memory
+  std::size_t room = window_ - std::min<std::size_t>(window_, unacknowledged());
+  for (InFlight& push : in_flight_) {
+    if (push.sent) continue;
+    if (room == 0) return;
+    push.sent = true;
+    --room;
+    out.push(Publish{push.sequence, push.packet_id, true});
+  }
+  if (!subscribed_ || fetching_ || room == 0) return;
+  if (!unasked_ && sent_through_ >= stored_through_) return;
+  fetching_ = true;
+  unasked_ = false;
+  fetch_through_ = stored_through_;
+  out.push(FetchPending{++fetch_id_, sent_through_, static_cast<std::uint16_t>(room)});
+}
+
+void Session::publish(Sequence sequence, Actions& out) {
+  const std::uint16_t id = take_packet_id();
+  in_flight_.push_back({sequence, id, true});
+  sent_through_ = sequence;
+  out.push(Publish{sequence, id, false});
+}
+
+std::size_t Session::unacknowledged() const {
+  return static_cast<std::size_t>(std::ranges::count(in_flight_, true, &InFlight::sent));
+}
+
+std::uint16_t Session::take_packet_id() {
+  while (next_packet_id_ == 0 ||
+         std::ranges::find(in_flight_, next_packet_id_, &InFlight::packet_id) != in_flight_.end())
+    ++next_packet_id_;
+  return next_packet_id_++;
+}
+
+}  // namespace wakeline::session
