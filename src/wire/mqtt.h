@@ -108,7 +108,7 @@ struct Will {
   base::Bytes payload;
   Qos qos = Qos::kAtMostOnce;
   bool retain = false;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Will&, const Will&) = default;
 };
 
@@ -120,7 +120,7 @@ struct Connect {
   std::optional<std::string> user_name;
   std::optional<base::Bytes> password;
   std::optional<Will> will;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Connect&, const Connect&) = default;
 };
 
@@ -129,7 +129,7 @@ struct Connect {
 struct Connack {
   bool session_present = false;
   Reason reason = Reason::kSuccess;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Connack&, const Connack&) = default;
 };
 
@@ -140,7 +140,7 @@ struct Publish {
   bool retain = false;
   bool duplicate = false;
   std::uint16_t packet_id = 0;  ///< 0 with QoS 0 only
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Publish&, const Publish&) = default;
 };
 
@@ -150,7 +150,7 @@ struct Ack {
   AckKind kind = AckKind::kPuback;
   std::uint16_t packet_id = 0;
   Reason reason = Reason::kSuccess;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Ack&, const Ack&) = default;
 };
 
@@ -164,27 +164,27 @@ struct TopicRequest {
 };
 struct Subscribe {
   std::uint16_t packet_id = 0;
-  std::vector<TopicRequest> topics;
-  Properties properties;
+  std::vector<TopicRequest> topics{};
+  Properties properties{};
   friend bool operator==(const Subscribe&, const Subscribe&) = default;
 };
 /// SUBACK; `reasons` holds the granted QoS (0–2) or a reason ≥ 0x80 for each topic.
 struct Suback {
   std::uint16_t packet_id = 0;
-  std::vector<Reason> reasons;
-  Properties properties;
+  std::vector<Reason> reasons{};
+  Properties properties{};
   friend bool operator==(const Suback&, const Suback&) = default;
 };
 struct Unsubscribe {
   std::uint16_t packet_id = 0;
-  std::vector<std::string> filters;
-  Properties properties;
+  std::vector<std::string> filters{};
+  Properties properties{};
   friend bool operator==(const Unsubscribe&, const Unsubscribe&) = default;
 };
 struct Unsuback {
   std::uint16_t packet_id = 0;
-  std::vector<Reason> reasons;
-  Properties properties;
+  std::vector<Reason> reasons{};
+  Properties properties{};
   friend bool operator==(const Unsuback&, const Unsuback&) = default;
 };
 struct Pingreq {
@@ -195,12 +195,12 @@ struct Pingresp {
 };
 struct Disconnect {
   Reason reason = Reason::kSuccess;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Disconnect&, const Disconnect&) = default;
 };
 struct Auth {
   Reason reason = Reason::kSuccess;
-  Properties properties;
+  Properties properties{};
   friend bool operator==(const Auth&, const Auth&) = default;
 };
 

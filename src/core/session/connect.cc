@@ -126,7 +126,7 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
     return disconnect(now, Reason::kSubscriptionIdsNotSupported, "subscription identifiers", out);
   const bool v5 = version_ == Version::k5;
   const std::string inbox = wire::inbox_topic(device);
-  mqtt::Suback answer{.packet_id = subscribe.packet_id, .reasons = {}, .properties = {}};
+  mqtt::Suback answer{.packet_id = subscribe.packet_id};
   bool granted = false;
   for (const mqtt::TopicRequest& topic : subscribe.topics) {
     if (v5 && topic.filter.starts_with("$share/"))  // §3.2.2.3.13
@@ -152,7 +152,7 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
 void Session::on_unsubscribe(std::string_view device, const mqtt::Unsubscribe& unsubscribe,
                              Actions& out) {
   const std::string inbox = wire::inbox_topic(device);
-  mqtt::Unsuback answer{.packet_id = unsubscribe.packet_id, .reasons = {}, .properties = {}};
+  mqtt::Unsuback answer{.packet_id = unsubscribe.packet_id};
   for (const std::string& filter : unsubscribe.filters) {
     const bool existed = subscribed_ && filter == inbox;
     answer.reasons.push_back(existed ? Reason::kSuccess : Reason::kNoSubscriptionExisted);
@@ -173,8 +173,7 @@ void Session::on_publish(Instant now, const mqtt::Publish& publish, Actions& out
     return disconnect(now, Reason::kNotAuthorized, "this device may not publish", out);
   out.push(Write{mqtt::Ack{.kind = mqtt::AckKind::kPuback,
                            .packet_id = publish.packet_id,
-                           .reason = Reason::kNotAuthorized,
-                           .properties = {}}});
+                           .reason = Reason::kNotAuthorized}});
 }
 
 }  // namespace wakeline::session
