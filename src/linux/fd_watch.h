@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
+#include "base/error.h"
 #include "io/loop.h"
 
 namespace wakeline::sys {
@@ -15,7 +17,9 @@ namespace wakeline::sys {
 ///           handler may destroy the watch.
 class FdWatch {
  public:
-  FdWatch(io::Loop& loop, int fd, std::function<void()> on_ready);
+  /// Errors: kOs (the fd cannot be waited for, or the user's share of epoll is used up).
+  static base::Result<std::unique_ptr<FdWatch>> create(io::Loop& loop, int fd,
+                                                       std::function<void()> on_ready);
   ~FdWatch();
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
@@ -26,6 +30,7 @@ class FdWatch {
 
  private:
   struct State;
+  explicit FdWatch(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;
 };
 

@@ -61,11 +61,13 @@ struct FreezerOptions {
 class Freezer {
  public:
   /// Chooses the mechanism, forks the guardian (so: before threads are started) and lets every app
-  /// run that an earlier host left frozen. Errors: kOs (no guardian).
+  /// run that an earlier host left frozen.
+  /// Errors: kInvalidArgument (the name), kOs (no guardian).
   static base::Result<std::unique_ptr<Freezer>> open(const FreezerOptions& options);
   virtual ~Freezer() = default;
 
-  /// Makes the app's group, or finds the one of an earlier host. `id`: [a-z0-9._-]{1,64}.
+  /// Makes the app's group, or finds the one of an earlier host. `id`: [a-z0-9._-]{1,64}, not
+  /// starting with a dot. Errors: kInvalidArgument, kPermission, kOs.
   virtual base::Result<std::unique_ptr<AppGroup>> group(const std::string& id) = 0;
   /// Ids of apps with living processes of an earlier host; sorted.
   virtual std::vector<std::string> existing() const = 0;

@@ -24,20 +24,22 @@ class Guardian {
   /// threads are started. Errors: kOs.
   static base::Result<Guardian> start(const std::string& tree);
   Guardian(Guardian&&) = default;
-  Guardian& operator=(Guardian&&) = default;
-  /// Closing the socket ends it as the host's death does: what is frozen runs.
-  ~Guardian() = default;
+  Guardian& operator=(Guardian&& other) noexcept;
+  /// Ends it as the host's death does: what is frozen runs. Waits for it, at most a second.
+  ~Guardian();
 
   /// Reports processes that are stopped next. Errors: kClosed (it is dead: do not stop them).
   base::Result<void> will_stop(std::span<const ProcessKey> processes);
   /// Reports processes that run again.
   base::Result<void> have_resumed(std::span<const ProcessKey> processes);
 
+  bool alive() const;
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
 
  private:
   Guardian() = default;
+  void end();
   base::Result<void> report(char what, std::span<const ProcessKey> processes);
 
   pid_t pid_ = 0;

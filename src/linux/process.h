@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "io/loop.h"
 #include "io/unique_fd.h"
-#include "linux/limits.h"
+#include "linux/process_limits.h"
 
 namespace wakeline::sys {
 
@@ -57,8 +57,9 @@ base::Result<ExitInfo> take_exit(int pidfd);
 /// Lifetime: `pidfd` stays the caller's. The handler may destroy the watch.
 class ExitWatch {
  public:
-  static std::unique_ptr<ExitWatch> create(io::Loop& loop, int pidfd,
-                                           std::function<void(ExitInfo)> on_exit);
+  /// Errors: kOs, as FdWatch.
+  static base::Result<std::unique_ptr<ExitWatch>> create(io::Loop& loop, int pidfd,
+                                                         std::function<void(ExitInfo)> on_exit);
   virtual ~ExitWatch() = default;
 };
 

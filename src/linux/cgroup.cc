@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "linux/cgroup.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+
+#include "io/clock.h"
+#include "linux/control_file.h"
+#include "linux/folders.h"
+#include "linux/proc.h"
+
+namespace wakeline::sys {
+namespace {
+
+using base::ErrorCode;
+
+// A freeze is seen in about 20 µs; a waiting poll is told 5–30 ms late, because the kernel limits
+// the rate of these notifications. So: look again for a moment, and only then wait.
+constexpr base::Duration kLookAgain = std::chrono::milliseconds(1);
+constexpr std::size_t kAttributeMax = 4'096;
+constexpr int kKillRounds = 16;
+
+std::string attribute_name(const std::string& key) { return "user.wakeline." + key; }
+
+// "key 1" in cgroup.events.
+base::Result<bool> event_flag(int events_fd, std::string_view key) {
+  char text[256];
+  const ssize_t size = ::pread(events_fd, text, sizeof text, 0);
+  if (size < 0) return base::fail(base::os_error("cgroup.events", errno));
+  const auto value = control_value({text, static_cast<std::size_t>(size)}, key);
+  if (!value) return base::fail(value.error());
+  return *value != 0;
+}
+
+// Waits until the flag has the wanted value. Returns: whether it has.
+base::Result<bool> await_flag(int events_fd, std::string_view key, bool wanted,
+                              base::Duration bound) {
+  const auto start = io::now();
+  while (true) {
+    const auto flag = event_flag(events_fd, key);
+    if (!flag || *flag == wanted) return flag ? base::Result<bool>(true) : flag;
+    const auto spent = io::now() - start;
+    if (spent >= bound) return false;
+    if (spent < kLookAgain) {
+      ::sched_yield();
+      continue;
+    }
+    pollfd wait{events_fd, POLLPRI, 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(bound - spent);
+    ::poll(&wait, 1, static_cast<int>(left.count()));
+  }
+}
+
+void add_processes(const std::string& folder, std::vector<pid_t>& list) {
+  const auto text = read_control(AT_FDCWD, (folder + "/cgroup.procs").c_str(), 16 << 20);
+  if (!text) return;  // removed meanwhile
+  for_each_line(*text, [&](std::string_view line) {
+    pid_t pid = 0;
+    std::from_chars(line.data(), line.data() + line.size(), pid);
+    if (pid > 0) list.push_back(pid);  // 0: outside of our pid namespace
+  });
+}
+
+}  // namespace
+
+base::Result<Cgroup> Cgroup::open(const std::string& folder) {
+  if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
+    return base::fail(base::os_error("cgroup", errno));
+  }
+  Cgroup cgroup;
+  cgroup.folder_ = folder;
+  cgroup.folder_fd_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!cgroup.folder_fd_) return base::fail(base::os_error("cgroup", errno));
+  const int fd = cgroup.folder_fd_.get();
+  cgroup.freeze_fd_.reset(::openat(fd, "cgroup.freeze", O_RDWR | O_CLOEXEC));
+  if (!cgroup.freeze_fd_ && errno == ENOENT) {
+    return base::fail(ErrorCode::kUnsupported, "cgroup.freeze", errno);
+  }
+  if (!cgroup.freeze_fd_) return base::fail(base::os_error("cgroup.freeze", errno));
+  cgroup.events_fd_.reset(::openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC));
+  if (!cgroup.events_fd_) return base::fail(base::os_error("cgroup.events", errno));
+  return cgroup;
+}
+
+base::Result<FreezeOutcome> Cgroup::freeze(base::Duration bound) {
+  if (::pwrite(freeze_fd_.get(), "1", 1, 0) != 1) {
+    return base::fail(base::os_error("cgroup.freeze", errno));
+  }
+  const auto done = await_flag(events_fd_.get(), "frozen", true, bound);
+  if (!done) {
+    // Nobody knows then what it is; a running app is the harmless case.
+    static_cast<void>(thaw());
+    return base::fail(done.error());
+  }
+  return *done ? FreezeOutcome::kComplete : FreezeOutcome::kIncomplete;
+}
+
+base::Result<void> Cgroup::thaw() {
+  if (::pwrite(freeze_fd_.get(), "0", 1, 0) != 1) {
+    return base::fail(base::os_error("cgroup.freeze", errno));
+  }
+  return {};
+}
+
+base::Result<void> Cgroup::kill() {
+  const auto written = write_control(fd(), "cgroup.kill", "1");
+  if (written || written.error().code != ErrorCode::kNotFound) return written;
+  for (int round = 0; round < kKillRounds; ++round) {
+    const auto list = processes();
+    if (!list || list->empty()) break;
+    for (const pid_t pid : *list) ::kill(pid, SIGKILL);
+  }
+  return {};
+}
+
+base::Result<base::Duration> Cgroup::cpu_time() const {
+  const auto text = read_control(fd(), "cpu.stat");
+  if (!text) return base::fail(text.error());
+  const auto usage = control_value(*text, "usage_usec");
+  if (!usage) return base::fail(usage.error());
+  return std::chrono::microseconds(*usage);
+}
+
+base::Result<std::vector<pid_t>> Cgroup::processes() const {
+  std::vector<pid_t> list;
+  const bool walked =
+      walk_folders(folder_, [&](const std::string& folder) { add_processes(folder, list); });
+  if (!walked) return base::fail(ErrorCode::kNotFound, "cgroup");
+  return list;
+}
+
+bool Cgroup::populated() const { return event_flag(events_fd_.get(), "populated").value_or(false); }
+
+bool Cgroup::frozen() const {
+  char flag = '0';
+  return ::pread(freeze_fd_.get(), &flag, 1, 0) == 1 && flag == '1';
+}
+
+base::Result<void> Cgroup::set_attribute(const std::string& key, const std::string& value) {
+  if (::fsetxattr(fd(), attribute_name(key).c_str(), value.data(), value.size(), 0) != 0) {
+    return base::fail(base::os_error("setxattr", errno));
+  }
+  return {};
+}
+
+std::optional<std::string> Cgroup::attribute(const std::string& key) const {
+  char value[kAttributeMax];
+  const ssize_t size = ::fgetxattr(fd(), attribute_name(key).c_str(), value, sizeof value);
+  if (size < 0) return std::nullopt;
+  return std::string(value, static_cast<std::size_t>(size));
+}
+
+base::Result<void> Cgroup::remove() {
+  const auto empty = await_flag(events_fd_.get(), "populated", false, kFreezeBound);
+  if (empty && !*empty) return base::fail(ErrorCode::kBusy, "cgroup");
+  std::vector<std::string> folders;
+  walk_folders(folder_, [&](const std::string& folder) { folders.push_back(folder); });
+  // Parents come first in the list, and are removed last.
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    if (::rmdir(folder->c_str()) == 0 || errno == ENOENT) continue;
+    if (errno == EBUSY) return base::fail(ErrorCode::kBusy, "cgroup", errno);
+    return base::fail(base::os_error("cgroup", errno));
+  }
+  return {};
+}
+
+base::Result<int> thaw_tree(const std::string& folder) {
+  int found = 0;
+  base::Result<void> first = {};
+  const bool walked = walk_folders(folder, [&](const std::string& path) {
+    const std::string file = path + "/cgroup.freeze";
+    const auto flag = read_control(AT_FDCWD, file.c_str());
+    // Absent: the mount's own root, or removed meanwhile.
+    if (!flag || !flag->starts_with('1')) return;
+    ++found;
+    const auto written = write_control(AT_FDCWD, file.c_str(), "0");
+    if (!written && first && written.error().code != ErrorCode::kNotFound) first = written;
+  });
+  if (!walked) return base::fail(ErrorCode::kNotFound, "cgroup");
+  if (!first) return base::fail(first.error());
+  return found;
+}
+
+}  // namespace wakeline::sys

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "linux/folders.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
+namespace wakeline::sys {
+namespace {
+
+constexpr int kDepthMax = 64;
+
+void walk(const std::string& folder, const std::function<void(const std::string&)>& visit,
+          int depth) {
+  visit(folder);
+  if (depth == kDepthMax) return;
+  for (const auto& name : folders_in(folder)) walk(folder + "/" + name, visit, depth + 1);
+}
+
+}  // namespace
+
+std::vector<std::string> folders_in(const std::string& folder) {
+  std::vector<std::string> names;
+  struct CloseFolder {
+    void operator()(DIR* open) const { ::closedir(open); }
+  };
+  const std::unique_ptr<DIR, CloseFolder> open(::opendir(folder.c_str()));
+  if (!open) return names;
+  while (const dirent* entry = ::readdir(open.get())) {
+    const std::string_view name = entry->d_name;
+    if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+bool walk_folders(const std::string& folder, const std::function<void(const std::string&)>& visit) {
+  struct stat about = {};
+  if (::stat(folder.c_str(), &about) != 0 || !S_ISDIR(about.st_mode)) return false;
+  walk(folder, visit, 0);
+  return true;
+}
+
+}  // namespace wakeline::sys
