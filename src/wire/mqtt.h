@@ -105,7 +105,7 @@ struct Properties {
 
 struct Will {
   std::string topic;
-  base::Bytes payload;
+  base::Bytes payload{};
   Qos qos = Qos::kAtMostOnce;
   bool retain = false;
   Properties properties{};
@@ -117,9 +117,9 @@ struct Connect {
   bool clean_start = true;
   std::uint16_t keep_alive_s = 0;  ///< 0: none
   std::string client_id;
-  std::optional<std::string> user_name;
-  std::optional<base::Bytes> password;
-  std::optional<Will> will;
+  std::optional<std::string> user_name{};
+  std::optional<base::Bytes> password{};
+  std::optional<Will> will{};
   Properties properties{};
   friend bool operator==(const Connect&, const Connect&) = default;
 };
@@ -135,7 +135,7 @@ struct Connack {
 
 struct Publish {
   std::string topic;
-  base::Bytes payload;
+  base::Bytes payload{};
   Qos qos = Qos::kAtMostOnce;
   bool retain = false;
   bool duplicate = false;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "base/random.h"
+#include "core/session/session.h"
+
+/// Any order of connections, losses, stored pushes, late answers and acknowledgements: nothing is
+/// lost, nothing is sent twice on one connection, nothing overtakes, and the window holds.
+namespace wakeline::session {
+namespace {
+
+namespace mqtt = wire::mqtt;
+
+constexpr const char* kDevice = "door";
+constexpr std::uint16_t kWindow = 4;
+
+/// The store and the device around one session; `step` does one random thing.
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed) {}
+
+  void step() {
+    now_ += random_.between(Duration::zero(), std::chrono::seconds(30));
+    if (session_.next_deadline() <= now_) event([&] { session_.on_deadline(now_, out_); });
+    switch (random_.below(10)) {
+      case 0:
+      case 1:
+      case 2:
+        return store_push();
+      case 3:
+      case 4:
+        return connect();
+      case 5:
+      case 6:
+      case 7:
+        return acknowledge();
+      case 8:
+        return answer();
+      default:
+        return random_.chance(1, 3) ? lose_connection() : expire_one();
+    }
+  }
+
+  /// Left alone with a good line, the device gets all that is there.
+  void settle() {
+    if (!session_.online()) connect();
+    subscribe();
+    for (int i = 0; i < 10'000 && !(stored_.empty() && questions_.empty()); ++i) {
+      announce_all();
+      answer();
+      acknowledge();
+    }
+    RC_ASSERT(stored_.empty());
+    RC_ASSERT(session_.in_flight() == 0U);
+  }
+
+ private:
+  template <class Event>
+  void event(Event&& happens) {
+    happens();
+    while (!out_.empty()) {
+      const std::vector<Action> actions = out_.items();
+      out_.clear();
+      for (const Action& action : actions) carry_out(action);
+    }
+    RC_ASSERT(on_the_line_.size() <= kWindow);
+    RC_ASSERT(session_.online() == connected_);
+  }
+
+  void carry_out(const Action& action) {
+    if (const auto* publish = std::get_if<Publish>(&action)) return published(*publish);
+    if (const auto* fetch = std::get_if<FetchPending>(&action)) questions_.push_back(*fetch);
+    if (const auto* remove = std::get_if<Remove>(&action)) stored_.erase(remove->sequence);
+    if (const auto* through = std::get_if<RemoveThrough>(&action))
+      stored_.erase(stored_.begin(), stored_.upper_bound(through->sequence));
+    if (std::holds_alternative<CloseLink>(action)) connection_over();
+  }
+
+  void published(const Publish& publish) {
+    RC_ASSERT(connected_);
+    RC_ASSERT(publish.packet_id != 0);
+    if (!stored_.contains(publish.sequence))
+      return session_.on_gone(now_, config_, publish.sequence, out_);
+    RC_ASSERT(publish.sequence > last_published_);  // in order, and once on a connection
+    last_published_ = publish.sequence;
+    RC_ASSERT(on_the_line_.emplace(publish.packet_id, publish.sequence).second);
+    if (publish.duplicate) RC_ASSERT(seen_.contains(publish.sequence));
+    seen_.insert(publish.sequence);
+  }
+
+  void store_push() {
+    stored_.insert(++last_stored_);
+    unannounced_.push_back(last_stored_);
+    if (random_.chance(2, 3)) announce_all();
+  }
+
+  void announce_all() {
+    for (const Sequence sequence : std::exchange(unannounced_, {}))
+      event([&] { session_.on_push_stored(now_, config_, sequence, out_); });
+  }
+
+  void connect() {
+    lose_connection();
+    mqtt::Connect packet{.version = random_.chance(1, 4) ? Version::k311 : Version::k5,
+                         .clean_start = random_.chance(1, 4),
+                         .keep_alive_s = 60,
+                         .client_id = kDevice};
+    if (random_.chance(2, 3)) packet.properties.session_expiry_s = 100;
+    if (random_.chance(1, 3))
+      packet.properties.receive_maximum = static_cast<std::uint16_t>(1 + random_.below(6));
+    connected_ = true;
+    event([&] { session_.on_connect(now_, config_, kDevice, packet, out_); });
+    if (random_.chance(3, 4)) subscribe();
+  }
+
+  void subscribe() {
+    event([&] {
+      session_.on_packet(
+          now_, config_, kDevice,
+          mqtt::Subscribe{.packet_id = 1, .topics = {{.filter = "wakeline/inbox/door"}}}, out_);
+    });
+  }
+
+  void acknowledge() {
+    if (!connected_ || on_the_line_.empty()) return;
+    auto it = on_the_line_.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(random_.below(on_the_line_.size())));
+    const mqtt::Ack ack{.packet_id = it->first};
+    on_the_line_.erase(it);
+    event([&] { session_.on_packet(now_, config_, kDevice, ack, out_); });
+  }
+
+  /// Answers the oldest question; one of an older connection comes late and must do nothing.
+  void answer() {
+    if (questions_.empty()) return;
+    const FetchPending question = questions_.front();
+    questions_.erase(questions_.begin());
+    std::vector<Sequence> found;
+    auto it = stored_.upper_bound(question.after);
+    for (; it != stored_.end() && found.size() < question.limit; ++it) found.push_back(*it);
+    const bool more = it != stored_.end();
+    event([&] { session_.on_pending(now_, config_, question.id, found, more, out_); });
+  }
+
+  void expire_one() {
+    if (!stored_.empty()) stored_.erase(stored_.begin());
+  }
+
+  void lose_connection() {
+    if (!connected_) return;
+    connection_over();
+    event([&] { session_.on_closed(now_); });
+  }
+
+  void connection_over() {
+    connected_ = false;
+    on_the_line_.clear();
+    last_published_ = 0;
+  }
+
+  base::Random random_;
+  Config config_{.receive_maximum = kWindow};
+  Session session_;
+  Actions out_;
+  Instant now_{};
+  std::set<Sequence> stored_;  ///< what the store holds
+  std::vector<Sequence> unannounced_;
+  std::vector<FetchPending> questions_;
+  std::map<std::uint16_t, Sequence> on_the_line_;  ///< unacknowledged on this connection
+  std::set<Sequence> seen_;
+  Sequence last_stored_ = 0;
+  Sequence last_published_ = 0;
+  bool connected_ = false;
+};
+
+RC_GTEST_PROP(SessionProperty, LosesDoublesAndReordersNothing, (std::uint64_t seed)) {
+  World world(seed);
+  const int steps = *rc::gen::inRange(1, 200);
+  for (int i = 0; i < steps; ++i) world.step();
+  world.settle();
+}
+
+}  // namespace
+}  // namespace wakeline::session
