@@ -72,7 +72,8 @@ inline constexpr std::string_view kEpoch =
 inline constexpr std::string_view kReceived =
     "received";  ///< CONNECT: all up to it are accepted; void unless `epoch` is the server's
 inline constexpr std::string_view kAttempt =
-    "attempt";  ///< CONNECT: decimal, rises with each attempt of a client
+    "attempt";  ///< CONNECT: decimal, rises with each attempt of a client; who says it gets the
+                ///< inbox without SUBSCRIBE
 inline constexpr std::string_view kSpread = "spread";  ///< CONNACK: reconnect window W, in ms
 inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C: move within, in ms
 inline constexpr std::string_view kRetryAfter =

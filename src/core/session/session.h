@@ -88,8 +88,9 @@ std::string to_line(const Action& action);
 /// which authenticates before on_connect and passes the name where it is needed.
 ///
 /// The queue is the store's, not the session's: pushes flow while the device is subscribed to its
-/// inbox, and wait in the store otherwise. A clean start or the session's end forgets the
-/// subscription and what was in flight, never a push.
+/// inbox, and wait in the store otherwise. CONNECT with our property `attempt` subscribes as well.
+/// A clean start or the session's end forgets the subscription and what was in flight, never a
+/// push.
 class Session {
  public:
   /// An authenticated CONNECT on a new connection. An older connection of the device was ended

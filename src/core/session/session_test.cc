@@ -212,6 +212,13 @@ TEST(Connect, IgnoresAReceivedCountOfAnotherEpochOrOfNone) {
   EXPECT_EQ(bench.connect(packet), List{Write{connack_v5()}});
 }
 
+TEST(Connect, OfOurOwnClientSubscribesItsInbox) {
+  Bench bench;
+  auto packet = connect_v5();
+  packet.properties.user = {{"attempt", "1"}};
+  EXPECT_EQ(bench.connect(packet), (List{Write{connack_v5()}, FetchPending{1, 0, 3}}));
+}
+
 TEST(Subscribe, OpensTheQueueOfTheOwnInboxAlone) {
   Bench bench;
   bench.connect(connect_v5());
