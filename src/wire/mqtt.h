@@ -25,6 +25,8 @@ enum class Version : std::uint8_t { k311 = 4, k5 = 5 };
 inline constexpr std::size_t kPacketMax = 65'536;
 /// The largest CONNECT that is read before the peer has authenticated, in bytes.
 inline constexpr std::size_t kConnectMax = 4'096;
+/// Topics, filters or reasons in one packet; more is kTooLarge. Each takes more memory than bytes.
+inline constexpr std::size_t kTopicsMax = 256;
 /// User properties in one packet; more is kMalformed.
 inline constexpr std::size_t kUserPropertiesMax = 16;
 
@@ -214,14 +216,12 @@ struct Decoded {
 };
 
 /// Decodes one packet from the front of `input`.
-/// Shape:    fixed header 2–5 B, body 0..`limit` B, big-endian. A CONNECT carries its own version;
-/// `version` is that
-///           of the connection for every other packet.
+/// Shape:    fixed header 2–5 B and body, together at most `limit` B. A CONNECT carries its own
+///           version; `version` is that of the connection for every other packet.
 /// Returns:  `consumed` 0 when more input is needed.
 /// Errors:   kMalformed (reserved bits, truncation inside a field, UTF-8, a property twice or
-/// misplaced, packet id 0),
-///           kTooLarge (over `limit`, found from the fixed header alone), kUnsupported (protocol
-///           name or version).
+///           misplaced, packet id 0), kTooLarge (over `limit`, found from the fixed header alone;
+///           over kTopicsMax), kUnsupported (protocol name or version).
 /// Lifetime: the packet owns its bytes.
 base::Result<Decoded> decode(base::BytesView input, Version version,
                              std::size_t limit = kPacketMax);
