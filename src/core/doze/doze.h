@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/doze/app.h"
+#include "core/doze/deadline_index.h"
 #include "core/doze/types.h"
 
 namespace wakeline::doze {
@@ -14,7 +15,7 @@ namespace wakeline::doze {
 ///
 /// The driver calls one `on_…` at a time, carries out the actions in their order, and keeps one
 /// timer at `next_deadline()`. Firing late is harmless, early a no-op. Events of an unknown app are
-/// ignored: the app may have gone meanwhile.
+/// ignored, and so are those that do not fit its state: they were on their way when it changed.
 class Doze {
  public:
   explicit Doze(Profile profile) : profile_(std::move(profile)) {}
@@ -31,8 +32,9 @@ class Doze {
   void on_background(Instant now, AppId app, Actions& out);
   void on_close_wanted(Instant now, AppId app,
                        Actions& out);  ///< by the user: not relaunched (C23)
-  void on_notification_action(Instant now, AppId app,
-                              Actions& out);  ///< resumes or launches it (C28)
+  /// The user chose an action of the app's notification (C28): resumes or launches it. Opening the
+  /// notification itself is this and then on_foreground.
+  void on_notification_action(Instant now, AppId app, Actions& out);
   void on_system_resumed(Instant now, Actions& out);
   void on_network_changed(Instant now, Actions& out);  ///< C31
   void on_host_stopping(Instant now,
@@ -54,23 +56,26 @@ class Doze {
                    Actions& out);  ///< the app closed its socket (C5)
 
   // What the app asks for. Refusals are also ledger lines.
-  /// Errors: kNotDeclared (C1), kTooLarge (kTagsMax).
+  /// Errors: kNotFound (the app, or it does not run), kNotDeclared (C1), kTooLarge (kTagsMax).
   base::Result<TagId> tag(Instant now, AppId app, Actions& out);
   /// A refusal that the driver found by looking at the fd (C4): for the ledger.
   void on_tag_refused(Instant now, AppId app, base::ErrorCode error, Actions& out);
   base::Result<void> untag(Instant now, AppId app, TagId tag, Actions& out);
   bool has_tag(AppId app, TagId tag) const;
-  /// Errors: kTooLarge (kTasksMax), kNotFound (the app).
+  /// Errors: kNotFound (the app, or it does not run), kTooLarge (kTasksMax), kBusy (its pool of
+  /// time is used up, until its next wake or the foreground).
   base::Result<TaskId> begin_task(Instant now, AppId app, Actions& out);
   base::Result<void> end_task(Instant now, AppId app, TaskId task, Actions& out);
   /// What is left of the pool; nullopt: without limit, in the foreground (C20).
   std::optional<Duration> background_time_remaining(Instant now, AppId app) const;
   /// `timeout` zero clears. Returns: whether an earlier handler was replaced (C16). Errors:
-  /// kNotDeclared, kTooShort (C15).
+  /// kNotFound (the app, or it does not run), kNotDeclared, kTooShort (C15).
   base::Result<bool> set_keep_alive(Instant now, AppId app, Duration timeout, Actions& out);
   void on_keep_alive_done(Instant now, AppId app, Actions& out);
 
-  Instant next_deadline() const;
+  Instant next_deadline() const { return deadlines_.next(); }
+  /// Fires what is due. Where very much is due at once it stops before `out` is full, and
+  /// next_deadline() is then not after `now`.
   void on_deadline(Instant now, Actions& out);
 
   const Profile& profile() const { return profile_; }
@@ -80,10 +85,52 @@ class Doze {
   friend bool operator==(const Doze&, const Doze&) = default;
 
  private:
+  App* lookup(AppId app);
+
+  // Life (doze.cc).
+  void launch(App& app, LaunchReason reason, bool foreground, Actions& out);
+  void begin_run(Instant now, App& app);
+  void relaunch_after_death(Instant now, App& app, Actions& out);
+  void end_run(Instant now, App& app, KillReason reason, Actions& out);
+
+  // Sleep (doze_sleep.cc).
+  bool may_sleep(const App& app) const;
+  void open_window(Instant now, App& app, Duration length);
+  void refresh_sampling(Instant now, App& app);
+  void suspend(App& app, SuspendReason reason, Actions& out);
+  void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
+  void enter_foreground(App& app, Actions& out);
+  void wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
+  void watch(App& app, Actions& out);
+  void unwatch(App& app, Actions& out);
+  Duration quiet_needed() const;
+
+  // Tasks and keep-alive (doze_requests.cc).
+  void start_task_pool(Instant now, App& app);
+  void warn_tasks(Instant now, App& app, Actions& out);
+  void expire_tasks(Instant now, App& app, Actions& out);
+  void run_keep_alive(Instant now, App& app, std::string_view reason, Actions& out);
+  void run_open_keep_alives(Instant now, Actions& out);
+  void overrun_keep_alive(Instant now, App& app, Actions& out);
+
+  // Deadlines (doze_deadlines.cc).
+  void fire(Instant now, App& app, AppTimer timer, Actions& out);
+  /// Brings one app's sampling and indices up to date; ends every change of an app.
+  void settle(Instant now, App& app);
+  /// Tells the machine's next alarm where it changed; ends every event.
+  void publish_alarm(Actions& out);
+  void finish(Instant now, App& app, Actions& out) {
+    settle(now, app);
+    publish_alarm(out);
+  }
+
   Profile profile_;
   std::map<AppId, App> apps_;
   std::uint64_t next_id_ = 1;
   bool stopping_ = false;
+  DeadlineIndex deadlines_;
+  DeadlineIndex keep_alives_;
+  SetAlarm alarm_{base::kNever, base::kNever};
 };
 
 }  // namespace wakeline::doze

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/doze/doze.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/doze/backoff.h"
+
+// The life of an app: installed, launched, ended, launched again.
+namespace wakeline::doze {
+
+App* Doze::lookup(AppId app) {
+  const auto it = apps_.find(app);
+  return it == apps_.end() ? nullptr : &it->second;
+}
+const App* Doze::find(AppId app) const {
+  const auto it = apps_.find(app);
+  return it == apps_.end() ? nullptr : &it->second;
+}
+
+AppState Doze::state(AppId app) const {
+  const App* found = find(app);
+  return found == nullptr ? AppState::kStopped : found->state;
+}
+
+base::Result<AppId> Doze::add_app(AppConfig config) {
+  for (const auto& [id, app] : apps_)
+    if (app.config.name == config.name)
+      return base::fail(base::ErrorCode::kAlreadyExists, "add_app");
+  if (apps_.size() >= kAppsMax) return base::fail(base::ErrorCode::kTooLarge, "add_app");
+  const AppId id{next_id_++};
+  App& app = apps_[id];
+  app.id = id;
+  app.config = std::move(config);
+  return id;
+}
+
+void Doze::remove_app(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  if (app->alive() && !app->run.ending) end_run(now, *app, KillReason::kRemoved, out);
+  unwatch(*app, out);
+  app->timers.clear_all();
+  app->run = {};
+  app->state = AppState::kStopped;
+  settle(now, *app);
+  apps_.erase(id);
+  publish_alarm(out);
+}
+
+void Doze::on_boot(Instant now, Actions& out) {
+  for (auto& [id, app] : apps_) {
+    if (!app.config.voip || app.alive()) continue;
+    launch(app, LaunchReason::kBoot, false, out);
+    settle(now, app);
+  }
+}
+
+void Doze::on_launch_wanted(Instant now, AppId id, LaunchReason reason, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  if (!app->alive()) {
+    launch(*app, reason, false, out);
+  } else if (app->run.ending) {
+    app->reopen = Reopen{reason, false};
+  } else {
+    app->closed = false;
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_foreground(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  if (!app->alive()) {
+    launch(*app, LaunchReason::kUser, true, out);
+  } else if (app->run.ending) {
+    app->reopen = Reopen{LaunchReason::kUser, true};
+  } else if (!std::exchange(app->run.foreground, true)) {
+    app->closed = false;
+    if (app->suspended()) resume(now, *app, WakeCause::kForeground, {}, out);
+    if (app->awake()) enter_foreground(*app, out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_background(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || app->run.ending || !std::exchange(app->run.foreground, false)) return;
+  if (app->state == AppState::kForeground) {
+    app->state = AppState::kBackground;
+    out.push(TellState{id, AppState::kBackground});
+    out.push(Ledger{id, LedgerEvent::kBackground, "user"});
+    open_window(now, *app, profile_.wake_window);
+    start_task_pool(now, *app);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_close_wanted(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  app->closed = true;
+  app->reopen.reset();
+  out.push(Ledger{id, LedgerEvent::kClosed, "user"});
+  if (app->state == AppState::kWaiting) {
+    app->timers.clear(AppTimer::kRelaunch);
+    app->state = AppState::kStopped;
+  } else if (app->alive() && app->state != AppState::kStarting && !app->run.ending) {
+    end_run(now, *app, KillReason::kClosedByUser, out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_notification_action(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  out.push(Ledger{id, LedgerEvent::kNotify, "action"});
+  if (!app->alive()) {
+    launch(*app, LaunchReason::kNotification, false, out);
+  } else if (app->run.ending) {
+    app->reopen = Reopen{LaunchReason::kNotification, false};
+  } else if (app->suspended()) {
+    resume(now, *app, WakeCause::kNotification, {}, out);
+  } else if (app->run.suspending) {
+    app->run.pending = WakeCause::kNotification;
+  } else if (app->awake()) {
+    open_window(now, *app, profile_.wake_window);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_host_stopping(Instant now, Actions& out) {
+  stopping_ = true;
+  for (auto& [id, app] : apps_) {
+    if (app.suspended()) resume(now, app, WakeCause::kHostStopping, {}, out);
+    if (app.state == AppState::kWaiting) app.state = AppState::kStopped;
+    settle(now, app);
+  }
+  publish_alarm(out);
+}
+
+void Doze::on_launched(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || app->state != AppState::kStarting) return;
+  begin_run(now, *app);
+  if (app->closed) end_run(now, *app, KillReason::kClosedByUser, out);
+  finish(now, *app, out);
+}
+
+void Doze::on_launch_failed(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || app->state != AppState::kStarting) return;
+  out.push(Ledger{id, LedgerEvent::kExit, "launch_failed"});
+  app->timers.clear_all();
+  app->run = {};
+  app->state = AppState::kStopped;
+  // What could not be started will not start a moment later either: no launch at once.
+  app->quick_deaths = std::max(app->quick_deaths, 1);
+  if (app->config.voip && !app->closed && !stopping_) {
+    app->run.launched_at = now;
+    relaunch_after_death(now, *app, out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_adopted(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || app->alive()) return;
+  app->timers.clear_all();
+  app->run = {};
+  app->closed = false;
+  out.push(Ledger{id, LedgerEvent::kLaunch, std::string(name(LaunchReason::kAdopted))});
+  begin_run(now, *app);
+  finish(now, *app, out);
+}
+
+void Doze::on_exited(Instant now, AppId id, ExitStatus status, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->alive()) return;
+  unwatch(*app, out);
+  const bool failed = !status.known || status.signaled || status.code != 0;
+  const char* reason = !status.known      ? "unknown"
+                       : status.signaled  ? "signal"
+                       : status.code != 0 ? "status"
+                                          : "ok";
+  out.push(Ledger{id, LedgerEvent::kExit, reason, status.known ? status.code : 0});
+
+  const Instant launched_at = app->state == AppState::kStarting ? now : app->run.launched_at;
+  app->timers.clear_all();
+  app->run = {};
+  app->run.launched_at = launched_at;
+  app->state = AppState::kStopped;
+  if (app->reopen) {
+    const Reopen reopen = *std::exchange(app->reopen, std::nullopt);
+    launch(*app, reopen.reason, reopen.foreground, out);
+  } else if (app->config.voip && failed && !app->closed && !stopping_) {
+    // Of an unknown status the worse is taken: a start too many harms less than a missed call.
+    relaunch_after_death(now, *app, out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::launch(App& app, LaunchReason reason, bool foreground, Actions& out) {
+  if (stopping_) return;
+  app.timers.clear_all();
+  app.run = {};
+  app.run.foreground = foreground;
+  app.closed = false;
+  if (reason != LaunchReason::kCrash) app.quick_deaths = 0;
+  app.state = AppState::kStarting;
+  out.push(Launch{app.id, reason});
+  out.push(Ledger{app.id, LedgerEvent::kLaunch, std::string(name(reason))});
+}
+
+void Doze::begin_run(Instant now, App& app) {
+  app.run.launched_at = now;
+  if (app.run.foreground) {
+    app.state = AppState::kForeground;
+    return;
+  }
+  app.state = AppState::kBackground;
+  open_window(now, app, profile_.wake_window);
+  start_task_pool(now, app);
+}
+
+void Doze::relaunch_after_death(Instant now, App& app, Actions& out) {
+  const bool quick = now - app.run.launched_at < profile_.relaunch_quick;
+  app.quick_deaths = quick ? std::min(app.quick_deaths + 1, kDoublingsMax) : 0;
+  if (app.quick_deaths <= 1) {
+    launch(app, LaunchReason::kCrash, false, out);
+    return;
+  }
+  const Duration delay =
+      doubled(profile_.relaunch_first, app.quick_deaths - 2, profile_.relaunch_max);
+  app.state = AppState::kWaiting;
+  app.timers.set(AppTimer::kRelaunch, now + delay);
+  out.push(Ledger{app.id, LedgerEvent::kRelaunchDelayed, "quick_death",
+                  std::chrono::duration_cast<std::chrono::milliseconds>(delay).count()});
+}
+
+/// Ends the processes: by the user politely, which needs a running app; otherwise at once.
+void Doze::end_run(Instant now, App& app, KillReason reason, Actions& out) {
+  const bool politely = reason == KillReason::kClosedByUser;
+  app.run.ending = true;
+  if (politely && app.suspended()) resume(now, app, WakeCause::kControl, {}, out);
+  unwatch(app, out);
+  app.run.delayed.reset();
+  out.push(Kill{app.id, reason, politely});
+  out.push(Ledger{app.id, LedgerEvent::kKill, std::string(name(reason))});
+}
+
+}  // namespace wakeline::doze

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "core/doze/doze.h"
+
+// What an app asks for: tags, background tasks, the keep-alive handler (C1, C4–C6, C15–C21).
+namespace wakeline::doze {
+namespace {
+
+using base::ErrorCode;
+
+std::unexpected<base::Error> refuse(AppId app, ErrorCode code, const char* where, Actions& out) {
+  out.push(Ledger{app, LedgerEvent::kRefuse, std::string(base::name(code))});
+  return base::fail(code, where);
+}
+
+std::int64_t as_value(std::uint64_t id) { return static_cast<std::int64_t>(id); }
+
+}  // namespace
+
+base::Result<TagId> Doze::tag(Instant now, AppId id, Actions& out) {
+  constexpr const char* kWhere = "tag";
+  App* app = lookup(id);
+  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (!app->config.voip) return refuse(id, ErrorCode::kNotDeclared, kWhere, out);
+  Run& run = app->run;
+  if (run.tags.size() >= kTagsMax) return refuse(id, ErrorCode::kTooLarge, kWhere, out);
+  const TagId tag{next_id_++};
+  run.tags.add(tag);
+  out.push(Ledger{id, LedgerEvent::kTag, run.tags.size() == 1 ? "tagged" : "more_than_one",
+                  as_value(tag.value)});
+  // The request was on its way when the app was frozen.
+  if (app->suspended() && !run.ending && !run.delayed) {
+    run.watching = true;
+    out.push(Watch{id, tag, WatchMode::kLevel, 0});
+  }
+  finish(now, *app, out);
+  return tag;
+}
+
+void Doze::on_tag_refused(Instant, AppId id, ErrorCode error, Actions& out) {
+  if (lookup(id) == nullptr) return;
+  out.push(Ledger{id, LedgerEvent::kRefuse, std::string(base::name(error))});
+}
+
+base::Result<void> Doze::untag(Instant now, AppId id, TagId tag, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.tags.remove(tag))
+    return base::fail(ErrorCode::kNotFound, "untag");
+  out.push(Ledger{id, LedgerEvent::kUntag, "untagged", as_value(tag.value)});
+  if (app->run.watching) {
+    unwatch(*app, out);
+    watch(*app, out);
+  }
+  finish(now, *app, out);
+  return {};
+}
+
+void Doze::on_tag_gone(Instant now, AppId id, TagId tag, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.tags.remove(tag)) return;
+  out.push(Ledger{id, LedgerEvent::kUntag, "gone", as_value(tag.value)});
+  finish(now, *app, out);
+}
+
+bool Doze::has_tag(AppId id, TagId tag) const {
+  const App* app = find(id);
+  return app != nullptr && app->run.tags.find(tag) != nullptr;
+}
+
+base::Result<TaskId> Doze::begin_task(Instant now, AppId id, Actions& out) {
+  constexpr const char* kWhere = "begin_task";
+  App* app = lookup(id);
+  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  Tasks& tasks = app->run.tasks;
+  if (tasks.size() >= kTasksMax) return refuse(id, ErrorCode::kTooLarge, kWhere, out);
+  if (tasks.pool_end() <= now) return refuse(id, ErrorCode::kBusy, kWhere, out);
+  const TaskId task{next_id_++};
+  tasks.begin(task);
+  out.push(Ledger{id, LedgerEvent::kTaskBegin, "begun", as_value(task.value)});
+  if (app->state == AppState::kBackground || app->suspended()) start_task_pool(now, *app);
+  // The request was on its way when the app was frozen.
+  if (app->suspended() && !app->run.ending) resume(now, *app, WakeCause::kTask, {}, out);
+  finish(now, *app, out);
+  return task;
+}
+
+base::Result<void> Doze::end_task(Instant now, AppId id, TaskId task, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.tasks.end(task))
+    return base::fail(ErrorCode::kNotFound, "end_task");
+  out.push(Ledger{id, LedgerEvent::kTaskEnd, "ended", as_value(task.value)});
+  if (!app->run.tasks.open()) {
+    app->timers.clear(AppTimer::kTaskWarning);
+    app->timers.clear(AppTimer::kTaskExpiry);
+  }
+  finish(now, *app, out);
+  return {};
+}
+
+std::optional<Duration> Doze::background_time_remaining(Instant now, AppId id) const {
+  const App* app = find(id);
+  if (app == nullptr || !app->alive()) return Duration::zero();
+  if (app->run.foreground) return std::nullopt;
+  const Instant end = app->run.tasks.pool_end();
+  if (end == base::kNever) return profile_.task_pool;
+  return std::max(end - now, Duration::zero());
+}
+
+/// Where tasks are open, their common time runs from now on, if it does not run yet.
+void Doze::start_task_pool(Instant now, App& app) {
+  Tasks& tasks = app.run.tasks;
+  if (!tasks.open()) return;
+  tasks.start_pool(base::saturating_add(now, profile_.task_pool));
+  app.timers.set(AppTimer::kTaskWarning, std::max(now, tasks.pool_end() - profile_.task_warning));
+  app.timers.set(AppTimer::kTaskExpiry, tasks.pool_end());
+}
+
+void Doze::warn_tasks(Instant now, App& app, Actions& out) {
+  const Duration left = std::max(app.run.tasks.pool_end() - now, Duration::zero());
+  for (const TaskId task : app.run.tasks.take_unwarned()) out.push(ExpireTask{app.id, task, left});
+}
+
+void Doze::expire_tasks(Instant now, App& app, Actions& out) {
+  for (const TaskId task : app.run.tasks.ids())
+    out.push(Ledger{app.id, LedgerEvent::kTaskExpired, "pool_empty", as_value(task.value)});
+  end_run(now, app, KillReason::kTasksExpired, out);
+}
+
+base::Result<bool> Doze::set_keep_alive(Instant now, AppId id, Duration timeout, Actions& out) {
+  constexpr const char* kWhere = "set_keep_alive";
+  App* app = lookup(id);
+  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (!app->config.voip) return refuse(id, ErrorCode::kNotDeclared, kWhere, out);
+  const bool clears = timeout == Duration::zero();
+  if (!clears && timeout < profile_.keep_alive_min)
+    return refuse(id, ErrorCode::kTooShort, kWhere, out);
+
+  KeepAlive& keep_alive = app->run.keep_alive;
+  const bool replaced = keep_alive.is_set();
+  if (clears) {
+    keep_alive = {};
+    app->timers.clear(AppTimer::kKeepAlive);
+    app->timers.clear(AppTimer::kKeepAliveBudget);
+  } else {
+    keep_alive.timeout = timeout;
+    keep_alive.restart(now);
+    app->timers.set(AppTimer::kKeepAlive, keep_alive.latest);
+  }
+  if (app->run.pending == WakeCause::kKeepAlive) app->run.pending.reset();
+  out.push(Ledger{id, LedgerEvent::kKeepAlive,
+                  clears     ? "cleared"
+                  : replaced ? "replaced"
+                             : "set",
+                  std::chrono::duration_cast<std::chrono::seconds>(timeout).count()});
+  finish(now, *app, out);
+  return replaced;
+}
+
+void Doze::on_keep_alive_done(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.keep_alive.running) return;
+  app->run.keep_alive.running = false;
+  app->timers.clear(AppTimer::kKeepAliveBudget);
+  finish(now, *app, out);
+}
+
+/// Calls the handler of a running app; the next deadline counts from here.
+void Doze::run_keep_alive(Instant now, App& app, std::string_view reason, Actions& out) {
+  KeepAlive& keep_alive = app.run.keep_alive;
+  const Duration early = std::max(keep_alive.latest - now, Duration::zero());
+  keep_alive.restart(now);
+  app.timers.set(AppTimer::kKeepAlive, keep_alive.latest);
+  if (keep_alive.running) return;  // the run that still lasts serves this deadline too
+  keep_alive.running = true;
+  app.run.tasks.refill();
+  app.timers.set(AppTimer::kKeepAliveBudget, base::saturating_add(now, profile_.keep_alive_budget));
+  out.push(RunKeepAlive{app.id, profile_.keep_alive_budget});
+  out.push(Ledger{app.id, LedgerEvent::kKeepAlive, std::string(reason),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(early).count()});
+}
+
+/// The machine is awake for one handler: every handler that may run, does (C18).
+void Doze::run_open_keep_alives(Instant now, Actions& out) {
+  std::vector<AppId> open;
+  for (const auto& [latest, id] : keep_alives_)
+    if (lookup(id)->run.keep_alive.is_open(now, profile_)) open.push_back(id);
+  for (const AppId id : open) {
+    App& app = *lookup(id);
+    const bool due = app.run.keep_alive.latest <= now;
+    if (app.suspended()) {
+      resume(now, app, WakeCause::kKeepAlive, {}, out);
+    } else if (!app.run.suspending) {
+      run_keep_alive(now, app, due ? "due" : "merged", out);
+    } else if (due) {
+      // It runs when the answer to Suspend comes. A wake for the network might be delayed.
+      app.timers.clear(AppTimer::kKeepAlive);
+      if (app.run.pending != WakeCause::kNotification) app.run.pending = WakeCause::kKeepAlive;
+    }
+    settle(now, app);
+  }
+}
+
+/// The handler took longer than its budget (C17).
+void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
+  app.run.keep_alive.running = false;
+  out.push(Ledger{
+      app.id, LedgerEvent::kKeepAliveOverrun,
+      profile_.keep_alive_overrun_kills ? "killed" : "suspended",
+      std::chrono::duration_cast<std::chrono::milliseconds>(profile_.keep_alive_budget).count()});
+  if (profile_.keep_alive_overrun_kills) {
+    end_run(now, app, KillReason::kKeepAliveOverrun, out);
+  } else if (may_sleep(app)) {
+    suspend(app, SuspendReason::kKeepAliveOverrun, out);
+  }
+}
+
+}  // namespace wakeline::doze

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "core/doze/backoff.h"
+#include "core/doze/doze.h"
+
+// How an app is found quiet, suspended, watched and woken (C8–C13).
+namespace wakeline::doze {
+namespace {
+
+/// CPU time that still counts as quiet, in percent of the time between two samples. Origin: a
+/// program at rest has timers of its own (a 60 Hz tick of 50 µs is 0.3 %), which must not keep it
+/// awake; work worth waiting for takes more, or brings bytes, or is under a background task.
+constexpr int kQuietCpuPercent = 1;
+
+/// A freeze that failed is tried again after these delays, doubling: it hangs on the machine
+/// (a process in uninterruptible sleep), which no sampling mends.
+constexpr Duration kSuspendRetryFirst = std::chrono::seconds(1);
+constexpr Duration kSuspendRetryMax = std::chrono::seconds(60);
+
+/// Whether a wake counts in the limiter: those that the user or the host wants do not.
+bool counts(WakeCause cause) {
+  switch (cause) {
+    case WakeCause::kSocketData:
+    case WakeCause::kSocketEnd:
+    case WakeCause::kSocketError:
+    case WakeCause::kNetwork:
+    case WakeCause::kKeepAlive:
+    case WakeCause::kWakeRequest:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::int64_t milliseconds(Duration span) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
+}
+
+}  // namespace
+
+void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out) {
+  App* app = lookup(id);
+  // Something holds it, or it sleeps: the sample was on its way when that began.
+  if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return;
+  Run& run = app->run;
+  const bool first = !run.sampled;
+  const bool data = run.tags.update(reading) && !first;
+  const bool busy = (reading.cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
+  run.sampled = true;
+  run.sampled_at = now;
+  run.cpu = reading.cpu;
+  if (data) {
+    run.window_end = base::saturating_add(now, profile_.wake_window);
+    app->timers.set(AppTimer::kWindow, run.window_end);
+    run.tasks.refill();
+  }
+  if (first || data || busy) {
+    run.quiet_since = now;
+  } else if (now - run.quiet_since >= quiet_needed() &&
+             (!app->config.voip || run.tags.has_line())) {
+    // Without a line a voip app is likely on its way to one: it gets its whole window (C35).
+    suspend(*app, SuspendReason::kQuiet, out);
+  }
+  if (!run.suspending)
+    app->timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+  finish(now, *app, out);
+}
+
+void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.suspending) return;
+  Run& run = app->run;
+  run.suspending = false;
+  run.suspend_failures = 0;
+  run.suspended_at = now;
+  app->state = AppState::kSuspended;
+  out.push(Ledger{id, LedgerEvent::kSuspend, std::string(name(run.suspend_reason))});
+
+  const auto unheard = run.tags.update_frozen(reading, run.sampled, profile_.wake_on_end);
+  if (stopping_) {
+    resume(now, *app, WakeCause::kHostStopping, {}, out);
+  } else if (run.ending) {
+    // SIGKILL ends a frozen app; a polite end needs a running one.
+    if (app->closed) resume(now, *app, WakeCause::kControl, {}, out);
+  } else if (run.foreground) {
+    resume(now, *app, WakeCause::kForeground, {}, out);
+  } else if (run.pending == WakeCause::kNetwork) {
+    wake(now, *app, WakeCause::kNetwork, {}, out);
+  } else if (run.pending) {
+    resume(now, *app, *run.pending, {}, out);
+  } else if (run.tasks.open()) {
+    resume(now, *app, WakeCause::kTask, {}, out);
+  } else if (unheard) {
+    wake(now, *app, unheard->cause, unheard->tag, out);
+  } else {
+    watch(*app, out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.suspending) return;
+  Run& run = app->run;
+  run.suspending = false;
+  out.push(
+      Ledger{id, LedgerEvent::kSuspendFailed, std::string(base::name(error.code)), error.os_error});
+  const Duration delay = doubled(kSuspendRetryFirst, run.suspend_failures, kSuspendRetryMax);
+  run.suspend_failures = std::min(run.suspend_failures + 1, kDoublingsMax);
+  app->timers.set(AppTimer::kSuspendRetry, base::saturating_add(now, delay));
+  run.pending.reset();
+  if (!run.ending && !stopping_) {
+    if (run.foreground) enter_foreground(*app, out);
+    if (run.keep_alive.latest <= now) run_keep_alive(now, *app, "due", out);
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_socket_event(Instant now, AppId id, TagId tag_id, SocketEvent event, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.watching) return;
+  Tag* tag = app->run.tags.find(tag_id);
+  if (tag == nullptr) return;
+  if (event == SocketEvent::kData) {
+    wake(now, *app, WakeCause::kSocketData, tag_id, out);
+  } else {
+    tag->ended = true;
+    tag->end_heard = true;
+    if (profile_.wake_on_end) {
+      wake(now, *app, event == SocketEvent::kEnd ? WakeCause::kSocketEnd : WakeCause::kSocketError,
+           tag_id, out);
+    } else {
+      // It would be ready for ever: watch the others without it.
+      unwatch(*app, out);
+      watch(*app, out);
+    }
+  }
+  finish(now, *app, out);
+}
+
+void Doze::on_network_changed(Instant now, Actions& out) {
+  for (auto& [id, app] : apps_) {
+    if (!app.config.voip || app.run.ending) continue;
+    // An awake app was told by the driver; it gets the time to act on it.
+    if (app.awake()) open_window(now, app, profile_.wake_window);
+    if (profile_.wake_on_network && app.run.suspending && !app.run.pending)
+      app.run.pending = WakeCause::kNetwork;
+    if (profile_.wake_on_network && app.suspended() && !app.run.delayed)
+      wake(now, app, WakeCause::kNetwork, {}, out);
+    settle(now, app);
+  }
+  publish_alarm(out);
+}
+
+Duration Doze::quiet_needed() const { return std::max(profile_.linger, profile_.sample_interval); }
+
+bool Doze::may_sleep(const App& app) const {
+  return app.awake() && !app.run.ending && !stopping_ && !app.held() &&
+         !app.timers.is_set(AppTimer::kSuspendRetry);
+}
+
+/// The app may be awake until now + length; from here on it is found quiet anew.
+void Doze::open_window(Instant now, App& app, Duration length) {
+  app.run.window_end = base::saturating_add(now, length);
+  app.timers.clear(AppTimer::kWindow);
+  app.timers.clear(AppTimer::kSample);
+}
+
+/// Samples while nothing but its window keeps an app awake, and only then (C12).
+void Doze::refresh_sampling(Instant now, App& app) {
+  if (!may_sleep(app)) {
+    app.timers.clear(AppTimer::kWindow);
+    app.timers.clear(AppTimer::kSample);
+    return;
+  }
+  if (app.timers.is_set(AppTimer::kWindow)) return;
+  // What held the app may have outlasted its window; still it is left the time to be found quiet.
+  const Duration least = 2 * quiet_needed() + profile_.sample_interval;
+  app.run.window_end = std::max(app.run.window_end, base::saturating_add(now, least));
+  app.run.sampled = false;
+  app.run.sampled_at = now;
+  app.timers.set(AppTimer::kWindow, app.run.window_end);
+  app.timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+}
+
+void Doze::suspend(App& app, SuspendReason reason, Actions& out) {
+  app.run.suspending = true;
+  app.run.suspend_reason = reason;
+  out.push(Suspend{app.id});
+}
+
+/// Wakes a suspended app for something that the limiter may delay (C13).
+void Doze::wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out) {
+  const auto verdict = app.run.limiter.ask(now, now - app.run.suspended_at, profile_);
+  switch (verdict.action) {
+    case LimitAction::kNone:
+      resume(now, app, cause, tag, out);
+      return;
+    case LimitAction::kKill:
+      end_run(now, app, KillReason::kWakeLimit, out);
+      return;
+    case LimitAction::kDelay:
+      // A watched socket would report the same data again and again.
+      unwatch(app, out);
+      app.run.pending.reset();
+      app.run.delayed = DelayedWake{cause, tag};
+      app.timers.set(AppTimer::kDelayedWake, base::saturating_add(now, verdict.delay));
+      out.push(Ledger{app.id, LedgerEvent::kWakeDelayed, std::string(name(cause)),
+                      milliseconds(verdict.delay)});
+      return;
+  }
+}
+
+void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out) {
+  unwatch(app, out);
+  app.timers.clear(AppTimer::kDelayedWake);
+  app.run.delayed.reset();
+  app.run.pending.reset();
+  app.run.tasks.refill();
+  app.state = AppState::kBackground;
+
+  Duration window = profile_.wake_window;
+  if (cause == WakeCause::kKeepAlive) window = profile_.keep_alive_budget;
+  const bool unlimited = cause == WakeCause::kForeground || cause == WakeCause::kHostStopping ||
+                         cause == WakeCause::kControl;
+  out.push(Resume{app.id, cause, tag, unlimited ? Duration::zero() : window});
+  if (counts(cause)) app.run.limiter.record(now, profile_);
+  out.push(Ledger{app.id, LedgerEvent::kWake, std::string(name(cause)),
+                  app.run.limiter.count(now, profile_)});
+  if (app.run.foreground) enter_foreground(app, out);
+  open_window(now, app, window);
+  if (app.run.keep_alive.is_open(now, profile_) && !app.run.ending && !stopping_) {
+    const bool due = app.run.keep_alive.latest <= now;
+    run_keep_alive(now, app,
+                   due                              ? "due"
+                   : cause == WakeCause::kKeepAlive ? "merged"
+                                                    : "shared",
+                   out);
+  }
+}
+
+void Doze::enter_foreground(App& app, Actions& out) {
+  app.state = AppState::kForeground;
+  app.run.tasks.stop_pool();
+  app.timers.clear(AppTimer::kTaskWarning);
+  app.timers.clear(AppTimer::kTaskExpiry);
+  app.timers.clear(AppTimer::kSuspendRetry);
+  app.run.suspend_failures = 0;
+  out.push(TellState{app.id, AppState::kForeground});
+  out.push(Ledger{app.id, LedgerEvent::kForeground, "user"});
+}
+
+void Doze::watch(App& app, Actions& out) {
+  for (const Tag& tag : app.run.tags) {
+    if (tag.ended) continue;
+    app.run.watching = true;
+    out.push(Watch{app.id, tag.id, tag.has_rest ? WatchMode::kEdge : WatchMode::kLevel, tag.bytes});
+  }
+}
+
+void Doze::unwatch(App& app, Actions& out) {
+  if (!std::exchange(app.run.watching, false)) return;
+  out.push(Unwatch{app.id});
+}
+
+}  // namespace wakeline::doze

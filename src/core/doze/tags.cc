@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/doze/tags.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wakeline::doze {
+
+const Tag* Tags::find(TagId id) const {
+  // New ids rise, so the order of arrival is the order of ids.
+  const auto it = std::ranges::lower_bound(tags_, id, {}, &Tag::id);
+  return it != tags_.end() && it->id == id ? &*it : nullptr;
+}
+
+Tag* Tags::find(TagId id) { return const_cast<Tag*>(std::as_const(*this).find(id)); }
+
+bool Tags::remove(TagId id) {
+  return std::erase_if(tags_, [&](const Tag& tag) { return tag.id == id; }) > 0;
+}
+
+bool Tags::has_line() const {
+  return std::ranges::any_of(tags_, [](const Tag& tag) { return !tag.ended; });
+}
+
+bool Tags::update(const Reading& reading) {
+  bool rose = false;
+  for (const TagReading& read : reading.tags) {
+    Tag* tag = find(read.tag);
+    if (tag == nullptr) continue;
+    rose |= tag->known && read.bytes > tag->bytes;
+    tag->bytes = read.bytes;
+    tag->known = true;
+    tag->ended |= read.ended;
+  }
+  return rose;
+}
+
+std::optional<Unheard> Tags::update_frozen(const Reading& reading, bool sampled, bool wake_on_end) {
+  std::optional<Unheard> data;
+  std::optional<Unheard> end;
+  for (const TagReading& read : reading.tags) {
+    Tag* tag = find(read.tag);
+    if (tag == nullptr) continue;
+    const bool late = sampled && tag->known && read.bytes > tag->bytes;
+    const bool rest = read.unread > 0 && tag->rest_at != read.bytes;
+    if (!data && (late || rest)) data = {WakeCause::kSocketData, tag->id};
+    // The wake is for the whole app: whatever lies in any queue now has had it.
+    if (read.unread > 0) tag->rest_at = read.bytes;
+    tag->has_rest = read.unread > 0;
+    tag->bytes = read.bytes;
+    tag->known = true;
+    if (read.ended && !std::exchange(tag->end_heard, true) && wake_on_end && !end)
+      end = {WakeCause::kSocketEnd, tag->id};
+    tag->ended |= read.ended;
+  }
+  return data ? data : end;
+}
+
+}  // namespace wakeline::doze

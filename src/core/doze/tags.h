@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/doze/types.h"
+
+namespace wakeline::doze {
+
+/// One tagged connection, as far as waking needs it.
+struct Tag {
+  TagId id;
+  std::uint64_t bytes = 0;                 ///< at the last reading
+  std::optional<std::uint64_t> rest_at{};  ///< byte count whose unread rest had its wake (C11)
+  bool known = false;                      ///< `bytes` was read
+  bool has_rest = false;                   ///< unread data that had its wake lies in the queue
+  bool ended = false;                      ///< nothing more can come
+  bool end_heard = false;                  ///< the end had its wake, or needs none
+  friend bool operator==(const Tag&, const Tag&) = default;
+};
+
+/// What a reading after the freeze says must wake the app at once.
+struct Unheard {
+  WakeCause cause;
+  TagId tag;
+  friend bool operator==(const Unheard&, const Unheard&) = default;
+};
+
+/// The tagged sockets of one app (C5, C11). Kept in the order of their ids.
+class Tags {
+ public:
+  std::size_t size() const { return tags_.size(); }
+  Tag* find(TagId id);
+  const Tag* find(TagId id) const;
+  void add(TagId id) { tags_.push_back({.id = id}); }
+  bool remove(TagId id);
+  /// Whether one connection can still bring data.
+  bool has_line() const;
+
+  /// Takes a reading of the running app. Returns: whether bytes came in since the one before.
+  bool update(const Reading& reading);
+
+  /// Takes the reading after the freeze. Its data wakes at once when it came after the last sample
+  /// (looked at only when `sampled`: there was one since the app was resumed), or when it lies
+  /// unread and has had no wake of its own; an end too, once, if `wake_on_end`. What it returns
+  /// counts as heard: the next call is silent about it.
+  std::optional<Unheard> update_frozen(const Reading& reading, bool sampled, bool wake_on_end);
+
+  auto begin() const { return tags_.begin(); }
+  auto end() const { return tags_.end(); }
+
+  friend bool operator==(const Tags&, const Tags&) = default;
+
+ private:
+  std::vector<Tag> tags_;  ///< at most kTagsMax
+};
+
+}  // namespace wakeline::doze
