@@ -35,11 +35,14 @@ class Stream {
   virtual ~Stream() = default;  ///< closes
 
   /// Starts reading. `on_bytes` views are valid during the call only. Either handler may destroy
-  /// the stream.
+  /// the stream. After an orderly end of the peer `write` and `close` still work: it may have
+  /// closed its half alone.
   virtual void start(OnBytes on_bytes, OnEnd on_end) = 0;
   /// Queues bytes; they are sent in order. Over kUnsentMax the stream ends with kTooLarge.
   virtual void write(base::Bytes bytes) = 0;
-  /// Sends what is queued (at most two seconds), then closes. No handler is called after it.
+  /// Sends what is queued (at most two seconds), then closes; the stream may be destroyed
+  /// meanwhile. No handler is called after it. Reads and drops what still comes, so that the last
+  /// words are not lost to a reset.
   virtual void close() = 0;
   virtual std::size_t unsent() const = 0;
   virtual int fd() const = 0;
@@ -52,6 +55,8 @@ struct ConnectOptions {
   std::shared_ptr<TlsContext> tls;  ///< null: plain
   std::string tls_name;             ///< name or address that the certificate must carry
   KeepAlive keep_alive;
+  /// Sees the descriptor after TCP and before TLS; may be null.
+  std::function<void(int)> on_connected_fd;
 };
 
 /// Destroying it cancels the attempt, and `on_done` is not called.
@@ -60,14 +65,16 @@ class ConnectAttempt {
   virtual ~ConnectAttempt() = default;
 };
 
-/// Connects TCP, then TLS. `on_connected_fd` (may be null) sees the fd after TCP and before TLS.
-/// Errors (to `on_done`): kUnreachable, kTls, kClosed, kInvalidArgument (the address).
+/// Connects TCP, then TLS; `on_done` is called later, never within this call. No deadline of its
+/// own: the caller destroys the attempt.
+/// Errors (to `on_done`): kUnreachable, kTimeout (the kernel's), kTls (`where` "tls.certificate":
+/// not trusted; "tls.name": of another name), kClosed, kInvalidArgument (the address).
 std::unique_ptr<ConnectAttempt> connect(
     Loop& loop, ConnectOptions options,
     std::function<void(base::Result<std::unique_ptr<Stream>>)> on_done);
 
 /// Wraps an accepted socket; `tls` null: plain. The handshake runs in the background of `start`;
-/// its failure is an on_end with kTls.
+/// its failure is an on_end with kTls or kClosed. It has no deadline of its own.
 std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket socket,
                                       std::shared_ptr<TlsContext> tls);
 
@@ -76,19 +83,21 @@ std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket s
 base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
 
 /// A listening TCP socket; accepts until destroyed; backs off a moment when descriptors run out.
+/// Its sockets are closed on exec.
 class Listener {
  public:
   using OnAccept = std::function<void(boost::asio::ip::tcp::socket)>;
   /// `address` numeric; `port` 0: any free one. Errors: kAddressInUse, kPermission,
-  /// kInvalidArgument.
+  /// kInvalidArgument (the address is none, or not of this machine).
   static base::Result<std::unique_ptr<Listener>> open(Loop& loop, const std::string& address,
                                                       std::uint16_t port, OnAccept on_accept);
   virtual ~Listener() = default;
   virtual std::uint16_t port() const = 0;
 };
 
-/// Looks a name up (getaddrinfo on a helper thread, so that the loop never waits). Destroying it
-/// cancels.
+/// Looks a name up (getaddrinfo on a helper thread, so that the loop never waits; a numeric address
+/// needs none). `on_done` is called later, never within the call. Destroying it cancels; destroy it
+/// before the loop. Errors: kUnreachable (`os_error` 0).
 class Lookup {
  public:
   struct Found {

@@ -20,16 +20,17 @@ inline bool run_until(Loop& loop, const std::function<bool()>& done) {
   const base::Instant end = now() + std::chrono::seconds(10);
   while (!done()) {
     if (now() > end) return false;
+    const std::size_t ran = loop.context().run_one_for(std::chrono::seconds(10));
     loop.context().restart();
-    if (loop.context().run_one_for(std::chrono::seconds(10)) == 0) return done();
+    if (ran == 0) return done();
   }
   return true;
 }
 
 /// Runs the handlers that are ready, without waiting for more.
 inline void run_ready(Loop& loop) {
-  loop.context().restart();
   loop.context().poll();
+  loop.context().restart();
 }
 
 /// A new folder below the system's temporary folder, removed with all in it.

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <utility>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/log.h"
+#include "io/stream_state.h"
+#include "io/tcp_socket.h"
+
+namespace wakeline::io {
+namespace {
+
+using boost::asio::ip::tcp;
+
+constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
+constexpr int kBatch = 64;  // connections accepted before other handlers have their turn
+
+base::Result<UniqueFd> listen_at(const tcp::endpoint& endpoint) {
+  auto fd = tcp_socket(endpoint);
+  if (!fd) return fd;
+  // A restarted server takes its port while old connections are in TIME_WAIT; one that listens is
+  // still in the way.
+  const int on = 1;
+  if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+    return base::fail(base::os_error("SO_REUSEADDR", errno));
+  }
+  if (::bind(fd->get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
+    if (errno == EADDRNOTAVAIL) {
+      return base::fail(base::ErrorCode::kInvalidArgument, "bind", errno);
+    }
+    return base::fail(base::os_error("bind", errno));
+  }
+  if (::listen(fd->get(), SOMAXCONN) != 0) return base::fail(base::os_error("listen", errno));
+  return fd;
+}
+
+class State : public std::enable_shared_from_this<State> {
+ public:
+  State(Loop& loop, tcp::acceptor acceptor, Listener::OnAccept on_accept)
+      : loop_(loop),
+        acceptor_(std::move(acceptor)),
+        backoff_(loop.context()),
+        on_accept_(std::move(on_accept)) {}
+
+  void wait() {
+    acceptor_.async_wait(tcp::acceptor::wait_read,
+                         [self = shared_from_this()](boost::system::error_code) {
+                           if (!self->closed_) self->accept_batch();
+                         });
+  }
+
+  void close() {
+    closed_ = true;
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    backoff_.cancel(ignored);
+  }
+
+  std::uint16_t port() const {
+    boost::system::error_code ignored;
+    return acceptor_.local_endpoint(ignored).port();
+  }
+
+ private:
+  void accept_batch() {
+    for (int i = 0; i < kBatch; ++i) {
+      tcp::endpoint peer;
+      auto size = static_cast<socklen_t>(peer.capacity());
+      UniqueFd fd(
+          ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!fd) {
+        const int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+          return wait_later(error);
+        }
+        if (error == EAGAIN) break;
+        continue;  // this connection went before we took it
+      }
+      peer.resize(size);
+      tcp::socket socket(loop_.context());
+      boost::system::error_code failed;
+      socket.assign(peer.protocol(), fd.get(), failed);
+      if (failed) return wait_later(failed.value());
+      fd.release();
+      on_accept_(std::move(socket));
+      if (closed_) return;
+    }
+    wait();
+  }
+
+  void wait_later(int error) {
+    base::log(base::LogLevel::kWarning, "io", "{}",
+              base::to_string(base::os_error("accept", error)));
+    backoff_.expires_after(kAcceptBackoff);
+    backoff_.async_wait([self = shared_from_this()](boost::system::error_code) {
+      if (!self->closed_) self->wait();
+    });
+  }
+
+  Loop& loop_;
+  tcp::acceptor acceptor_;
+  boost::asio::steady_timer backoff_;
+  Listener::OnAccept on_accept_;
+  bool closed_ = false;
+};
+
+class TcpListener : public Listener {
+ public:
+  explicit TcpListener(std::shared_ptr<State> state) : state_(std::move(state)) { state_->wait(); }
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+  ~TcpListener() override { state_->close(); }
+
+  std::uint16_t port() const override { return state_->port(); }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+/// A stream whose TLS session could not even be made.
+class FailedStream : public Stream {
+ public:
+  FailedStream(Loop& loop, base::Error error)
+      : loop_(loop), error_(error), alive_(std::make_shared<bool>(true)) {}
+
+  void start(OnBytes, OnEnd on_end) override {
+    loop_.post([on_end = std::move(on_end), error = error_, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) on_end(error);
+    });
+  }
+  void write(base::Bytes) override {}
+  void close() override { alive_.reset(); }
+  std::size_t unsent() const override { return 0; }
+  int fd() const override { return -1; }
+  std::string peer() const override { return {}; }
+
+ private:
+  Loop& loop_;
+  base::Error error_;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stream> accept_stream(Loop& loop, tcp::socket socket,
+                                      std::shared_ptr<TlsContext> tls) {
+  const int fd = socket.native_handle();
+  auto transport = tls ? Transport::tls_server(fd, tls->native().native_handle())
+                       : base::Result<Transport>(Transport::plain(fd));
+  if (!transport) return std::make_unique<FailedStream>(loop, transport.error());
+  return make_stream(std::make_shared<StreamState>(loop, std::move(socket), std::move(*transport)));
+}
+
+base::Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::string& address,
+                                                       std::uint16_t port, OnAccept on_accept) {
+  const auto endpoint = tcp_endpoint(address, port);
+  if (!endpoint) return base::fail(endpoint.error());
+  auto fd = listen_at(*endpoint);
+  if (!fd) return base::fail(fd.error());
+  tcp::acceptor acceptor(loop.context());
+  boost::system::error_code error;
+  acceptor.assign(endpoint->protocol(), fd->get(), error);
+  if (error) return base::fail(base::os_error("assign", error.value()));
+  fd->release();
+  return std::make_unique<TcpListener>(
+      std::make_shared<State>(loop, std::move(acceptor), std::move(on_accept)));
+}
+
+}  // namespace wakeline::io

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/tls.h"
+
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace wakeline::io {
+namespace {
+
+using Context = boost::asio::ssl::context;
+
+base::Result<void> check_readable(const std::string& file) {
+  if (::access(file.c_str(), R_OK) != 0)
+    return base::fail(base::ErrorCode::kNotFound, "PEM file", errno);
+  return {};
+}
+
+base::Result<std::shared_ptr<TlsContext>> fail_tls(const char* where) {
+  return base::fail(base::ErrorCode::kTls, where);
+}
+
+/// TLS 1.2 and 1.3, and no buffers kept for an idle connection (asio asks OpenSSL to release them).
+base::Result<void> set_versions(Context& context) {
+  if (SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION) != 1) {
+    return base::fail(base::ErrorCode::kTls, "TLS version");
+  }
+  SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& ca_file) {
+  Context context(Context::tls_client);
+  if (auto set = set_versions(context); !set) return base::fail(set.error());
+  boost::system::error_code error;
+  if (ca_file.empty()) {
+    context.set_default_verify_paths(error);
+  } else {
+    if (auto readable = check_readable(ca_file); !readable) return base::fail(readable.error());
+    context.load_verify_file(ca_file, error);
+  }
+  if (error) return fail_tls("CA file");
+  context.set_verify_mode(boost::asio::ssl::verify_peer, error);
+  if (error) return fail_tls("verify mode");
+  return std::make_shared<TlsContext>(std::move(context));
+}
+
+base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate_file,
+                                                             const std::string& key_file) {
+  Context context(Context::tls_server);
+  if (auto set = set_versions(context); !set) return base::fail(set.error());
+  for (const auto& file : {certificate_file, key_file}) {
+    if (auto readable = check_readable(file); !readable) return base::fail(readable.error());
+  }
+  boost::system::error_code error;
+  context.use_certificate_chain_file(certificate_file, error);
+  if (error) return fail_tls("certificate file");
+  context.use_private_key_file(key_file, Context::pem, error);
+  if (error) return fail_tls("key file");
+  // Tickets would be two more packets for each sleeping device, and state that we do not want to
+  // keep; resuming is the MQTT session's part.
+  SSL_CTX_set_num_tickets(context.native_handle(), 0);
+  SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_session_cache_mode(context.native_handle(), SSL_SESS_CACHE_OFF);
+  return std::make_shared<TlsContext>(std::move(context));
+}
+
+}  // namespace wakeline::io
