@@ -264,6 +264,9 @@ class TextRules(Tree):
     def test_a_clock_outside_io_is_found(self) -> None:
         code = _SPDX + "auto t = std::chrono::steady_clock::now();\n"
         self.write("src/io/clock.cc", code)
+        self.write("src/linux/cpu.cc", _SPDX + "int r = clock_gettime(clock_of_process, &t);\n")
+        self.expect("src/host/a.cc", code, "a.cc:2: reads a clock")
+        code = _SPDX + "int r = clock_gettime(CLOCK_BOOTTIME, &t);\n"
         self.expect("src/host/a.cc", code, "a.cc:2: reads a clock")
 
     def test_a_catch_all_is_found(self) -> None:
