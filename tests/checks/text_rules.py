@@ -24,7 +24,8 @@ _MAY_PRINT = ("src/cli/", "src/main.cc", "src/base/check.cc")
 # What reads the time, and who may: io, and the log with its time stamps. (The CPU time that a
 # process has used is no time of day: its module may take it.)
 _CLOCKS = re.compile(
-    r"_clock::now\s*\(|\bclock_gettime\s*\(\s*CLOCK_(?!\w+_CPUTIME)|\bgettimeofday\s*\(|\btime\s*\(\s*(nullptr|NULL|0)\s*\)"
+    r"_clock::now\s*\(|\bclock_gettime\s*\(\s*CLOCK_(?!\w+_CPUTIME)|\bgettimeofday\s*\("
+    r"|\btime\s*\(\s*(nullptr|NULL|0)\s*\)"
 )
 _MAY_READ_CLOCKS = ("src/io/", "src/base/log.cc")
 
