@@ -19,8 +19,16 @@ namespace wakeline::wire::host {
 inline constexpr int kProtocolVersion = 1;
 /// Bytes of one datagram; longer is kTooLarge.
 inline constexpr std::size_t kMessageMax = 32'768;
-inline constexpr std::size_t kNameMax = 64;
-inline constexpr std::size_t kActionsMax = 4;
+// Limits of the fields, in bytes of UTF-8. Together they keep the longest message, every byte of it
+// escaped, within kMessageMax.
+inline constexpr std::size_t kNameMax = 64;        ///< ids, names, categories, sounds, tags, labels
+inline constexpr std::size_t kTitleMax = 256;      ///< Notification::title
+inline constexpr std::size_t kBodyMax = 2'048;     ///< Notification::body
+inline constexpr std::size_t kPayloadMax = 2'048;  ///< Notification::payload
+inline constexpr std::size_t kDetailMax = 512;     ///< Reply::message, LedgerLine::detail
+inline constexpr std::size_t kActionsMax = 4;      ///< actions of a notification
+inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
+inline constexpr std::uint32_t kBacklogMax = 10'000;  ///< Follow::backlog, in entries
 
 /// Every request carries a `request` number chosen by its sender (> 0); its `Reply` repeats it.
 using RequestId = std::uint32_t;
@@ -54,6 +62,7 @@ std::string_view name(WakeCause);
 
 /// Urgency of a local notification, as org.freedesktop.Notifications numbers it.
 enum class Urgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical = 2 };
+std::string_view name(Urgency);
 
 struct NotificationAction {
   std::string id;     ///< "answer"
@@ -200,9 +209,11 @@ struct AppInfo {
   std::uint64_t cpu_us = 0;  ///< CPU time of the app's cgroup since its launch
   friend bool operator==(const AppInfo&, const AppInfo&) = default;
 };
+/// The answer to List; a long one comes as several, `more` in all but the last.
 struct AppList {
   RequestId request = 0;
   std::vector<AppInfo> apps;
+  bool more = false;
   friend bool operator==(const AppList&, const AppList&) = default;
 };
 /// One line of the ledger, as it is stored and printed.
@@ -236,8 +247,10 @@ struct MessageError {
 /// Reads one datagram: {"v":1,"type":"tag","request":7,…}. Unknown fields are ignored (a newer
 /// peer), unknown types are kUnsupported, a missing or mistyped field is kMalformed and names it.
 std::expected<Message, MessageError> decode(std::string_view datagram);
-/// The datagram's text; always at most kMessageMax for values within their limits.
-/// Errors: kTooLarge.
+/// The datagram's text; always at most kMessageMax for values within their limits. A field that may
+/// be missing is left out where it holds its default.
+/// Errors: kTooLarge (a text or list over its limit), kInvalidArgument (another value that decode
+/// would refuse).
 base::Result<std::string> encode(const Message& message);
 
 }  // namespace wakeline::wire::host
