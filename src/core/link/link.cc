@@ -101,8 +101,10 @@ void Link::on_resolve_failed(Instant now, std::uint64_t generation, Actions& out
 }
 
 void Link::on_connected(Instant now, AttemptId attempt, Actions& out) {
-  race_.on_connected(attempt);
-  run_race(now, out);
+  if (race_.find(attempt) != nullptr) {
+    race_.on_connected(attempt);
+    run_race(now, out);
+  }
   settle(now, out);
 }
 
@@ -241,10 +243,9 @@ void Link::begin_race(Instant now, Actions& out) {
   run_race(now, out);
 }
 
-/// Moves the race on. Beside a live line that is late with its answer, connections are only
+/// Moves a race that is on. Beside a live line that is late with its answer, connections are only
 /// prepared: nobody speaks, so the session stays where it is.
 void Link::run_race(Instant now, Actions& out) {
-  if (!race_.running()) return;
   if (race_.expire(now, out)) race_why_ = Why::kPeerSilent;
   while (race_.may_start(now)) race_.start(now, next_attempt(out), config_, out);
   if (live_) return;

@@ -166,8 +166,9 @@ class Link {
   Backoff backoff_;
   Rtt rtt_;
   Inbox inbox_;
-  Instant not_before_{};  ///< bad credentials: no sooner, whatever happens
-  Instant hurried_at_;    ///< the last try that didn't wait for its time
+  Instant not_before_{};     ///< bad credentials: no sooner, whatever happens
+  Instant hurried_at_;       ///< the last try that didn't wait for its time
+  bool subscribed_ = false;  ///< the server's session of ours has the subscription
   bool online_ = true;
   bool foreground_ = false;
 

@@ -186,14 +186,15 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
     memory_.spread = *w;
   if (memory_ != before) persist(out);
 
-  if (live_->numbered) {  // our server serves the inbox unasked
+  subscribed_ = subscribed_ && connack.session_present;
+  if (live_->numbered || subscribed_) {  // our server serves the inbox unasked
     on_ready(now, out);
     return;
   }
+  // Also into a session that the server has: nobody knows whether it saw an earlier SUBSCRIBE.
   live_->subscribing = true;
   mqtt::Subscribe subscribe;
   subscribe.packet_id = kSubscribeId;
-  // Every time: that the broker has the session does not say that it saw an earlier SUBSCRIBE.
   subscribe.topics.push_back({.filter = wire::inbox_topic(config_.device),
                               .qos = mqtt::Qos::kAtLeastOnce,
                               .retain_handling = 1});
@@ -232,6 +233,7 @@ void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
     lost(now, {.why = Why::kRefused, .detail = detail_of(suback.properties)}, out);
     return;
   }
+  subscribed_ = true;
   on_ready(now, out);
 }
 

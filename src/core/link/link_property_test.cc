@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "core/link/link.h"
+#include "core/link/test_kit.h"
+
+/// Any order of events, right ones and late ones: never two live connections, nothing given twice
+/// to one run of the app, nothing acknowledged that is not durable, every connection ends closed or
+/// live; and left alone, the link comes online and delivers all.
+namespace wakeline::link::test {
+namespace {
+
+/// A driver, a server and an app, as strict as their documentation allows.
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed), link_(config(), {}, base::Random(seed)) {
+    event([&] { link_.start(now_, out_); });
+  }
+
+  void step() {
+    now_ += random_.between(Duration::zero(), seconds(random_.chance(1, 20) ? 1'000 : 2));
+    switch (random_.below(16)) {
+      case 0:
+      case 1:
+        return resolve(random_.chance(1, 3));
+      case 2:
+      case 3:
+      case 4:
+        return connect_one();
+      case 5:
+      case 6:
+        return serve();
+      case 7:
+        return fail_one();
+      case 8:
+        return store_push();
+      case 9:
+      case 10:
+        return accept_one();
+      case 11:
+        return write_memory();
+      case 12:
+        return event([&] { link_.on_woken(now_, out_); });
+      case 13:
+        return change_surroundings();
+      case 14:
+        return crash();
+      default:
+        return fire();
+    }
+  }
+
+  /// Everything works from here on.
+  void settle() {
+    event([&] { link_.on_network_changed(now_, true, false, out_); });
+    event([&] { link_.on_foreground(now_, false, out_); });
+    for (int i = 0; i < 2'000 && !settled(); ++i) {
+      resolve(false);
+      for (int j = 0; j < 5; ++j) connect_one();
+      serve();
+      accept_one();
+      write_memory();
+      if (!settled()) {
+        if (link_.next_deadline() != base::kNever) now_ = std::max(now_, link_.next_deadline());
+        fire();
+      }
+    }
+    RC_ASSERT(settled());
+    RC_ASSERT(open_.size() == 1U);
+    RC_ASSERT(!awake_);
+    for (Sequence s = 1; s <= last_stored_; ++s) RC_ASSERT(accepted_ever_.contains(s));
+  }
+
+ private:
+  struct Connection {
+    bool up = false;
+    base::Bytes to_server;
+    base::Bytes to_client;
+    bool answered = false;
+    std::map<std::uint16_t, Sequence> in_flight;
+  };
+
+  bool settled() const {
+    return link_.state() == State::kReady && stored_.empty() && held_.empty() && !writing_ &&
+           open_.size() == 1 && !awake_;
+  }
+
+  template <class Event>
+  void event(Event happens) {
+    happens();
+    while (!out_.empty()) {
+      const std::vector<Action> actions = out_.items();
+      out_.clear();
+      for (const Action& a : actions) std::visit([&](const auto& action) { carry_out(action); }, a);
+    }
+    RC_ASSERT(open_.size() <= kRacingMax + 1);
+    if (link_.live()) {
+      RC_ASSERT(open_.contains(link_.live().value));
+      RC_ASSERT(open_.at(link_.live().value).answered);
+    }
+    if (link_.state() == State::kWaiting || link_.state() == State::kNoNetwork) {
+      RC_ASSERT(open_.empty());
+      RC_ASSERT(link_.next_deadline() != base::kNever);
+    }
+    RC_ASSERT(link_.memory().unaccepted.size() <= kUnacceptedMax);
+    std::set<std::uint64_t> speaking;
+    for (const auto& [id, c] : open_)
+      if (c.answered) speaking.insert(id);
+    RC_ASSERT(speaking.size() <= 1U);
+  }
+
+  void carry_out(const Resolve& a) { generation_ = a.generation; }
+  void carry_out(const Connect& a) {
+    RC_ASSERT(a.attempt.value > last_attempt_);
+    last_attempt_ = a.attempt.value;
+    open_[a.attempt.value];
+  }
+  void carry_out(const Write& a) {
+    Connection& c = open_.at(a.attempt.value);
+    RC_ASSERT(c.up);
+    c.to_server.insert(c.to_server.end(), a.bytes.begin(), a.bytes.end());
+  }
+  void carry_out(const Close& a) { RC_ASSERT(open_.erase(a.attempt.value) == 1U); }
+  void carry_out(const HoldAwake&) { RC_ASSERT(!std::exchange(awake_, true)); }
+  void carry_out(const LetGo&) { RC_ASSERT(std::exchange(awake_, false)); }
+  void carry_out(const Persist& a) {
+    RC_ASSERT(!writing_);
+    writing_ = a;
+  }
+  void carry_out(const Deliver& a) {
+    RC_ASSERT(delivered_.insert(a.delivery.sequence).second);
+    RC_ASSERT(!durable_.contains(a.delivery.sequence));
+    held_[a.delivery.id.value] = a.delivery.sequence;
+  }
+  void carry_out(const Report& a) {
+    RC_ASSERT(!(last_report_ == a));
+    last_report_ = a;
+  }
+
+  void resolve(bool fails) {
+    const std::uint64_t g = random_.chance(1, 10) ? generation_ - 1 : generation_;
+    event([&] {
+      if (fails)
+        link_.on_resolve_failed(now_, g, out_);
+      else
+        link_.on_resolved(now_, g, std::vector<Address>(4, kAddress), out_);
+    });
+  }
+  void connect_one() {
+    for (auto& [id, c] : open_) {
+      if (c.up) continue;
+      c.up = true;
+      const AttemptId attempt{id};
+      return event([&] { link_.on_connected(now_, attempt, out_); });
+    }
+  }
+  void fail_one() {
+    if (open_.empty()) return;
+    auto it = open_.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(random_.below(open_.size())));
+    const AttemptId attempt{it->first};
+    const Why why = it->second.up ? Why::kPeerClosed : Why::kConnectFailed;
+    open_.erase(it);
+    event([&] { link_.on_failed(now_, attempt, why, out_); });
+  }
+  void fire() {
+    if (link_.next_deadline() == base::kNever) return;
+    event([&] { link_.on_deadline(now_, out_); });
+    RC_ASSERT(link_.next_deadline() > now_);
+  }
+  void change_surroundings() {
+    if (random_.chance(1, 2))
+      return event([&] { link_.on_foreground(now_, random_.chance(1, 2), out_); });
+    const bool online = random_.chance(2, 3);
+    const bool gone = random_.chance(1, 3);
+    event([&] { link_.on_network_changed(now_, online, gone, out_); });
+  }
+
+  void store_push() {
+    stored_.insert(++last_stored_);
+    for (auto& [id, c] : open_)
+      if (c.answered) publish(c, last_stored_, false);
+  }
+  void publish(Connection& c, Sequence s, bool duplicate) {
+    if (c.in_flight.size() >= kUnacceptedMax) return;
+    const std::uint16_t packet_id = next_packet_id_++;
+    c.in_flight[packet_id] = s;
+    say(c, push(s, packet_id, duplicate));
+  }
+  void say(Connection& c, const mqtt::Packet& packet) {
+    WL_CHECK(mqtt::encode(packet, mqtt::Version::k5, c.to_client));
+  }
+
+  /// The server reads all, then the client reads what was answered.
+  void serve() {
+    std::vector<std::uint64_t> ids;
+    for (const auto& [id, c] : open_) ids.push_back(id);
+    for (const std::uint64_t id : ids) {
+      if (!open_.contains(id)) continue;
+      Connection& c = open_.at(id);
+      base::BytesView rest = c.to_server;
+      while (!rest.empty()) {
+        const auto decoded = mqtt::decode(rest, mqtt::Version::k5);
+        RC_ASSERT(decoded.has_value());
+        RC_ASSERT(decoded->consumed > 0U);
+        rest = rest.subspan(decoded->consumed);
+        read(id, decoded->packet);
+      }
+      c.to_server.clear();
+      const base::Bytes bytes = std::exchange(c.to_client, {});
+      base::BytesView unread = bytes;
+      while (!unread.empty()) {
+        std::size_t taken = 0;
+        event([&] { taken = link_.on_bytes(now_, {id}, unread, out_); });
+        RC_ASSERT(taken > 0U);
+        unread = unread.subspan(taken);
+      }
+    }
+  }
+  void read(std::uint64_t id, const mqtt::Packet& packet) {
+    Connection& c = open_.at(id);
+    if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) {
+      for (auto& [other, o] : open_) {
+        if (other == id || !o.answered) continue;
+        o.answered = false;
+        o.to_client.clear();
+        say(o, mqtt::Disconnect{.reason = mqtt::Reason::kSessionTakenOver, .properties = {}});
+      }
+      if (const auto received = connect->properties.user_value("received"))
+        stored_.erase(stored_.begin(), stored_.upper_bound(std::stoull(std::string(*received))));
+      c.answered = true;
+      say(c, our_connack());
+      for (const Sequence s : stored_) publish(c, s, true);
+    } else if (const auto* ack = std::get_if<mqtt::Ack>(&packet)) {
+      RC_ASSERT(c.in_flight.contains(ack->packet_id));
+      const Sequence s = c.in_flight.at(ack->packet_id);
+      RC_ASSERT(durable_.contains(s));
+      c.in_flight.erase(ack->packet_id);
+      stored_.erase(s);
+    } else if (std::holds_alternative<mqtt::Subscribe>(packet)) {
+      say(c, granted());
+    } else if (std::holds_alternative<mqtt::Pingreq>(packet)) {
+      say(c, mqtt::Pingresp{});
+    }
+  }
+
+  void accept_one() {
+    if (held_.empty()) return;
+    auto it = held_.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(random_.below(held_.size())));
+    const DeliveryId id{it->first};
+    accepted_.insert(it->second);
+    accepted_ever_.insert(it->second);
+    held_.erase(it);
+    event([&] { link_.accept(now_, id, out_); });
+  }
+  void write_memory() {
+    if (!writing_) return;
+    disk_ = writing_->memory;
+    const std::uint64_t serial = writing_->serial;
+    for (const Sequence s : accepted_)
+      if (s <= disk_.accepted_high &&
+          std::ranges::find(disk_.unaccepted, s) == disk_.unaccepted.end())
+        durable_.insert(s);
+    writing_.reset();
+    event([&] { link_.on_persisted(now_, serial, out_); });
+  }
+  /// The app dies; a new run starts from the disk.
+  void crash() {
+    open_.clear();
+    held_.clear();
+    writing_.reset();
+    accepted_ = delivered_ = durable_;
+    awake_ = false;
+    last_report_.reset();
+    out_.clear();
+    link_ = Link(config(), disk_, base::Random(random_.next()));
+    last_attempt_ = disk_.attempts;
+    event([&] { link_.start(now_, out_); });
+  }
+
+  base::Random random_;
+  Instant now_{seconds(1'000)};
+  Link link_;
+  Actions out_;
+  Memory disk_;
+  std::optional<Persist> writing_;
+  std::optional<Report> last_report_;
+  std::map<std::uint64_t, Connection> open_;
+  std::uint64_t generation_ = 0;
+  std::uint64_t last_attempt_ = 0;
+  bool awake_ = false;
+  std::set<Sequence> stored_;
+  Sequence last_stored_ = 0;
+  std::uint16_t next_packet_id_ = 1;
+  std::map<std::uint64_t, Sequence> held_;  ///< by delivery
+  std::set<Sequence> delivered_;            ///< to this run, or accepted durably by one before
+  std::set<Sequence> accepted_;
+  std::set<Sequence> accepted_ever_;
+  std::set<Sequence> durable_;
+};
+
+RC_GTEST_PROP(LinkProperty, KeepsItsPromisesInAnyOrderOfEvents, (std::uint64_t seed)) {
+  World world(seed);
+  const int steps = *rc::gen::inRange(1, 300);
+  for (int i = 0; i < steps; ++i) world.step();
+  world.settle();
+}
+
+}  // namespace
+}  // namespace wakeline::link::test
