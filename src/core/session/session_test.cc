@@ -3,13 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <concepts>
 #include <ostream>
 
 #include "wire/push.h"
 
 namespace wakeline::session {
 
-static void PrintTo(const Action& action, std::ostream* out) { *out << to_line(action); }
+/// GoogleTest prints an action by its alternative.
+template <class Alternative>
+  requires std::constructible_from<Action, Alternative>
+void PrintTo(const Alternative& action, std::ostream* out) {
+  *out << to_line(action);
+}
 
 namespace {
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/database.h"
+
+#include <sqlite3.h>
+
+#include <cerrno>
+
+#include "base/check.h"
+#include "store/schema.h"
+
+namespace wakeline::store {
+
+using base::ErrorCode;
+
+namespace {
+
+/// How long a writer waits for another process' transaction (`add-device` beside the server).
+constexpr int kBusyMs = 5'000;
+
+std::unexpected<base::Error> failed(sqlite3* handle, const char* where) {
+  const int os = handle == nullptr ? 0 : sqlite3_system_errno(handle);
+  switch (handle == nullptr ? SQLITE_NOMEM : sqlite3_errcode(handle)) {
+    case SQLITE_FULL:
+      return base::fail(ErrorCode::kStorageFull, where, os);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return base::fail(ErrorCode::kBusy, where);
+    case SQLITE_CONSTRAINT:
+      return base::fail(ErrorCode::kAlreadyExists, where);
+    case SQLITE_NOTADB:
+      return base::fail(ErrorCode::kUnsupported, where);
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      return base::fail(ErrorCode::kPermission, where, os);
+    case SQLITE_CANTOPEN:
+      return base::fail(os == 0 ? ErrorCode::kStorage : base::os_error(where, os).code, where, os);
+    default:
+      // A write that hits the end of the disk or of a quota is an IO error to SQLite.
+      return base::fail(
+          os == ENOSPC || os == EDQUOT ? ErrorCode::kStorageFull : ErrorCode::kStorage, where, os);
+  }
+}
+
+}  // namespace
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+void Statement::reset() {
+  sqlite3_reset(handle_.get());
+  sqlite3_clear_bindings(handle_.get());
+}
+
+base::Result<bool> Statement::step() {
+  const int result = sqlite3_step(handle_.get());
+  if (result == SQLITE_ROW) return true;
+  if (result != SQLITE_DONE) {
+    const auto error = failed(sqlite3_db_handle(handle_.get()), "store.step");
+    sqlite3_reset(handle_.get());
+    return error;
+  }
+  sqlite3_reset(handle_.get());
+  return false;
+}
+
+base::Result<void> Statement::run() {
+  const auto row = step();
+  if (!row) return base::fail(row.error());
+  WL_CHECK(!*row);
+  return {};
+}
+
+void Statement::bind(int index, std::int64_t value) {
+  WL_CHECK(sqlite3_bind_int64(handle_.get(), index, value) == SQLITE_OK);
+}
+
+void Statement::bind(int index, std::string_view value) {
+  WL_CHECK((value.empty() ? sqlite3_bind_null(handle_.get(), index)
+                          : sqlite3_bind_text(handle_.get(), index, value.data(),
+                                              static_cast<int>(value.size()), SQLITE_TRANSIENT)) ==
+           SQLITE_OK);
+}
+
+void Statement::bind(int index, base::BytesView value) {
+  WL_CHECK((value.empty() ? sqlite3_bind_zeroblob(handle_.get(), index, 0)
+                          : sqlite3_bind_blob(handle_.get(), index, value.data(),
+                                              static_cast<int>(value.size()), SQLITE_TRANSIENT)) ==
+           SQLITE_OK);
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(handle_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
+  return data == nullptr
+             ? std::string()
+             : std::string(data,
+                           static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column)));
+}
+
+base::Bytes Statement::blob(int column) const {
+  const auto* data = static_cast<const std::uint8_t*>(sqlite3_column_blob(handle_.get(), column));
+  return data == nullptr ? base::Bytes()
+                         : base::Bytes(data, data + sqlite3_column_bytes(handle_.get(), column));
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
+}
+
+void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+
+base::Result<Database> Database::open(const std::string& path, Mode mode) {
+  const bool write = mode == Mode::kWrite;
+  sqlite3* handle = nullptr;
+  // The reader opens for writing as well: whoever is first must be able to recover the WAL.
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_CREATE : 0);
+  const int result = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  Database database;
+  database.handle_.reset(handle);
+  if (result != SQLITE_OK) return failed(handle, "store.open");
+  sqlite3_busy_timeout(handle, kBusyMs);
+  if (!write) {
+    if (auto checked = database.check_file(); !checked) return base::fail(checked.error());
+    if (auto ran = database.run("PRAGMA query_only = ON"); !ran) return base::fail(ran.error());
+    return database;
+  }
+  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
+                             "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"}) {
+    if (auto ran = database.run(pragma); !ran) return base::fail(ran.error());
+  }
+  if (auto made = database.make_tables(); !made) return base::fail(made.error());
+  return database;
+}
+
+base::Result<std::int64_t> Database::pragma(const char* sql) {
+  auto statement = prepare(sql);
+  if (!statement) return base::fail(statement.error());
+  const auto row = statement->step();
+  if (!row) return base::fail(row.error());
+  return statement->integer(0);
+}
+
+base::Result<void> Database::check_file() {
+  const auto application = pragma("PRAGMA application_id");
+  const auto version = pragma("PRAGMA user_version");
+  if (!application) return base::fail(application.error());
+  if (!version) return base::fail(version.error());
+  if (*application != kApplicationId)
+    return base::fail(ErrorCode::kUnsupported, "store.application_id");
+  if (*version != kSchemaVersion) return base::fail(ErrorCode::kUnsupported, "store.schema");
+  return {};
+}
+
+base::Result<void> Database::make_tables() {
+  // Within one transaction: two first starts at a time see all of it or nothing.
+  if (auto began = run("BEGIN IMMEDIATE"); !began) return began;
+  const auto tables = pragma("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return base::fail(tables.error());
+  auto done = *tables == 0 ? run(kSchema) : check_file();
+  if (done) done = run("COMMIT");
+  if (!done && in_transaction()) (void)run("ROLLBACK");  // the first error is the one to tell
+  return done;
+}
+
+base::Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* handle = nullptr;
+  if (sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &handle, nullptr) != SQLITE_OK)
+    return failed(handle_.get(), "store.prepare");
+  Statement statement;
+  statement.handle_.reset(handle);
+  return statement;
+}
+
+base::Result<void> Database::run(const char* sql) {
+  if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK)
+    return failed(handle_.get(), "store.run");
+  return {};
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(handle_.get()); }
+
+bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+base::Result<void> Database::limit_pages(std::uint32_t pages) {
+  if (pages == 0) return {};
+  const std::string sql = "PRAGMA max_page_count = " + std::to_string(pages);
+  return run(sql.c_str());
+}
+
+}  // namespace wakeline::store

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace wakeline::store {
+
+/// A prepared statement, used again and again by one thread.
+class Statement {
+ public:
+  /// Starts over with these values for ?1, ?2, …; they are copied.
+  template <class... Values>
+  Statement& with(const Values&... values) {
+    reset();
+    int index = 0;
+    (bind(++index, values), ...);
+    return *this;
+  }
+  /// Returns: true when a row is there to read; false at the end, and then the statement is reset.
+  /// Errors:  kStorageFull, kBusy (another process writes), kAlreadyExists (a unique key),
+  ///          kStorage.
+  base::Result<bool> step();
+  /// Steps to the end, for statements without rows.
+  base::Result<void> run();
+  void reset();
+
+  std::int64_t integer(int column) const;
+  std::string text(int column) const;
+  base::Bytes blob(int column) const;
+  bool is_null(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const;
+  };
+
+  void bind(int index, std::int64_t value);
+  void bind(int index, std::uint64_t value) { bind(index, static_cast<std::int64_t>(value)); }
+  void bind(int index, int value) { bind(index, static_cast<std::int64_t>(value)); }
+  void bind(int index, std::string_view value);  ///< empty: NULL
+  void bind(int index, const std::string& value) { bind(index, std::string_view(value)); }
+  void bind(int index, base::BytesView value);
+
+  std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+};
+
+/// One connection to an SQLite file, used by one thread at a time.
+class Database {
+ public:
+  enum class Mode { kWrite, kRead };
+
+  /// kWrite makes the file, in WAL mode with a sync at every commit, and its tables.
+  /// Errors: kUnsupported (a file of another program or version), kPermission, kStorageFull,
+  ///         kStorage.
+  static base::Result<Database> open(const std::string& path, Mode mode);
+
+  base::Result<Statement> prepare(std::string_view sql);
+  base::Result<void> run(const char* sql);
+  /// Rows that the last INSERT, UPDATE or DELETE changed itself.
+  std::int64_t changes() const;
+  /// Whether BEGIN has not been ended yet; some errors end it on their own.
+  bool in_transaction() const;
+  /// Lets the file grow to that many pages of 4 KiB and no further; 0: as far as the disk goes.
+  base::Result<void> limit_pages(std::uint32_t pages);
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const;
+  };
+
+  base::Result<void> check_file();
+  base::Result<void> make_tables();
+  base::Result<std::int64_t> pragma(const char* sql);
+
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+}  // namespace wakeline::store

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "store/database.h"
+#include "store/types.h"
+
+namespace wakeline::store {
+
+/// The statements on pushes over one connection. Changes belong to the caller's transaction; after
+/// an error other than kNotFound and kBusy it must be rolled back.
+class PushTable {
+ public:
+  /// `database` must outlive the table.
+  static base::Result<PushTable> prepare(Database& database, std::uint32_t queue_max);
+
+  /// Errors: kNotFound (no such device), kBusy (its queue is full), kStorageFull, kStorage.
+  base::Result<Accepted> add(const NewPush& push);
+  base::Result<void> remove(DeviceId device, Sequence sequence);
+  base::Result<void> remove_through(DeviceId device, Sequence sequence);
+  /// Deletes at most `limit` expired pushes and keys. Returns: how many.
+  base::Result<std::int64_t> sweep(base::WallTime now, std::int64_t limit);
+
+  /// Nothing when it is gone or expired at `now`.
+  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
+  base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
+                                base::WallTime now);
+  /// The first time that `sweep` has work; nothing when nothing will expire.
+  base::Result<std::optional<base::WallTime>> next_expiry();
+  /// Whether the device has a push up to and including `sequence`.
+  base::Result<bool> any_through(DeviceId device, Sequence sequence);
+
+ private:
+  PushTable(Database& database, std::uint32_t queue_max)
+      : database_(&database), queue_max_(queue_max) {}
+  base::Result<void> make_room(std::int64_t device, std::int64_t waiting, std::int64_t now);
+
+  Database* database_;
+  std::uint32_t queue_max_;
+  Statement find_device_, find_key_, add_key_, take_number_, add_, remove_, remove_topic_,
+      remove_through_, remove_expired_of_, sweep_pushes_, sweep_keys_, find_, pending_,
+      next_expiry_, any_through_;
+};
+
+}  // namespace wakeline::store

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/push_table.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+
+#include "base/random.h"
+#include "store/registry.h"
+#include "store/test_folder.h"
+
+namespace wakeline::store {
+namespace {
+
+using base::ErrorCode;
+using std::chrono::hours;
+using std::chrono::seconds;
+
+base::WallTime at(base::Duration since) { return base::WallTime(hours(400'000) + since); }
+
+NewPush push_to(std::string device, base::Duration ttl = hours(1)) {
+  return {.device = std::move(device),
+          .body = base::Bytes{1, 2, 3},
+          .urgency = 2,
+          .accepted = at(seconds(0)),
+          .expires = at(ttl)};
+}
+
+class PushTableTest : public testing::Test {
+ protected:
+  PushTableTest() {
+    auto registry = Registry::open(folder_.path("store.db"), Database::Mode::kWrite);
+    EXPECT_TRUE(registry);
+    door_ = *registry->add_device("door", TokenHash{1}, at(seconds(0)));
+    window_ = *registry->add_device("window", TokenHash{2}, at(seconds(0)));
+    registry_.emplace(std::move(*registry));
+    database_.emplace(*Database::open(folder_.path("store.db"), Database::Mode::kWrite));
+    table_.emplace(*PushTable::prepare(*database_, 3));
+  }
+
+  Sequence add(const NewPush& push) {
+    const auto accepted = table_->add(push);
+    EXPECT_TRUE(accepted) << to_string(accepted.error());
+    return accepted ? accepted->sequence : 0;
+  }
+  std::vector<Sequence> pending(DeviceId device, base::WallTime now = at(seconds(0))) {
+    return table_->pending(device, 0, 100, now)->sequences;
+  }
+  std::uint64_t waiting(const char* name) { return (*registry_->find_device(name))->waiting; }
+
+  TestFolder folder_;
+  std::optional<Registry> registry_;
+  std::optional<Database> database_;
+  std::optional<PushTable> table_;
+  DeviceId door_;
+  DeviceId window_;
+};
+
+TEST_F(PushTableTest, NumbersThePushesOfEachDeviceFromOne) {
+  EXPECT_EQ(table_->add(push_to("door")), (Accepted{door_, 1, true, false}));
+  EXPECT_EQ(add(push_to("door")), 2U);
+  EXPECT_EQ(add(push_to("window")), 1U);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{1, 2}));
+  EXPECT_EQ(waiting("door"), 2U);
+  const auto found = table_->find(door_, 1, at(seconds(0)));
+  EXPECT_EQ(*found, (Push{1, {1, 2, 3}, 2, at(hours(1))}));
+}
+
+TEST_F(PushTableTest, NeverUsesANumberAgain) {
+  add(push_to("door"));
+  EXPECT_TRUE(table_->remove(door_, 1));
+  EXPECT_EQ(add(push_to("door")), 2U);
+  EXPECT_TRUE(table_->remove_through(door_, ~Sequence{0}));
+  EXPECT_EQ(pending(door_), std::vector<Sequence>{});
+  EXPECT_EQ(waiting("door"), 0U);
+  EXPECT_EQ(add(push_to("door")), 3U);
+}
+
+TEST_F(PushTableTest, GivesADeviceThatIsMadeAgainHigherNumbers) {
+  for (int i = 0; i < 3; ++i) add(push_to("door"));
+  EXPECT_TRUE(registry_->remove_device("door"));
+  EXPECT_EQ(table_->add(push_to("door")).error().code, ErrorCode::kNotFound);
+  const DeviceId again = *registry_->add_device("door", TokenHash{1}, at(seconds(0)));
+  EXPECT_NE(again, door_);
+  EXPECT_EQ(pending(door_), std::vector<Sequence>{});
+  EXPECT_EQ(add(push_to("door")), 4U);
+}
+
+TEST_F(PushTableTest, ReplacesAWaitingPushOfTheSameTopic) {
+  auto push = push_to("door");
+  push.topic = "lock";
+  add(push);
+  add(push_to("door"));
+  EXPECT_EQ(add(push), 3U);
+  push.device = "window";
+  add(push);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{2, 3}));
+  EXPECT_EQ(pending(window_), (std::vector<Sequence>{1}));
+  EXPECT_EQ(waiting("door"), 2U);
+}
+
+TEST_F(PushTableTest, AnswersARepeatedKeyWithTheFirstNumberAlsoAfterDelivery) {
+  auto push = push_to("door");
+  push.idempotency_key = "k1";
+  EXPECT_EQ(add(push), 1U);
+  EXPECT_TRUE(table_->remove(door_, 1));
+  EXPECT_EQ(table_->add(push), (Accepted{door_, 1, false, true}));
+  EXPECT_EQ(pending(door_), std::vector<Sequence>{});
+  push.device = "window";
+  EXPECT_EQ(add(push), 1U);
+  push.device = "door";
+  push.accepted = at(kIdempotencyKept);
+  push.expires = push.accepted + hours(1);
+  EXPECT_EQ(add(push), 2U);
+}
+
+TEST_F(PushTableTest, RefusesAPushWhenTheQueueIsFull) {
+  for (int i = 0; i < 3; ++i) add(push_to("door"));
+  EXPECT_EQ(table_->add(push_to("door")).error().code, ErrorCode::kBusy);
+  EXPECT_EQ(add(push_to("window")), 1U);
+  EXPECT_TRUE(table_->remove(door_, 2));
+  EXPECT_EQ(add(push_to("door")), 4U);  // a refused one used no number
+}
+
+TEST_F(PushTableTest, MakesRoomInAFullQueueByWhatExpiredOrIsReplaced) {
+  auto push = push_to("door", seconds(10));
+  push.topic = "lock";
+  add(push);
+  add(push_to("door"));
+  add(push_to("door"));
+  EXPECT_EQ(add(push), 4U);
+  auto late = push_to("door");
+  late.accepted = at(seconds(10));
+  EXPECT_EQ(add(late), 5U);
+  EXPECT_EQ(pending(door_, at(seconds(10))), (std::vector<Sequence>{2, 3, 5}));
+  EXPECT_EQ(waiting("door"), 3U);
+}
+
+TEST_F(PushTableTest, KeepsNoPushThatIsOverWhenItComes) {
+  auto push = push_to("door");
+  push.topic = "lock";
+  add(push);
+  push.expires = push.accepted;
+  EXPECT_EQ(table_->add(push), (Accepted{door_, 2, false, false}));
+  EXPECT_EQ(pending(door_), std::vector<Sequence>{});  // and the older one is replaced by it
+}
+
+TEST_F(PushTableTest, HidesWhatExpiredAndSweepsItInSteps) {
+  add(push_to("door", seconds(10)));
+  add(push_to("door", seconds(20)));
+  add(push_to("window", seconds(10)));
+  EXPECT_EQ(*table_->next_expiry(), at(seconds(10)));
+  EXPECT_EQ(pending(door_, at(seconds(10))), (std::vector<Sequence>{2}));
+  EXPECT_EQ(*table_->find(door_, 1, at(seconds(10))), std::nullopt);
+  EXPECT_EQ(table_->sweep(at(seconds(10)), 1), 1);
+  EXPECT_EQ(table_->sweep(at(seconds(10)), 1), 1);
+  EXPECT_EQ(table_->sweep(at(seconds(10)), 1), 0);
+  EXPECT_EQ(*table_->next_expiry(), at(seconds(20)));
+  EXPECT_EQ(waiting("door"), 1U);
+  EXPECT_EQ(waiting("window"), 0U);
+}
+
+TEST_F(PushTableTest, PagesThroughWhatWaits) {
+  for (int i = 0; i < 3; ++i) add(push_to("door"));
+  EXPECT_EQ(table_->pending(door_, 0, 2, at(seconds(0))), (Pending{{1, 2}, true}));
+  EXPECT_EQ(table_->pending(door_, 2, 2, at(seconds(0))), (Pending{{3}, false}));
+  EXPECT_EQ(table_->pending(door_, ~Sequence{0}, 2, at(seconds(0))), (Pending{{}, false}));
+}
+
+/// Against a model in memory: what waits, with its numbers, after any history.
+TEST_F(PushTableTest, BehavesAsAMapDoesOverAnyHistory) {
+  const auto result = rc::check([this](std::uint64_t seed) {
+    RC_ASSERT(database_->run("BEGIN"));
+    base::Random random(seed);
+    std::map<Sequence, NewPush> model;
+    Sequence last = 0;
+    base::WallTime now = at(seconds(0));
+    for (int i = 0; i < 60; ++i) {
+      now += seconds(random.below(5));
+      std::erase_if(model, [&](const auto& item) { return item.second.expires <= now; });
+      if (random.chance(2, 3)) {
+        auto push = push_to("door");
+        push.accepted = now;
+        push.expires = now + seconds(random.below(30));
+        if (random.chance(1, 2)) push.topic = "t" + std::to_string(random.below(2));
+        const auto accepted = table_->add(push);
+        if (!push.topic.empty())
+          std::erase_if(model, [&](const auto& item) { return item.second.topic == push.topic; });
+        const bool waits = push.expires > now;
+        RC_ASSERT(accepted.has_value() == (!waits || model.size() < 3));
+        if (accepted) RC_ASSERT(accepted->sequence == ++last);
+        if (accepted && waits) model[last] = push;
+      } else if (random.chance(1, 2)) {
+        const Sequence sequence = random.below(last + 2);
+        RC_ASSERT(table_->remove(door_, sequence));
+        model.erase(sequence);
+      } else {
+        RC_ASSERT(table_->sweep(now, 100).has_value());
+      }
+      std::vector<Sequence> expected;
+      for (const auto& [sequence, push] : model) expected.push_back(sequence);
+      RC_ASSERT(pending(door_, now) == expected);
+    }
+    RC_ASSERT(database_->run("ROLLBACK"));
+  });
+  EXPECT_TRUE(result);
+}
+
+}  // namespace
+}  // namespace wakeline::store

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/registry.h"
+
+#include <algorithm>
+
+#include "store/wall_ms.h"
+
+namespace wakeline::store {
+
+using base::ErrorCode;
+
+namespace {
+
+constexpr std::string_view kColumns = "SELECT id, name, token_hash, created, waiting FROM devices";
+
+Device read_device(const Statement& row) {
+  Device device{.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
+                .name = row.text(1),
+                .created = from_ms(row.integer(3)),
+                .waiting = static_cast<std::uint64_t>(row.integer(4))};
+  // A hash of another length stays zero and fits no token.
+  if (const base::Bytes hash = row.blob(2); hash.size() == device.token_hash.size())
+    std::ranges::copy(hash, device.token_hash.begin());
+  return device;
+}
+
+}  // namespace
+
+base::Result<Registry> Registry::open(const std::string& path, Database::Mode mode) {
+  auto database = Database::open(path, mode);
+  if (!database) return base::fail(database.error());
+  Registry registry(std::move(*database));
+  if (auto prepared = registry.prepare(); !prepared) return base::fail(prepared.error());
+  return registry;
+}
+
+base::Result<void> Registry::prepare() {
+  auto by_name = database_.prepare(std::string(kColumns) + " WHERE name = ?1");
+  if (!by_name) return base::fail(by_name.error());
+  auto by_hash = database_.prepare("SELECT name FROM senders WHERE token_hash = ?1");
+  if (!by_hash) return base::fail(by_hash.error());
+  auto epoch = database_.prepare("SELECT epoch FROM store");
+  if (!epoch) return base::fail(epoch.error());
+  const auto row = epoch->step();
+  if (!row) return base::fail(row.error());
+  if (!*row || epoch->integer(0) == 0) return base::fail(ErrorCode::kStorage, "store.epoch");
+  epoch_ = static_cast<std::uint64_t>(epoch->integer(0));
+  find_device_ = std::move(*by_name);
+  find_sender_ = std::move(*by_hash);
+  return {};
+}
+
+base::Result<DeviceId> Registry::add_device(std::string_view name, const TokenHash& token_hash,
+                                            base::WallTime now) {
+  auto statement = database_.prepare(
+      "INSERT INTO devices (name, token_hash, created, last_sequence)"
+      " SELECT ?1, ?2, ?3, sequence_floor FROM store RETURNING id");
+  if (!statement) return base::fail(statement.error());
+  const auto row = statement->with(name, base::BytesView(token_hash), to_ms(now)).step();
+  if (!row) return base::fail(row.error());
+  const DeviceId id{static_cast<std::uint64_t>(statement->integer(0))};
+  const auto end = statement->step();  // commits
+  if (!end) return base::fail(end.error());
+  return id;
+}
+
+base::Result<void> Registry::remove_device(std::string_view name) {
+  auto statement = database_.prepare("DELETE FROM devices WHERE name = ?1");
+  if (!statement) return base::fail(statement.error());
+  if (auto ran = statement->with(name).run(); !ran) return ran;
+  if (database_.changes() == 0) return base::fail(ErrorCode::kNotFound, "store.remove_device");
+  return {};
+}
+
+base::Result<std::optional<Device>> Registry::find_device(std::string_view name) {
+  const auto row = find_device_.with(name).step();
+  if (!row) return base::fail(row.error());
+  if (!*row) return std::nullopt;
+  Device device = read_device(find_device_);
+  find_device_.reset();
+  return device;
+}
+
+base::Result<std::vector<Device>> Registry::devices() {
+  auto statement = database_.prepare(std::string(kColumns) + " ORDER BY name");
+  if (!statement) return base::fail(statement.error());
+  std::vector<Device> found;
+  for (;;) {
+    const auto row = statement->step();
+    if (!row) return base::fail(row.error());
+    if (!*row) return found;
+    found.push_back(read_device(*statement));
+  }
+}
+
+base::Result<void> Registry::add_sender(std::string_view name, const TokenHash& token_hash,
+                                        base::WallTime now) {
+  auto statement =
+      database_.prepare("INSERT INTO senders (name, token_hash, created) VALUES (?1, ?2, ?3)");
+  if (!statement) return base::fail(statement.error());
+  return statement->with(name, base::BytesView(token_hash), to_ms(now)).run();
+}
+
+base::Result<std::optional<std::string>> Registry::find_sender(const TokenHash& token_hash) {
+  const auto row = find_sender_.with(base::BytesView(token_hash)).step();
+  if (!row) return base::fail(row.error());
+  if (!*row) return std::nullopt;
+  std::string name = find_sender_.text(0);
+  find_sender_.reset();
+  return name;
+}
+
+base::Result<bool> Registry::has_senders() {
+  auto statement = database_.prepare("SELECT 1 FROM senders LIMIT 1");
+  if (!statement) return base::fail(statement.error());
+  return statement->step();
+}
+
+}  // namespace wakeline::store

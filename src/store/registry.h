@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/database.h"
+#include "store/types.h"
+
+namespace wakeline::store {
+
+/// Who may connect and who may push. Works on the file of a running server as well: it sees a
+/// change at its next look-up. Each call is one durable transaction.
+class Registry {
+ public:
+  /// Errors: those of Database::open.
+  static base::Result<Registry> open(const std::string& path, Database::Mode mode);
+
+  /// Errors: kAlreadyExists, kStorageFull, kBusy, kStorage.
+  base::Result<DeviceId> add_device(std::string_view name, const TokenHash& token_hash,
+                                    base::WallTime now);
+  /// With all its pushes. Errors: kNotFound, kStorageFull, kBusy, kStorage.
+  base::Result<void> remove_device(std::string_view name);
+  base::Result<std::optional<Device>> find_device(std::string_view name);
+  /// By name.
+  base::Result<std::vector<Device>> devices();
+
+  /// An app server's token. Errors: kAlreadyExists, kStorageFull, kBusy, kStorage.
+  base::Result<void> add_sender(std::string_view name, const TokenHash& token_hash,
+                                base::WallTime now);
+  /// The name of the app server whose token has this hash.
+  base::Result<std::optional<std::string>> find_sender(const TokenHash& token_hash);
+  base::Result<bool> has_senders();
+
+  /// Of this store, never 0; another one means that the sequences start anew.
+  std::uint64_t epoch() const { return epoch_; }
+
+ private:
+  explicit Registry(Database database) : database_(std::move(database)) {}
+  base::Result<void> prepare();
+
+  Database database_;
+  Statement find_device_;
+  Statement find_sender_;
+  std::uint64_t epoch_ = 0;
+};
+
+}  // namespace wakeline::store

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/store.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+
+namespace wakeline::store {
+
+using base::ErrorCode;
+
+namespace {
+
+/// Nobody waits for a deletion: it goes with the next push, or after this time.
+constexpr base::Duration kDeletionDelay = std::chrono::milliseconds(20);
+/// Between two tries of a deletion that failed; only while there is one.
+constexpr base::Duration kRetryDelay = std::chrono::seconds(1);
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+Store::Store(Options options, Post post, Database write, Database read, Registry registry)
+    : options_(std::move(options)),
+      post_(std::move(post)),
+      write_database_(std::move(write)),
+      read_database_(std::move(read)),
+      registry_(std::move(registry)) {}
+
+base::Result<std::unique_ptr<Store>> Store::open(Options options, Post post) {
+  auto write = Database::open(options.path, Database::Mode::kWrite);
+  if (!write) return base::fail(write.error());
+  auto read = Database::open(options.path, Database::Mode::kRead);
+  if (!read) return base::fail(read.error());
+  auto registry = Registry::open(options.path, Database::Mode::kRead);
+  if (!registry) return base::fail(registry.error());
+  std::unique_ptr<Store> store(new Store(std::move(options), std::move(post), std::move(*write),
+                                         std::move(*read), std::move(*registry)));
+  if (auto prepared = store->prepare(); !prepared) return base::fail(prepared.error());
+  store->writer_ = std::thread([raw = store.get()] { raw->run_writer(); });
+  return store;
+}
+
+base::Result<void> Store::prepare() {
+  if (auto limited = write_database_.limit_pages(options_.pages_max); !limited) return limited;
+  auto write = PushTable::prepare(write_database_, options_.queue_max);
+  if (!write) return base::fail(write.error());
+  auto read = PushTable::prepare(read_database_, options_.queue_max);
+  if (!read) return base::fail(read.error());
+  write_.emplace(std::move(*write));
+  read_.emplace(std::move(*read));
+  return {};
+}
+
+Store::~Store() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (writer_.joinable()) writer_.join();
+}
+
+base::Result<void> Store::add(NewPush push, OnAdded done) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (urgent_ >= kWritesMax) return base::fail(ErrorCode::kBusy, "store.writes");
+  }
+  enqueue(Add{std::move(push), std::move(done)}, true);
+  return {};
+}
+
+void Store::remove(DeviceId device, Sequence sequence) {
+  enqueue(Remove{device, sequence, false}, false);
+}
+
+void Store::remove_through(DeviceId device, Sequence sequence) {
+  // Every reconnecting device says what it has; most of the time nothing is left to delete.
+  if (const auto any = read_->any_through(device, sequence); any && !*any) return;
+  enqueue(Remove{device, sequence, true}, false);
+}
+
+void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
+
+void Store::enqueue(Job job, bool urgent) {
+  {
+    const std::scoped_lock lock(mutex_);
+    jobs_.push_back(std::move(job));
+    if (urgent) ++urgent_;
+  }
+  wake_.notify_one();
+}
+
+void Store::run_writer() {
+  std::vector<Job> batch;
+  while (take_batch(batch)) write_batch(std::exchange(batch, {}));
+}
+
+/// Waits for work. Returns: false when there is none and there will be none.
+bool Store::take_batch(std::vector<Job>& batch) {
+  std::unique_lock lock(mutex_);
+  const auto something = [this] { return stopping_ || !jobs_.empty(); };
+  const auto somebody_waits = [this] { return stopping_ || urgent_ > 0; };
+  if (unfinished_.empty())
+    wake_.wait(lock, something);
+  else
+    wake_.wait_for(lock, kRetryDelay, something);
+  if (!jobs_.empty()) wake_.wait_for(lock, kDeletionDelay, somebody_waits);
+  if (stopping_ && jobs_.empty()) return false;  // what failed before stays in the file
+  const auto tried_again =
+      unfinished_.begin() + static_cast<std::ptrdiff_t>(std::min(unfinished_.size(), kBatchMax));
+  std::move(unfinished_.begin(), tried_again, std::back_inserter(batch));
+  unfinished_.erase(unfinished_.begin(), tried_again);
+  const std::size_t count = std::min(jobs_.size(), kBatchMax);
+  const auto end = jobs_.begin() + static_cast<std::ptrdiff_t>(count);
+  urgent_ -= static_cast<std::size_t>(std::count_if(
+      jobs_.begin(), end, [](const Job& job) { return !std::holds_alternative<Remove>(job); }));
+  std::move(jobs_.begin(), end, std::back_inserter(batch));
+  jobs_.erase(jobs_.begin(), end);
+  return true;
+}
+
+void Store::write_batch(std::vector<Job> batch) {
+  std::vector<Outcome> outcomes;
+  if (!commit(batch, outcomes)) {
+    // One of them failed, or the disk is full: each for itself, so that the others go through,
+    // deletions above all, which make room.
+    outcomes.clear();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      std::vector<Outcome> one;
+      const auto committed = commit(std::span(batch).subspan(i, 1), one);
+      outcomes.push_back(committed ? std::move(one.front()) : base::fail(committed.error()));
+    }
+  }
+  std::vector<std::function<void()>> answers;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (auto* add = std::get_if<Add>(&batch[i])) {
+      base::Result<Accepted> result = base::fail(base::Error{});
+      if (outcomes[i])
+        result = std::get<Accepted>(*outcomes[i]);
+      else
+        result = base::fail(outcomes[i].error());
+      answers.emplace_back([done = std::move(add->done), result] { done(result); });
+    } else if (auto* sweep = std::get_if<Sweep>(&batch[i])) {
+      base::Result<std::int64_t> result = 0;
+      if (outcomes[i])
+        result = std::get<std::int64_t>(*outcomes[i]);
+      else
+        result = base::fail(outcomes[i].error());
+      answers.emplace_back([done = std::move(sweep->done), result] { done(result); });
+    } else if (!outcomes[i]) {
+      unfinished_.push_back(std::move(batch[i]));
+    }
+  }
+  if (answers.empty()) return;
+  post_([answers = std::move(answers)] {
+    for (const auto& answer : answers) answer();
+  });
+}
+
+/// One transaction. Errors: as Statement::step; nothing of it is in the file then.
+base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes) {
+  auto done = write_database_.run("BEGIN IMMEDIATE");
+  for (const Job& job : jobs) {
+    if (!done) break;
+    auto outcome = apply(job);
+    if (outcome)
+      outcomes.push_back(std::move(*outcome));
+    else
+      done = base::fail(outcome.error());
+  }
+  if (done) done = write_database_.run("COMMIT");
+  if (!done && write_database_.in_transaction()) {
+    // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.
+    (void)write_database_.run("ROLLBACK");
+  }
+  return done;
+}
+
+/// Returns: the job's answer, which may be a refusal. Errors: those that spoil the transaction.
+base::Result<Store::Outcome> Store::apply(const Job& job) {
+  return std::visit(
+      Overloaded{[this](const Add& add) -> base::Result<Outcome> {
+                   const auto accepted = write_->add(add.push);
+                   if (accepted) return Outcome(*accepted);
+                   const base::Error error = accepted.error();
+                   if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy)
+                     return Outcome(base::fail(error));
+                   return base::fail(error);
+                 },
+                 [this](const Remove& remove) -> base::Result<Outcome> {
+                   const auto ran = remove.through
+                                        ? write_->remove_through(remove.device, remove.sequence)
+                                        : write_->remove(remove.device, remove.sequence);
+                   if (!ran) return base::fail(ran.error());
+                   return Outcome(std::monostate{});
+                 },
+                 [this](const Sweep& sweep) -> base::Result<Outcome> {
+                   const auto swept =
+                       write_->sweep(sweep.now, static_cast<std::int64_t>(kBatchMax));
+                   if (!swept) return base::fail(swept.error());
+                   return Outcome(*swept);
+                 }},
+      job);
+}
+
+}  // namespace wakeline::store

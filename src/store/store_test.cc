@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/store.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+#include <set>
+
+#include "base/random.h"
+#include "store/test_folder.h"
+
+namespace wakeline::store {
+namespace {
+
+using base::ErrorCode;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+const base::WallTime kNow(hours(400'000));
+
+/// The caller's thread of a store: runs what is posted while it waits.
+class Mailbox {
+ public:
+  Store::Post post() {
+    return [this](std::function<void()> task) {
+      {
+        const std::scoped_lock lock(mutex_);
+        tasks_.push_back(std::move(task));
+      }
+      wake_.notify_one();
+    };
+  }
+  /// Runs tasks until `done`. Returns: false after ten seconds without it.
+  bool run_until(const std::function<bool()>& done) {
+    while (!done()) {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait_for(lock, std::chrono::seconds(10), [this] { return !tasks_.empty(); }))
+        return false;
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+};
+
+NewPush push_to(std::string device, std::size_t size = 100) {
+  return {.device = std::move(device),
+          .body = base::Bytes(size, 7),
+          .accepted = kNow,
+          .expires = kNow + hours(1)};
+}
+
+DeviceId add_device(const std::string& path, const char* name) {
+  auto registry = Registry::open(path, Database::Mode::kWrite);
+  EXPECT_TRUE(registry);
+  return *registry->add_device(name, TokenHash{}, kNow);
+}
+
+TEST(Store, AnswersInOrderWhenThePushesCanBeRead) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store) << to_string(store.error());
+  std::vector<Sequence> answered;
+  for (int i = 0; i < 1'000; ++i) {
+    ASSERT_TRUE((*store)->add(push_to("door"), [&](base::Result<Accepted> accepted) {
+      ASSERT_TRUE(accepted) << to_string(accepted.error());
+      EXPECT_TRUE((*store)->find(door, accepted->sequence, kNow)->has_value());
+      answered.push_back(accepted->sequence);
+    }));
+  }
+  ASSERT_TRUE(mailbox.run_until([&] { return answered.size() == 1'000; }));
+  for (Sequence sequence = 1; sequence <= 1'000; ++sequence)
+    ASSERT_EQ(answered[sequence - 1], sequence);
+}
+
+TEST(Store, RefusesOnePushOfABatchAndTakesTheOthers) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path, .queue_max = 2}, mailbox.post());
+  ASSERT_TRUE(store);
+  std::vector<ErrorCode> codes;
+  const auto note = [&](base::Result<Accepted> accepted) {
+    codes.push_back(accepted ? ErrorCode::kOk : accepted.error().code);
+  };
+  for (const char* device : {"door", "nobody", "door", "door"})
+    ASSERT_TRUE((*store)->add(push_to(device), note));
+  ASSERT_TRUE(mailbox.run_until([&] { return codes.size() == 4; }));
+  EXPECT_EQ(codes,
+            (std::vector{ErrorCode::kOk, ErrorCode::kNotFound, ErrorCode::kOk, ErrorCode::kBusy}));
+}
+
+TEST(Store, TellsAFullDiskFromOtherFailuresAndStillDeletes) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path, .pages_max = 60}, mailbox.post());
+  ASSERT_TRUE(store);
+  ErrorCode last = ErrorCode::kOk;
+  Sequence stored = 0;
+  const auto add = [&] {
+    bool done = false;
+    ASSERT_TRUE((*store)->add(push_to("door", 4'000), [&](base::Result<Accepted> accepted) {
+      last = accepted ? ErrorCode::kOk : accepted.error().code;
+      if (accepted) stored = accepted->sequence;
+      done = true;
+    }));
+    ASSERT_TRUE(mailbox.run_until([&] { return done; }));
+  };
+  for (int i = 0; i < 100 && last == ErrorCode::kOk; ++i) add();
+  EXPECT_EQ(last, ErrorCode::kStorageFull);
+  EXPECT_GT(stored, 10U);
+  EXPECT_EQ((*store)->pending(door, 0, 1'000, kNow)->sequences.size(), stored);
+  (*store)->remove_through(door, stored);
+  (*store)->remove(door, stored);
+  add();
+  EXPECT_EQ(last, ErrorCode::kOk);
+  EXPECT_EQ((*store)->pending(door, 0, 1'000, kNow)->sequences, std::vector{stored});
+}
+
+TEST(Store, WritesWhatIsQueuedBeforeItCloses) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  {
+    Mailbox mailbox;
+    auto store = Store::open({.path = path}, mailbox.post());
+    ASSERT_TRUE(store);
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE((*store)->add(push_to("door"), [](auto) {}));
+    (*store)->remove(door, 1);
+  }
+  auto store = Store::open({.path = path}, [](auto) {});
+  EXPECT_EQ((*store)->pending(door, 0, 20, kNow)->sequences.size(), 9U);
+}
+
+TEST(Store, SweepsAndSaysHowMuch) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->add(push_to("door"), [](auto) {}));
+  std::int64_t swept = -1;
+  (*store)->sweep(kNow + hours(1), [&](base::Result<std::int64_t> count) { swept = *count; });
+  ASSERT_TRUE(mailbox.run_until([&] { return swept >= 0; }));
+  EXPECT_EQ(swept, 1);
+  EXPECT_EQ(*(*store)->next_expiry(), std::nullopt);
+}
+
+/// The child of the crash test: writes pushes as fast as it can, and says each number on the pipe
+/// when the store has answered for it. Deletes some, and says so before it asks for it.
+[[noreturn]] void write_until_killed(const std::string& path, DeviceId door, int pipe) {
+  Mailbox mailbox;
+  auto store = Store::open({.path = path, .queue_max = 1'000'000}, mailbox.post());
+  if (!store) _exit(1);
+  std::size_t under_way = 0;
+  for (;;) {
+    for (; under_way < 32; ++under_way) {
+      const auto queued = (*store)->add(push_to("door"), [&](base::Result<Accepted> accepted) {
+        --under_way;
+        if (!accepted) _exit(2);
+        auto number = static_cast<std::int64_t>(accepted->sequence);
+        if (write(pipe, &number, sizeof number) != sizeof number) _exit(3);
+        if (accepted->sequence % 3 != 0) return;
+        number = -number;
+        if (write(pipe, &number, sizeof number) != sizeof number) _exit(3);
+        (*store)->remove(door, accepted->sequence);
+      });
+      if (!queued) _exit(4);
+    }
+    if (!mailbox.run_until([&] { return under_way < 32; })) _exit(5);
+  }
+}
+
+TEST(Store, HasEveryAnsweredPushAfterItsProcessWasKilled) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  base::Random random(static_cast<std::uint64_t>(getpid()));
+  std::set<Sequence> answered;
+  std::set<Sequence> maybe_deleted;
+  for (int round = 0; round < 12; ++round) {
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(pipe[0]);
+      write_until_killed(path, door, pipe[1]);
+    }
+    close(pipe[1]);
+    // The child is killed after a random number of answers, in the middle of the next commit.
+    std::uint64_t left = 1 + random.below(400);
+    std::int64_t number = 0;
+    while (read(pipe[0], &number, sizeof number) == sizeof number) {
+      if (number > 0)
+        ASSERT_TRUE(answered.insert(static_cast<Sequence>(number)).second) << number;
+      else
+        maybe_deleted.insert(static_cast<Sequence>(-number));
+      if (left > 0 && --left == 0) kill(child, SIGKILL);
+    }
+    close(pipe[0]);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+
+    auto store = Store::open({.path = path}, [](auto) {});
+    ASSERT_TRUE(store) << to_string(store.error());
+    const auto found = (*store)->pending(door, 0, 60'000, kNow);
+    ASSERT_TRUE(found);
+    const std::set<Sequence> there(found->sequences.begin(), found->sequences.end());
+    for (const Sequence sequence : answered)
+      ASSERT_TRUE(there.contains(sequence) || maybe_deleted.contains(sequence)) << sequence;
+  }
+  EXPECT_GT(answered.size(), 100U);
+}
+
+}  // namespace
+}  // namespace wakeline::store

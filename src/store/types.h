@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/strong_id.h"
+#include "base/time.h"
+
+/// What the server keeps on disk: devices, those who may push, and the pushes that wait.
+namespace wakeline::store {
+
+/// A push's number in its device's inbox: from 1, rising for ever, also over deletions.
+using Sequence = std::uint64_t;
+/// A registered device; never given to another one, also after its removal.
+using DeviceId = base::StrongId<struct DeviceTag>;
+/// SHA-256 of a token; the token itself is nowhere on disk.
+using TokenHash = std::array<std::uint8_t, 32>;
+
+/// Pushes that wait for one device; a further one is refused with kBusy. Origin: about 4 MB of the
+/// largest bodies, and more than a person reads after any absence.
+inline constexpr std::uint32_t kQueueMax = 1'000;
+/// How long an idempotency key is remembered, beyond the life of its push.
+inline constexpr base::Duration kIdempotencyKept = std::chrono::hours(24);
+
+struct Device {
+  DeviceId id{};
+  std::string name{};
+  TokenHash token_hash{};
+  base::WallTime created{};
+  std::uint64_t waiting = 0;  ///< pushes that it has not acknowledged
+  friend bool operator==(const Device&, const Device&) = default;
+};
+
+/// A push to be stored. With `expires` <= `accepted` (nobody is there to take a push of TTL 0) only
+/// its number is used up and its topic replaced.
+struct NewPush {
+  std::string device{};
+  base::Bytes body{};
+  std::string topic{};  ///< replaces a waiting push of that topic; empty: none
+  std::uint8_t urgency = 0;
+  base::WallTime accepted{};
+  base::WallTime expires{};
+  std::string idempotency_key{};  ///< empty: none
+  friend bool operator==(const NewPush&, const NewPush&) = default;
+};
+
+struct Accepted {
+  DeviceId device{};
+  Sequence sequence = 0;
+  bool waits = false;     ///< it is in the queue
+  bool repeated = false;  ///< the idempotency key was known: the first push's number
+  friend bool operator==(const Accepted&, const Accepted&) = default;
+};
+
+/// A push as it waits.
+struct Push {
+  Sequence sequence = 0;
+  base::Bytes body{};
+  std::uint8_t urgency = 0;
+  base::WallTime expires{};
+  friend bool operator==(const Push&, const Push&) = default;
+};
+
+/// Numbers of waiting pushes, rising; `more` when there are others above the last.
+struct Pending {
+  std::vector<Sequence> sequences{};
+  bool more = false;
+  friend bool operator==(const Pending&, const Pending&) = default;
+};
+
+}  // namespace wakeline::store
