@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "wire/host_message_shapes.h"
+#include "wire/quote.h"
 
 namespace wakeline::wire::host {
 namespace {
@@ -75,7 +76,7 @@ std::expected<Message, fields::Fault> decode_object(const json::object& object) 
   for (const Row& row : kRows) {
     if (row.type == wanted) return row.decode(object);
   }
-  return in_field("type", fields::quoted(wanted) + " is not a message of this version",
+  return in_field("type", quoted(wanted) + " is not a message of this version",
                   ErrorCode::kUnsupported);
 }
 

@@ -34,14 +34,6 @@ Checked under(std::string_view segment, Checked checked) {
   return checked;
 }
 
-std::string quoted(std::string_view foreign) {
-  std::string text = "'";
-  for (const char c : foreign.substr(0, kQuotedMax)) {
-    text += static_cast<unsigned char>(c) < ' ' || c == 0x7F ? '?' : c;
-  }
-  return text + (foreign.size() > kQuotedMax ? "...'" : "'");
-}
-
 Checked check_number(std::uint64_t value, std::uint64_t least, std::uint64_t most) {
   if (value >= least && value <= most) return {};
   return fault(fmt::format("must be a whole number from {} to {}", least, most));

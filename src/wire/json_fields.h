@@ -29,8 +29,6 @@ namespace json = boost::json;
 
 /// Nesting that is read. Our own messages need 4 levels; a newer peer may have some more.
 inline constexpr std::size_t kDepthMax = 8;
-/// Bytes of a peer's own word that an error repeats.
-inline constexpr std::size_t kQuotedMax = 64;
 
 struct Fault {
   base::ErrorCode code = base::ErrorCode::kMalformed;
@@ -106,8 +104,6 @@ std::unexpected<Fault> fault(std::string message,
                              base::ErrorCode code = base::ErrorCode::kMalformed);
 /// Puts a segment, "actions" or "[2]", before the field of an error.
 Checked under(std::string_view segment, Checked checked);
-/// A peer's own word as it may stand in a message: cut, and without control characters.
-std::string quoted(std::string_view foreign);
 
 // The checks that both directions share; the caller names the field.
 Checked check_number(std::uint64_t value, std::uint64_t least, std::uint64_t most);

@@ -17,6 +17,11 @@ inline constexpr std::size_t kPushBodyMax = 4'096;
 inline constexpr std::size_t kTitleMax = 256;
 inline constexpr std::size_t kTopicMax = 32;  ///< RFC 8030 §5.4
 inline constexpr std::size_t kDeviceNameMax = 64;
+inline constexpr std::size_t kIdempotencyKeyMax = 64;
+/// JSON of one push request; a body of kPushBodyMax may be escaped sixfold in it.
+inline constexpr std::size_t kPushRequestMax = 32'768;
+/// Four weeks in seconds, as the Web Push services give.
+inline constexpr std::uint32_t kTtlMax = 2'419'200;
 
 /// Source: RFC 8030 §5.3.
 enum class Urgency : std::uint8_t { kVeryLow, kLow, kNormal, kHigh };
@@ -35,10 +40,10 @@ struct PushContent {
 struct PushRequest {
   std::string device;
   PushContent content;
-  std::uint32_t ttl_s = 2'419'200;  ///< four weeks, as the Web Push services give
+  std::uint32_t ttl_s = kTtlMax;  ///< 0: only to a device that is connected now
   Urgency urgency = Urgency::kNormal;
-  std::string topic;            ///< empty: none
-  std::string idempotency_key;  ///< empty: none
+  std::string topic;            ///< URL-safe base64 alphabet; empty: none
+  std::string idempotency_key;  ///< visible ASCII; empty: none
   friend bool operator==(const PushRequest&, const PushRequest&) = default;
 };
 
@@ -52,13 +57,13 @@ struct JsonError {
 
 /// Reads the body of `POST /v1/push`:
 /// {"device","title","body","data","ttl_s","urgency","topic","idempotency_key"}; `device` and one
-/// of title, body, data are required; an unknown field is an error.
+/// of title, body, data are required; an unknown field is an error. Errors: kMalformed, kTooLarge.
 std::expected<PushRequest, JsonError> parse_push_request(std::string_view json);
 
 /// The bytes of a PUBLISH: JSON {"title","body","data"}, only what is not empty.
-/// Errors: kTooLarge over kPushBodyMax.
+/// Errors: kTooLarge over kPushBodyMax, kInvalidArgument (not UTF-8, or with U+0000).
 base::Result<base::Bytes> encode(const PushContent& content);
-/// Errors: kMalformed, kTooLarge.
+/// Unknown fields are passed over (a newer server). Errors: kMalformed, kTooLarge.
 base::Result<PushContent> decode_push_content(base::BytesView bytes);
 
 /// User properties and topics by which our server and our client understand each other over MQTT 5.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/push.h"
+
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+
+namespace wakeline::wire {
+
+void PrintTo(const JsonError& error, std::ostream* out) {
+  *out << base::name(error.code) << " " << error.field << ": " << error.message;
+}
+
+namespace {
+
+using base::ErrorCode;
+
+TEST(PushRequest, ReadsEveryField) {
+  const auto request = parse_push_request(
+      R"({"device":"door-1","title":"Ring","body":"Someone is at the door","data":"{}",)"
+      R"("ttl_s":60,"urgency":"high","topic":"door_1-A","idempotency_key":"k!1"})");
+  ASSERT_TRUE(request) << testing::PrintToString(request.error());
+  PushRequest expected;
+  expected.device = "door-1";
+  expected.content = {"Ring", "Someone is at the door", "{}"};
+  expected.ttl_s = 60;
+  expected.urgency = Urgency::kHigh;
+  expected.topic = "door_1-A";
+  expected.idempotency_key = "k!1";
+  EXPECT_EQ(*request, expected);
+}
+
+TEST(PushRequest, NeedsOnlyADeviceAndSomethingToSay) {
+  const auto request = parse_push_request(R"({"device":"d","data":"x"})");
+  ASSERT_TRUE(request);
+  PushRequest expected;
+  expected.device = "d";
+  expected.content.data = "x";
+  EXPECT_EQ(*request, expected);
+  EXPECT_EQ(request->ttl_s, 2'419'200U);
+}
+
+TEST(PushRequest, RefusesEachFaultAndNamesTheField) {
+  struct Case {
+    std::string text;
+    JsonError error;
+  };
+  const auto malformed = ErrorCode::kMalformed;
+  const auto too_large = ErrorCode::kTooLarge;
+  const std::string known =
+      "is unknown; known: device, ttl_s, urgency, topic, idempotency_key, title, body, data";
+  const Case cases[] = {
+      {"", {malformed, "", "is not JSON: incomplete JSON"}},
+      {"7", {malformed, "", "must be a JSON object"}},
+      {R"({"title":"t"})", {malformed, "device", "is missing"}},
+      {R"({"device":"","title":"t"})", {malformed, "device", "must not be empty"}},
+      {R"({"device":"a/b","title":"t"})",
+       {malformed, "device",
+        "must be letters, digits, '.', '_' and '-', not starting with '.' or '-'"}},
+      {R"({"device":")" + std::string(65, 'd') + R"(","title":"t"})",
+       {too_large, "device", "must be at most 64 bytes"}},
+      {R"({"device":"d"})",
+       {malformed, "body", "is missing: one of title, body and data is needed"}},
+      {R"({"device":"d","title":7})", {malformed, "title", "must be a text"}},
+      {R"({"device":"d","title":")" + std::string(257, 't') + R"("})",
+       {too_large, "title", "must be at most 256 bytes"}},
+      {R"({"device":"d","data":")" + std::string(4'086, 't') + R"("})",
+       {too_large, "data",
+        "is too long: title, body and data together must be at most 4096 bytes as JSON"}},
+      {R"({"device":"d","title":"t","ttl":5})", {malformed, "ttl", known}},
+      {R"({"device":"d","title":"t","ttl_s":-1})",
+       {malformed, "ttl_s", "must be a whole number from 0 to 2419200"}},
+      {R"({"device":"d","title":"t","ttl_s":2419201})",
+       {malformed, "ttl_s", "must be a whole number from 0 to 2419200"}},
+      {R"({"device":"d","title":"t","urgency":"urgent"})",
+       {malformed, "urgency", "must be one of: very-low, low, normal, high"}},
+      {R"({"device":"d","title":"t","topic":"a b"})",
+       {malformed, "topic", "must be letters, digits, '-' and '_'"}},
+      {R"({"device":"d","title":"t","topic":")" + std::string(33, 't') + R"("})",
+       {too_large, "topic", "must be at most 32 bytes"}},
+      {R"({"device":"d","title":"t","idempotency_key":"a b"})",
+       {malformed, "idempotency_key", "must be visible ASCII characters"}},
+      {std::string(kPushRequestMax + 1, ' '), {too_large, "", "must be at most 32768 bytes"}},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.text.substr(0, 80));
+    const auto request = parse_push_request(one.text);
+    ASSERT_FALSE(request);
+    EXPECT_EQ(request.error(), one.error);
+  }
+}
+
+TEST(PushRequest, RepeatsAnUnknownFieldShortenedBetweenTwoCharacters) {
+  std::string name(63, 'x');
+  name += "\u00e9\n";
+  const auto request = parse_push_request("{\"" + name.substr(0, 65) + "\":1}");
+  ASSERT_FALSE(request);
+  EXPECT_EQ(request.error().field, std::string(63, 'x'));
+}
+
+TEST(PushRequest, TakesTheLongestBodyEvenWhenItIsEscaped) {
+  // {"data":"…"} is 11 bytes round the text.
+  std::string escaped;
+  for (int i = 0; i < 4'085; ++i) escaped += "\\u0061";
+  const auto request = parse_push_request(R"({"device":"d","data":")" + escaped + R"("})");
+  ASSERT_TRUE(request) << testing::PrintToString(request.error());
+  EXPECT_EQ(encode(request->content)->size(), kPushBodyMax);
+}
+
+TEST(PushContent, LeavesOutWhatIsEmpty) {
+  EXPECT_EQ(base::as_text(*encode(PushContent{"Ring", "", "x\"y"})),
+            R"({"title":"Ring","data":"x\"y"})");
+  EXPECT_EQ(base::as_text(*encode(PushContent{})), "{}");
+}
+
+TEST(PushContent, ReadsWhatItWroteAndWhatANewerServerAdds) {
+  const PushContent content{"Ring", "b\n", "\xC3\xA9"};
+  EXPECT_EQ(*decode_push_content(*encode(content)), content);
+  EXPECT_EQ(*decode_push_content(base::as_bytes(R"({"body":"b","badge":3})")),
+            (PushContent{"", "b", ""}));
+}
+
+TEST(PushContent, RefusesWhatIsNoContent) {
+  const auto error_of = [](std::string_view text) {
+    return decode_push_content(base::as_bytes(text)).error().code;
+  };
+  EXPECT_EQ(error_of("hello"), ErrorCode::kMalformed);
+  EXPECT_EQ(error_of(R"({"title":1})"), ErrorCode::kMalformed);
+  EXPECT_EQ(error_of(std::string(kPushBodyMax + 1, ' ')), ErrorCode::kTooLarge);
+  EXPECT_EQ(encode(PushContent{"\xff", "", ""}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(encode(PushContent{"", std::string(4'086, 'x'), ""}).error().code,
+            ErrorCode::kTooLarge);
+}
+
+TEST(Push, NamesUrgenciesAsRfc8030) {
+  for (const char* word : {"very-low", "low", "normal", "high"}) {
+    EXPECT_EQ(name(*urgency_from_name(word)), word);
+  }
+  EXPECT_EQ(urgency_from_name("High"), std::nullopt);
+}
+
+TEST(Push, KnowsDeviceNames) {
+  for (const char* good : {"a", "A.b_c-9", "_x"}) EXPECT_TRUE(is_device_name(good)) << good;
+  EXPECT_TRUE(is_device_name(std::string(64, 'a')));
+  for (const char* bad : {"", ".a", "-a", "a/b", "a+", "a#", "a b", "\xC3\xA9"}) {
+    EXPECT_FALSE(is_device_name(bad)) << bad;
+  }
+  EXPECT_FALSE(is_device_name(std::string(65, 'a')));
+  EXPECT_EQ(inbox_topic("door"), "wakeline/inbox/door");
+}
+
+}  // namespace
+}  // namespace wakeline::wire
