@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/options.h"
+
+/// What is done on a data folder, by a server's start and by commands beside a running server.
+///   store.db         devices, hashes of tokens, pushes
+///   certificate.pem  with key.pem: the server's; self-signed unless replaced
+///   admin-token      the app server's token of the first start; may be deleted
+///   lock             held by the running server
+namespace wakeline::server {
+
+/// What a first start made; all false and empty later on.
+struct FirstStart {
+  bool certificate = false;
+  std::string admin_token;  ///< to be shown once; a secret
+};
+
+/// Makes what is missing: the folder (0700), the store, the certificate, an app server's token.
+/// Errors: kPermission, kUnsupported, kStorageFull, kStorage, kTls, kInvalidArgument (a name).
+Outcome<FirstStart> prepare_data_folder(const std::string& folder,
+                                        const std::vector<std::string>& names);
+
+/// All that a device needs to connect; a secret.
+struct Credentials {
+  std::string host;
+  std::uint16_t port = 8'883;
+  std::string device;
+  std::string token;
+  std::string ca_file;
+};
+/// Lines "host = …", "port = …", "device = …", "token = …", "ca_file = …".
+std::string to_text(const Credentials& credentials);
+/// Mode 0600. Errors: kPermission, kNotFound (the folder), kStorageFull, kOs.
+Outcome<void> write_credentials(const std::string& file, const Credentials& credentials);
+
+/// Also while a server runs on the folder. Its token is in the answer and nowhere else.
+/// Errors: kInvalidArgument (name), kAlreadyExists, kNotFound (no server was started there yet),
+///         kBusy, kStorageFull, kStorage.
+Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
+                                const std::string& host, std::uint16_t port);
+/// With all that waits for it; a connection that it has is not ended by this, but gets no more.
+/// Errors: kNotFound, kBusy, kStorageFull, kStorage.
+Outcome<void> remove_device(const std::string& folder, const std::string& name);
+
+struct DeviceInfo {
+  std::string name;
+  base::WallTime created;
+  std::uint64_t waiting = 0;  ///< pushes that it has not acknowledged
+};
+/// By name. Errors: kNotFound (no server was started there yet), kStorage.
+Outcome<std::vector<DeviceInfo>> list_devices(const std::string& folder);
+
+}  // namespace wakeline::server

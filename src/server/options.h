@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+
+namespace wakeline::server {
+
+/// Where to listen: a numeric address, and a port, 0 for any free one.
+struct Endpoint {
+  std::string address;
+  std::uint16_t port = 0;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+/// "127.0.0.1:8883", "[::1]:8883". Errors: kMalformed.
+base::Result<Endpoint> parse_endpoint(std::string_view text);
+std::string to_string(const Endpoint& endpoint);
+
+/// The ports that were opened; 0: not asked for.
+struct Ports {
+  std::uint16_t mqtt = 0;
+  std::uint16_t mqtts = 0;
+  std::uint16_t http = 0;
+  std::uint16_t https = 0;
+};
+
+/// How much of anything one peer or all together may take.
+struct Limits {
+  std::uint32_t connections_max = 200'000;  ///< devices' connections, with those not yet known
+  std::uint32_t http_connections_max = 1'000;
+  base::Duration connect_timeout = std::chrono::seconds(10);  ///< TCP to a whole CONNECT, with TLS
+  base::Duration request_timeout =
+      std::chrono::seconds(15);                            ///< a request's first byte to its last
+  base::Duration idle_timeout = std::chrono::seconds(60);  ///< between two requests
+  std::uint32_t queue_max = 1'000;                         ///< pushes that wait for one device
+  std::uint32_t store_pages_max = 0;                       ///< of 4 KiB; 0: what the disk gives
+  std::uint16_t keep_alive_max_s = 3'600;                  ///< see session::Config
+};
+
+struct ServerOptions {
+  std::string data_folder;
+  /// Names and addresses that the self-signed certificate of a first start gets beside localhost,
+  /// 127.0.0.1 and ::1.
+  std::vector<std::string> names;
+  std::optional<Endpoint> mqtt;  ///< plain
+  std::optional<Endpoint> mqtts = Endpoint{"0.0.0.0", 8'883};
+  std::optional<Endpoint> http;  ///< plain
+  std::optional<Endpoint> https = Endpoint{"0.0.0.0", 8'443};
+  /// Plain MQTT and HTTP carry tokens in clear: off loopback only when this is set.
+  bool plain_off_loopback = false;
+  /// How long devices are told to spread their return when this server stops or was away.
+  base::Duration spread = std::chrono::seconds(5);
+  Limits limits;
+  /// Called on the loop's thread when every port is open.
+  std::function<void(const Ports&)> on_ready;
+};
+
+/// Why the server, or a command on its data folder, failed; `what` names the file, port or device.
+struct Failure {
+  std::string what;
+  base::Error error;
+};
+/// "0.0.0.0:8883: bind: the address is in use".
+std::string to_string(const Failure& failure);
+template <class T>
+using Outcome = std::expected<T, Failure>;
+
+}  // namespace wakeline::server

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "server/admin.h"
+#include "server/options.h"
+
+namespace wakeline::server {
+
+/// The push server: devices by MQTT, app servers by HTTP, a durable queue between them. One thread
+/// serves, one writes to the disk.
+class Server {
+ public:
+  /// Prepares the data folder (see prepare_data_folder), opens store and ports.
+  /// Errors: kAddressInUse, kPermission (also plain off loopback), kBusy (another server has the
+  ///         data folder), kUnsupported (its schema), kStorageFull, kStorage, kTls,
+  ///         kInvalidArgument (an address).
+  static Outcome<std::unique_ptr<Server>> create(ServerOptions options);
+  virtual ~Server() = default;
+
+  virtual const FirstStart& first_start() const = 0;
+  /// Serves until SIGTERM, SIGINT or `stop`; then tells the devices, and finishes what was
+  /// accepted.
+  virtual void run() = 0;
+  /// Ends `run`. Thread-safe.
+  virtual void stop() = 0;
+};
+
+}  // namespace wakeline::server
