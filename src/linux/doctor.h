@@ -19,7 +19,7 @@ struct Probe {
 
 struct DoctorOptions {
   std::string host_name = "host";  ///< as FreezerOptions::name
-  std::string cgroup_parent;       ///< as FreezerOptions::parent
+  std::string cgroup_parent{};     ///< as FreezerOptions::parent
 };
 
 /// Looks at the machine as the host would find it, and leaves nothing behind. Each probe really

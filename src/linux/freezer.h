@@ -52,7 +52,7 @@ class AppGroup {
 
 struct FreezerOptions {
   std::string name = "host";  ///< of this host: names its cgroup
-  std::string parent;         ///< cgroup folder to live under; empty: chosen, see CgroupTree
+  std::string parent{};       ///< cgroup folder to live under; empty: chosen, see CgroupTree
   bool signals_only = false;  ///< do not even try cgroups
 };
 

@@ -109,10 +109,12 @@ class Watchman {
 [[noreturn]] void run_guardian(int host, int channel, const std::string& tree) {
   // Out of the host's session and process group: a terminal's signals are for the host.
   ::setsid();
-  struct sigaction ignore = {};
-  ignore.sa_handler = SIG_IGN;
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
+  action.sa_handler = SIG_IGN;
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) {
-    ::sigaction(number, &ignore, nullptr);
+    ::sigaction(number, &action, nullptr);
   }
   sigset_t none;
   ::sigemptyset(&none);
@@ -139,9 +141,16 @@ base::Result<Guardian> Guardian::start(const std::string& tree) {
   // Made before the fork: a guardian that opened it later could find the number taken over.
   const io::UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   if (!self) return base::fail(base::os_error("guardian", errno));
+  // No signal may reach the child before it ignores them.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   guardian.pid_ = ::fork();
-  if (guardian.pid_ < 0) return base::fail(base::os_error("guardian", errno));
+  const int error = errno;
   if (guardian.pid_ == 0) run_guardian(self.get(), other.get(), tree);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (guardian.pid_ < 0) return base::fail(base::os_error("guardian", error));
   guardian.pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, guardian.pid_, 0)));
   if (!guardian.pidfd_) return base::fail(base::os_error("guardian", errno));
   return guardian;

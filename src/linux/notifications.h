@@ -60,8 +60,8 @@ class Notifier {
 std::unique_ptr<Notifier> make_terminal_notifier(int fd);
 
 struct DesktopNotifierOptions {
-  std::string bus_address;  ///< empty: the session bus, as the environment says
-  int terminal = 2;         ///< where notifications go while no server takes them
+  std::string bus_address{};  ///< empty: the session bus, as the environment says
+  int terminal = 2;           ///< where notifications go while no server takes them
 };
 
 /// org.freedesktop.Notifications on the session bus. Where bus or server are missing, slow (5 s) or

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "base/random.h"
+#include "linux/freezer.h"
+#include "linux/proc.h"
+#include "linux/socket_probe.h"
+#include "linux/socket_watch.h"
+#include "linux_fixture.h"
+
+namespace wakeline::sys {
+namespace {
+
+using base::ErrorCode;
+using test::connect_pair;
+using test::hello_of;
+
+io::UniqueFd new_socket(int family, int type) {
+  return io::UniqueFd(::socket(family, type | SOCK_CLOEXEC, 0));
+}
+
+// Closes with RST instead of FIN.
+void reset(test::Peer& peer) {
+  const linger now = {1, 0};
+  ::setsockopt(peer.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  peer.close();
+}
+
+io::UniqueFd duplicate(const io::UniqueFd& fd) {
+  return io::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+}
+
+bool unread_is(const io::UniqueFd& fd, std::uint32_t bytes) {
+  return test::eventually([&] { return read_socket(fd.get())->unread == bytes; });
+}
+
+// C4: each its own distinct error.
+TEST(Taggable, IsAConnectedTcpSocketAlone) {
+  const test::Server server;
+  auto pair = connect_pair(server);
+  EXPECT_OK(check_taggable(pair.client.get()));
+
+  const auto error_of = [](int fd) { return check_taggable(fd).error().code; };
+  const io::UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(error_of(file.get()), ErrorCode::kNotSocket);
+  EXPECT_EQ(error_of(-1), ErrorCode::kNotSocket);
+  EXPECT_EQ(error_of(new_socket(AF_INET, SOCK_DGRAM).get()), ErrorCode::kNotTcp);
+  EXPECT_EQ(error_of(new_socket(AF_UNIX, SOCK_STREAM).get()), ErrorCode::kNotTcp);
+  EXPECT_EQ(error_of(server.fd()), ErrorCode::kListening);
+  EXPECT_EQ(error_of(new_socket(AF_INET, SOCK_STREAM).get()), ErrorCode::kNotConnected);
+  EXPECT_EQ(error_of(new_socket(AF_INET6, SOCK_STREAM).get()), ErrorCode::kNotConnected);
+
+  // The app said all it had to say and waits for the answer: still of use.
+  ::shutdown(pair.client.get(), SHUT_WR);
+  EXPECT_OK(check_taggable(pair.client.get()));
+  reset(pair.server);
+  EXPECT_TRUE(test::eventually([&] { return !check_taggable(pair.client.get()).has_value(); }));
+  EXPECT_EQ(error_of(pair.client.get()), ErrorCode::kNotConnected);
+}
+
+TEST(Owned, IsTheSocketThatTheProcessHasUnderThatNumber) {
+  const test::Server server;
+  const auto process = spawn(server.answering_app());
+  ASSERT_OK(process);
+  auto peer = server.accept();
+  const auto hello = hello_of(peer);
+  const int pidfd = process->pidfd.get();
+  const auto theirs = duplicate_fd(pidfd, hello.fd);
+  ASSERT_OK(theirs);
+  const auto cookie = socket_cookie(theirs->get());
+  ASSERT_OK(cookie);
+  EXPECT_OK(check_owned(pidfd, hello.fd, *cookie));
+  EXPECT_OK(duplicate_socket(pidfd, hello.fd, *cookie));
+
+  // Another socket, another number, and a descriptor that is no socket.
+  const auto pair = connect_pair(server);
+  const auto ours = socket_cookie(pair.client.get());
+  ASSERT_OK(ours);
+  EXPECT_NE(*ours, *cookie);
+  EXPECT_EQ(check_owned(pidfd, hello.fd, *ours).error().code, ErrorCode::kNotOwned);
+  EXPECT_EQ(check_owned(pidfd, hello.fd + 1, *cookie).error().code, ErrorCode::kNotOwned);
+  EXPECT_EQ(check_owned(pidfd, 0, *cookie).error().code, ErrorCode::kNotOwned);
+  EXPECT_EQ(duplicate_socket(pidfd, hello.fd, *ours).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(socket_cookie(0).error().code, ErrorCode::kNotSocket);
+
+  EXPECT_OK(send_signal(pidfd, SIGKILL));
+  EXPECT_TRUE(test::eventually([&] { return take_exit(pidfd).has_value(); }));
+  EXPECT_EQ(duplicate_fd(pidfd, hello.fd).error().code, ErrorCode::kNotFound);
+}
+
+TEST(Reading, TakesNothingFromTheApp) {
+  const test::Server server;
+  auto pair = connect_pair(server);
+  const int fd = pair.client.get();
+  EXPECT_EQ(read_socket(fd), (SocketReading{0, 0, false}));
+  EXPECT_TRUE(pair.server.send('a'));
+  EXPECT_TRUE(pair.server.send('b'));
+  EXPECT_TRUE(unread_is(pair.client, 2));
+  EXPECT_EQ(read_socket(fd), (SocketReading{2, 2, false}));
+  char byte = 0;
+  EXPECT_EQ(::recv(fd, &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'a');
+  EXPECT_EQ(read_socket(fd), (SocketReading{2, 1, false}));
+  EXPECT_EQ(::recv(fd, &byte, 1, 0), 1);
+
+  reset(pair.server);
+  EXPECT_TRUE(test::eventually([&] { return read_socket(fd)->ended; }));
+  // The pending error is still the app's to find.
+  EXPECT_EQ(::recv(fd, &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+  EXPECT_EQ(read_socket(0).error().code, ErrorCode::kNotSocket);
+}
+
+TEST(IoUring, DescriptorsOfAProcessAreFound) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const io::UniqueFd read_end(ends[0]);
+  io::UniqueFd write_end(ends[1]);
+  auto options = test::app({"ring"});
+  options.output = write_end.get();
+  const auto process = spawn(options);
+  ASSERT_OK(process);
+  std::string line;
+  for (char byte = 0; ::read(read_end.get(), &byte, 1) == 1 && byte != '\n';) line += byte;
+  // A machine whose administrator forbids io_uring gives -1, and then there is none to find.
+  const int ring = std::atoi(line.c_str());
+  const std::vector<int> wanted = ring >= 0 ? std::vector<int>{ring} : std::vector<int>{};
+  EXPECT_EQ(io_uring_fds(process->pid), wanted);
+  EXPECT_OK(send_signal(process->pidfd.get(), SIGKILL));
+  ::waitpid(process->pid, nullptr, 0);
+}
+
+/// A watch, and the events that it told.
+class SocketWatchTest : public ::testing::Test {
+ protected:
+  using Event = std::pair<WatchKey, SocketEvent>;
+
+  void SetUp() override {
+    auto watch = SocketWatch::create(
+        loop_, [this](WatchKey key, SocketEvent event) { events_.emplace_back(key, event); });
+    ASSERT_OK(watch);
+    watch_ = std::move(*watch);
+  }
+  bool run_to(std::size_t count) {
+    return test::run_until(loop_, [&] { return events_.size() >= count; });
+  }
+  // Everything that is ready now has been told after it: nothing is polled later.
+  void run_what_is_ready() {
+    loop_.context().restart();
+    for (int turn = 0; turn < 4; ++turn) loop_.context().poll();
+  }
+
+  test::Server server_;
+  io::Loop loop_;
+  std::vector<Event> events_;
+  std::unique_ptr<SocketWatch> watch_;
+};
+
+constexpr WatchKey kFirst{1, 1};
+constexpr WatchKey kSecond{1, 2};
+
+TEST_F(SocketWatchTest, TellsDataEndAndErrorOnceEach) {
+  auto data = connect_pair(server_);
+  auto end = connect_pair(server_);
+  auto error = connect_pair(server_);
+  auto data_and_end = connect_pair(server_);
+  int member = 0;
+  for (const auto* pair : {&data, &end, &error, &data_and_end}) {
+    const WatchKey key{7, static_cast<std::uint64_t>(++member)};
+    EXPECT_OK(watch_->add(key, duplicate(pair->client), WatchMode::kLevel));
+  }
+  EXPECT_EQ(watch_->size(), 4u);
+  run_what_is_ready();
+  EXPECT_TRUE(events_.empty());
+
+  EXPECT_TRUE(data.server.send('a'));
+  ASSERT_TRUE(run_to(1));
+  end.server.close();
+  ASSERT_TRUE(run_to(2));
+  reset(error.server);
+  ASSERT_TRUE(run_to(3));
+  // Data before the end: there is something to read, and the end will be seen after it.
+  EXPECT_TRUE(data_and_end.server.send('a'));
+  ASSERT_TRUE(run_to(4));
+  data_and_end.server.close();
+  EXPECT_TRUE(data.server.send('b'));
+  run_what_is_ready();
+  EXPECT_EQ(events_, (std::vector<Event>{{{7, 1}, SocketEvent::kData},
+                                         {{7, 2}, SocketEvent::kEnd},
+                                         {{7, 3}, SocketEvent::kError},
+                                         {{7, 4}, SocketEvent::kData}}));
+  EXPECT_EQ(watch_->remove_group(7), 4u);
+  EXPECT_EQ(watch_->size(), 0u);
+}
+
+// C11: readiness is checked after suspending.
+TEST_F(SocketWatchTest, TellsDataThatLayThereBefore) {
+  auto pair = connect_pair(server_);
+  EXPECT_TRUE(pair.server.send('a'));
+  EXPECT_TRUE(unread_is(pair.client, 1));
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+}
+
+// C11: data left unread gives one more wake, then only new data wakes.
+TEST_F(SocketWatchTest, TellsOnlyNewDataOnAnEdge) {
+  auto pair = connect_pair(server_);
+  EXPECT_TRUE(pair.server.send('a'));
+  EXPECT_TRUE(unread_is(pair.client, 1));
+  const auto known = read_socket(pair.client.get());
+  ASSERT_OK(known);
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  run_what_is_ready();
+  EXPECT_TRUE(events_.empty());
+  EXPECT_TRUE(pair.server.send('b'));
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+}
+
+TEST_F(SocketWatchTest, TellsOnAnEdgeWhatCameSinceTheReading) {
+  auto pair = connect_pair(server_);
+  EXPECT_TRUE(pair.server.send('a'));
+  EXPECT_TRUE(unread_is(pair.client, 1));
+  const auto known = read_socket(pair.client.get());
+  ASSERT_OK(known);
+  EXPECT_TRUE(pair.server.send('b'));
+  EXPECT_TRUE(unread_is(pair.client, 2));
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+}
+
+TEST_F(SocketWatchTest, TellsTheEndOnAnEdgeOnlyWhenItIsNew) {
+  auto pair = connect_pair(server_);
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge));
+  pair.server.close();
+  ASSERT_TRUE(run_to(1));
+  EXPECT_TRUE(watch_->remove(kFirst));
+  const auto known = read_socket(pair.client.get());
+  ASSERT_OK(known);
+  EXPECT_TRUE(known->ended);
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  run_what_is_ready();
+  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kEnd}}));
+}
+
+TEST_F(SocketWatchTest, TellsNothingOfARemovedOne) {
+  auto pair = connect_pair(server_);
+  auto other = connect_pair(server_);
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  EXPECT_TRUE(pair.server.send('a'));
+  EXPECT_TRUE(unread_is(pair.client, 1));
+  EXPECT_TRUE(watch_->remove(kFirst));
+  EXPECT_FALSE(watch_->remove(kFirst));
+  EXPECT_EQ(watch_->read(kFirst).error().code, ErrorCode::kNotFound);
+  // The slot's next user does not get the event of the earlier one.
+  EXPECT_OK(watch_->add(kSecond, duplicate(other.client), WatchMode::kLevel));
+  EXPECT_EQ(watch_->read(kSecond), (SocketReading{0, 0, false}));
+  run_what_is_ready();
+  EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SocketWatchTest, RefusesASecondUseOfAKeyAndWhatCannotBeWatched) {
+  const auto pair = connect_pair(server_);
+  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  EXPECT_EQ(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel).error().code,
+            ErrorCode::kAlreadyExists);
+  io::UniqueFd file(::open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(watch_->add(kSecond, std::move(file), WatchMode::kLevel).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(watch_->size(), 1u);
+}
+
+TEST_F(SocketWatchTest, SurvivesAHandlerThatRemovesTheOthersAndItself) {
+  std::vector<test::Pair> pairs;
+  int told = 0;
+  auto watch = SocketWatch::create(loop_, [&](WatchKey key, SocketEvent) {
+    ++told;
+    watch_->remove_group(key.group);
+    watch_.reset();
+  });
+  ASSERT_OK(watch);
+  watch_ = std::move(*watch);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    pairs.push_back(connect_pair(server_));
+    EXPECT_OK(watch_->add({3, i}, duplicate(pairs.back().client), WatchMode::kLevel));
+    EXPECT_TRUE(pairs.back().server.send('a'));
+  }
+  ASSERT_TRUE(test::run_until(loop_, [&] { return told == 1; }));
+  run_what_is_ready();
+  EXPECT_EQ(told, 1);
+}
+
+// --- with a real app
+
+class WatchedAppTest : public SocketWatchTest {
+ protected:
+  void SetUp() override {
+    SocketWatchTest::SetUp();
+    auto freezer = Freezer::open({.name = test::unique_name("watch")});
+    ASSERT_OK(freezer);
+    freezer_ = std::move(*freezer);
+    auto group = freezer_->group("bell");
+    ASSERT_OK(group);
+    group_ = std::move(*group);
+    auto process = group_->launch(server_.answering_app());
+    ASSERT_OK(process);
+    process_ = std::move(*process);
+    peer_ = server_.accept();
+    hello_ = hello_of(peer_);
+    const auto seen = duplicate_fd(process_.pidfd.get(), hello_.fd);
+    ASSERT_OK(seen);
+    cookie_ = socket_cookie(seen->get()).value_or(0);
+    flags_ = ::fcntl(seen->get(), F_GETFL);
+  }
+  void TearDown() override {
+    watch_.reset();
+    EXPECT_OK(group_->remove());
+    group_.reset();
+    freezer_.reset();
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
+  }
+  void suspend_and_watch() {
+    ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
+    auto socket = duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_);
+    ASSERT_OK(socket);
+    ASSERT_OK(watch_->add(kFirst, std::move(*socket), WatchMode::kLevel));
+  }
+  void resume() {
+    watch_->remove_group(kFirst.group);
+    ASSERT_OK(group_->thaw());
+  }
+
+  test::Peer peer_;
+  test::Hello hello_;
+  std::uint64_t cookie_ = 0;
+  int flags_ = 0;
+  std::unique_ptr<Freezer> freezer_;
+  std::unique_ptr<AppGroup> group_;
+  Process process_;
+};
+
+// C9, C7, C24: the whole cycle; afterwards the app's own close is a close, and its flags are its.
+TEST_F(WatchedAppTest, WakesOnDataAndClosesAsIfNobodyHadWatched) {
+  for (std::size_t cycle = 1; cycle <= 20; ++cycle) {
+    suspend_and_watch();
+    EXPECT_TRUE(peer_.send('?'));
+    ASSERT_TRUE(run_to(cycle));
+    EXPECT_EQ(peer_.receive(std::chrono::milliseconds(0)), -1) << "it sleeps until the thaw";
+    resume();
+    ASSERT_EQ(peer_.receive(), '!');
+  }
+  const auto seen = duplicate_fd(process_.pidfd.get(), hello_.fd);
+  ASSERT_OK(seen);
+  EXPECT_EQ(::fcntl(seen->get(), F_GETFL), flags_);
+}
+
+TEST_F(WatchedAppTest, LetsTheFinOutAtTheAppsOwnClose) {
+  suspend_and_watch();
+  EXPECT_TRUE(peer_.send('c'));
+  ASSERT_TRUE(run_to(1));
+  resume();
+  EXPECT_EQ(peer_.receive(), 0);
+  EXPECT_EQ(take_exit(process_.pidfd.get()).error().code, ErrorCode::kBusy) << "it lives on";
+  EXPECT_EQ(duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_).error().code,
+            ErrorCode::kNotFound);
+}
+
+// C11: whatever the phase at which a byte comes, it is answered. The peer counts the answers, so
+// "the app has taken a byte but not acted on it" is told from "all is done" without waiting.
+TEST_F(WatchedAppTest, LosesNoWakeAtAnyPhaseOfTheCycle) {
+  constexpr std::uint64_t kSends = 3'000;
+  std::atomic<std::uint64_t> answers = 0;
+  std::atomic<bool> failed = false;
+  std::thread sender([&] {
+    base::Random random(11);
+    for (std::uint64_t i = 0; i < kSends && !failed; ++i) {
+      const auto until =
+          io::now() + random.between(std::chrono::nanoseconds(0), std::chrono::microseconds(150));
+      while (io::now() < until) {
+      }
+      if (peer_.ask('?') != '!') failed = true;
+      ++answers;
+    }
+  });
+  std::uint64_t wakes = 0;
+  const auto start = io::now();
+  while (answers < kSends && !failed) {
+    if (io::now() - start > std::chrono::seconds(60)) failed = true;
+    const auto frozen = group_->freeze();
+    auto socket = duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_);
+    const auto reading = socket ? read_socket(socket->get()) : base::Result<SocketReading>{};
+    if (!frozen || !socket || !reading) {
+      failed = true;
+    } else if (reading->bytes == answers && answers < kSends) {
+      events_.clear();
+      if (!watch_->add(kFirst, std::move(*socket), WatchMode::kLevel)) failed = true;
+      // The sender waits for nobody else: its next byte is the only thing that can come.
+      if (!test::run_until(loop_, [&] { return !events_.empty() || answers == kSends; })) {
+        failed = true;
+      }
+      ++wakes;
+    }
+    watch_->remove(kFirst);
+    socket = {};
+    if (!group_->thaw()) failed = true;
+    std::this_thread::yield();
+  }
+  sender.join();
+  EXPECT_FALSE(failed) << "after " << answers << " answers";
+  EXPECT_EQ(answers, kSends);
+  EXPECT_GT(wakes, 0u);
+}
+
+}  // namespace
+}  // namespace wakeline::sys
