@@ -87,6 +87,7 @@ struct App {
   Instant indexed_keep_alive = base::kNever;
 
   bool alive() const { return state != AppState::kStopped && state != AppState::kWaiting; }
+  bool runs() const { return alive() && state != AppState::kStarting; }
   bool suspended() const { return state == AppState::kSuspended; }
   /// Runs in the background, without a suspension under way.
   bool awake() const { return state == AppState::kBackground && !run.suspending; }

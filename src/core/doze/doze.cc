@@ -243,6 +243,7 @@ void Doze::relaunch_after_death(Instant now, App& app, Actions& out) {
 void Doze::end_run(Instant now, App& app, KillReason reason, Actions& out) {
   const bool politely = reason == KillReason::kClosedByUser;
   app.run.ending = true;
+  app.run.foreground = false;
   if (politely && app.suspended()) resume(now, app, WakeCause::kControl, {}, out);
   unwatch(app, out);
   app.run.delayed.reset();

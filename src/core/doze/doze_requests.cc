@@ -21,7 +21,7 @@ std::int64_t as_value(std::uint64_t id) { return static_cast<std::int64_t>(id); 
 base::Result<TagId> Doze::tag(Instant now, AppId id, Actions& out) {
   constexpr const char* kWhere = "tag";
   App* app = lookup(id);
-  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (app == nullptr || !app->runs()) return base::fail(ErrorCode::kNotFound, kWhere);
   if (!app->config.voip) return refuse(id, ErrorCode::kNotDeclared, kWhere, out);
   Run& run = app->run;
   if (run.tags.size() >= kTagsMax) return refuse(id, ErrorCode::kTooLarge, kWhere, out);
@@ -71,7 +71,7 @@ bool Doze::has_tag(AppId id, TagId tag) const {
 base::Result<TaskId> Doze::begin_task(Instant now, AppId id, Actions& out) {
   constexpr const char* kWhere = "begin_task";
   App* app = lookup(id);
-  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (app == nullptr || !app->runs()) return base::fail(ErrorCode::kNotFound, kWhere);
   Tasks& tasks = app->run.tasks;
   if (tasks.size() >= kTasksMax) return refuse(id, ErrorCode::kTooLarge, kWhere, out);
   if (tasks.pool_end() <= now) return refuse(id, ErrorCode::kBusy, kWhere, out);
@@ -100,7 +100,7 @@ base::Result<void> Doze::end_task(Instant now, AppId id, TaskId task, Actions& o
 
 std::optional<Duration> Doze::background_time_remaining(Instant now, AppId id) const {
   const App* app = find(id);
-  if (app == nullptr || !app->alive()) return Duration::zero();
+  if (app == nullptr || !app->runs()) return Duration::zero();
   if (app->run.foreground) return std::nullopt;
   const Instant end = app->run.tasks.pool_end();
   if (end == base::kNever) return profile_.task_pool;
@@ -130,7 +130,7 @@ void Doze::expire_tasks(Instant now, App& app, Actions& out) {
 base::Result<bool> Doze::set_keep_alive(Instant now, AppId id, Duration timeout, Actions& out) {
   constexpr const char* kWhere = "set_keep_alive";
   App* app = lookup(id);
-  if (app == nullptr || !app->alive()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (app == nullptr || !app->runs()) return base::fail(ErrorCode::kNotFound, kWhere);
   if (!app->config.voip) return refuse(id, ErrorCode::kNotDeclared, kWhere, out);
   const bool clears = timeout == Duration::zero();
   if (!clears && timeout < profile_.keep_alive_min)

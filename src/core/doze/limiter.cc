@@ -18,7 +18,7 @@ Limiter::Verdict Limiter::ask(Instant now, Duration asleep, const Profile& profi
       break;
   }
   if (asleep >= profile.limit_quiet) doublings_ = 0;
-  if (over) doublings_ = std::min(doublings_ + 1, kDoublingsMax);
+  doublings_ = over ? std::min(doublings_ + 1, kDoublingsMax) : std::max(doublings_ - 1, 0);
   if (doublings_ == 0) return {};
   return {LimitAction::kDelay,
           doubled(profile.limit_delay_first, doublings_ - 1, profile.limit_delay_max)};

@@ -9,8 +9,8 @@ namespace wakeline::doze {
 
 /// Counts the wakes of one app and says what becomes of the next one (C13).
 ///
-/// Under kDelay the delay doubles while the app is at its limit, stays while it is below, and
-/// starts anew after a quiet spell: the app settles at the rate that the limit allows.
+/// Under kDelay the delay doubles with each wake at the limit, halves with each below it, and is
+/// gone after a quiet spell: the app settles near the rate that the limit allows.
 class Limiter {
  public:
   /// What the next wake gets: kNone (now), kDelay (after `delay`), kKill.
