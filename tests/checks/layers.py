@@ -49,9 +49,9 @@ class Table:
 
 
 def is_test(path: str) -> bool:
-    """Tests and fuzz targets beside the source, and the headers that only they use."""
+    """Tests and fuzz targets beside the source, and their helpers (doze_testing.h)."""
     name = path.rsplit("/", 1)[-1]
-    return re.search(r"(_test|_fuzz)\.cc$|(^test_|_test_).*\.(h|cc)$", name) is not None
+    return re.search(r"(_test|_fuzz)\.cc$|_testing\.(h|cc)$", name) is not None
 
 
 def check_quoted(table: Table, root: pathlib.Path, layer: str, header: str) -> str | None:

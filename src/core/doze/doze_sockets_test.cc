@@ -144,7 +144,7 @@ TEST_F(Sockets, RequestsThatWereOnTheirWayWhenItFrozeAreServed) {
 }
 
 // --- C13
-// ------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 struct Limited : Sockets {
   explicit Limited(Profile profile = Profile::linux_default()) : Sockets(std::move(profile)) {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/link/link.h"
-#include "core/link/test_kit.h"
+#include "core/link/link_testing.h"
 
 /// Any order of events, right ones and late ones: never two live connections, nothing given twice
 /// to one run of the app, nothing acknowledged that is not durable, every connection ends closed or

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/link/link.h"
 
-#include "core/link/test_kit.h"
+#include "core/link/link_testing.h"
 
 namespace wakeline::link::test {
 namespace {
