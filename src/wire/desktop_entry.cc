@@ -17,7 +17,7 @@ constexpr std::string_view kGroup = "Desktop Entry";
 
 std::unexpected<ManifestError> fault(int line, std::string_view key, std::string message) {
   return std::unexpected(
-      ManifestError{base::ErrorCode::kMalformed, line, std::string(key), std::move(message)});
+      ManifestError{base::ErrorCode::kMalformed, line, shortened(key), std::move(message)});
 }
 
 std::string_view trimmed(std::string_view text) {

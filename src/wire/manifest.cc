@@ -25,7 +25,7 @@ constexpr std::array kOurKeys = {kId, kModes, kEnvironment};
 
 std::unexpected<ManifestError> fault(int line, std::string_view key, std::string message,
                                      ErrorCode code = ErrorCode::kMalformed) {
-  return std::unexpected(ManifestError{code, line, std::string(key), std::move(message)});
+  return std::unexpected(ManifestError{code, line, shortened(key), std::move(message)});
 }
 
 bool is_app_id(std::string_view id) {

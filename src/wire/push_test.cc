@@ -2,9 +2,13 @@
 #include "wire/push.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
 
 #include <ostream>
 #include <string>
+
+#include "wire/test_values.h"
 
 namespace wakeline::wire {
 
@@ -131,6 +135,14 @@ TEST(PushContent, RefusesWhatIsNoContent) {
   EXPECT_EQ(encode(PushContent{"\xff", "", ""}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(encode(PushContent{"", std::string(4'086, 'x'), ""}).error().code,
             ErrorCode::kTooLarge);
+}
+
+RC_GTEST_PROP(PushContent, ReadsEveryContentThatItWrites, ()) {
+  const PushContent content{test_values::any_text(kTitleMax), test_values::any_text(600),
+                            test_values::any_text(600)};
+  const auto bytes = encode(content);
+  RC_ASSERT(bytes.has_value());
+  RC_ASSERT(*decode_push_content(*bytes) == content);
 }
 
 TEST(Push, NamesUrgenciesAsRfc8030) {
