@@ -54,7 +54,7 @@ struct ServerOptions {
   std::optional<Endpoint> https = Endpoint{"0.0.0.0", 8'443};
   /// Plain MQTT and HTTP carry tokens in clear: off loopback only when this is set.
   bool plain_off_loopback = false;
-  /// How long devices are told to spread their return when this server stops or was away.
+  /// Over what time devices are told to spread their return, at least; it grows with their number.
   base::Duration spread = std::chrono::seconds(5);
   Limits limits;
   /// Called on the loop's thread when every port is open.

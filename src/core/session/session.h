@@ -118,6 +118,8 @@ class Session {
   void on_expelled(Instant now, Reason reason, Actions& out);
 
   bool online() const { return online_; }
+  /// Whether pushes flow: online and subscribed.
+  bool receiving() const { return online_ && subscribed_; }
   Version version() const { return version_; }
   std::size_t in_flight() const { return in_flight_.size(); }
   /// The largest packet that the device takes, in bytes.

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "io/stream.h"
+#include "server/http_parser.h"
+#include "server/options.h"
+#include "server/timer_queue.h"
+
+namespace wakeline::server {
+
+/// The app servers' connections: HTTP/1.1 with keep-alive and pipelining, one request under way on
+/// each. All on the loop's thread.
+class HttpFront {
+ public:
+  using Respond = std::function<void(HttpResponse)>;
+  /// Answers a request by calling `respond` once, now or later.
+  using Handler = std::function<void(HttpRequest, Respond respond)>;
+
+  HttpFront(io::Loop& loop, TimerQueue& timers, const Limits& limits, std::size_t body_max,
+            Handler handler);
+  ~HttpFront();
+  HttpFront(const HttpFront&) = delete;
+  HttpFront& operator=(const HttpFront&) = delete;
+
+  /// `tls` null: plain. Beyond `http_connections_max` the connection is closed at once.
+  void accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls);
+  /// Closes the connections without a request under way, the others after its answer.
+  /// `on_idle` is called, maybe at once, when none is left.
+  void stop(std::function<void()> on_idle);
+
+ private:
+  struct Connection;
+  using ConnectionId = std::uint64_t;
+
+  Connection* find(ConnectionId id);
+  void on_bytes(ConnectionId id, base::BytesView bytes);
+  void read_requests(ConnectionId id);
+  void respond(ConnectionId id, const HttpResponse& response);
+  void refuse(Connection& connection, unsigned status);
+  void close(ConnectionId id);
+  void remove(ConnectionId id);
+
+  io::Loop& loop_;
+  TimerQueue& timers_;
+  Limits limits_;
+  std::size_t body_max_;
+  Handler handler_;
+  std::function<void()> on_idle_;  ///< set while stopping
+  ConnectionId last_id_ = 0;
+  std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
+};
+
+}  // namespace wakeline::server

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/http_parser.h"
+
+#include <gtest/gtest.h>
+
+namespace wakeline::server {
+namespace {
+
+constexpr std::size_t kBodyMax = 100;
+
+HttpParser::Progress feed(HttpParser& parser, std::string_view text) {
+  return parser.feed(base::as_bytes(text));
+}
+
+TEST(HttpParser, ReadsARequestWithItsBody) {
+  HttpParser parser(kBodyMax);
+  const std::string text =
+      "POST /v1/push HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n"
+      "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}GET";
+  const auto progress = feed(parser, text);
+  EXPECT_EQ(progress.consumed, text.size() - 3);
+  ASSERT_TRUE(progress.complete);
+  const HttpRequest request = parser.take();
+  EXPECT_EQ(request.method, "POST");
+  EXPECT_EQ(request.target, "/v1/push");
+  EXPECT_EQ(request.authorization, "Bearer x");
+  EXPECT_EQ(request.content_type, "application/json");
+  EXPECT_EQ(request.body, "{}");
+  EXPECT_TRUE(request.keep_alive);
+  EXPECT_FALSE(parser.begun());
+}
+
+TEST(HttpParser, ReadsARequestThatComesByteByByte) {
+  HttpParser parser(kBodyMax);
+  const std::string text =
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  std::string kept;
+  bool complete = false;
+  for (const char c : text) {
+    ASSERT_FALSE(complete);
+    kept.push_back(c);
+    const auto progress = feed(parser, kept);
+    ASSERT_EQ(progress.refused, 0U);
+    kept.erase(0, progress.consumed);
+    complete = progress.complete;
+  }
+  ASSERT_TRUE(complete);
+  EXPECT_EQ(parser.take().body, "abc");
+}
+
+TEST(HttpParser, AsksForTheBodyOnceWhenItsSenderWaits) {
+  HttpParser parser(kBodyMax);
+  const auto header = feed(
+      parser, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_TRUE(header.wants_continue);
+  EXPECT_FALSE(feed(parser, "{").wants_continue);
+}
+
+TEST(HttpParser, RefusesWhatIsNoRequestWithItsStatus) {
+  const struct {
+    std::string text;
+    unsigned status;
+  } rows[] = {
+      {"GARBAGE\r\n\r\n", 400},
+      {"GET / HTTP/2.0\r\n\r\n", 505},
+      {"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nA: " + std::string(kHttpHeaderMax, 'x') + "\r\n\r\n", 431},
+      {"POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n", 413},
+      {"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFF\r\n", 413},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
+  };
+  for (const auto& row : rows) {
+    HttpParser parser(kBodyMax);
+    EXPECT_EQ(feed(parser, row.text).refused, row.status) << row.text.substr(0, 60);
+  }
+}
+
+TEST(HttpResponse, HasItsLengthItsDateAndWhetherMoreMayCome) {
+  const HttpResponse response{
+      .status = 201, .content_type = "text/plain", .body = "ok", .headers = {{"Retry-After", "1"}}};
+  EXPECT_EQ(to_bytes(response, base::WallTime(std::chrono::seconds(784'111'777)), true, false),
+            "HTTP/1.1 201 Created\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Content-Type: text/plain\r\nRetry-After: 1\r\nContent-Length: 2\r\n"
+            "Connection: keep-alive\r\n\r\nok");
+  const std::string head =
+      to_bytes(response, base::WallTime(std::chrono::seconds(784'111'777)), false, true);
+  EXPECT_TRUE(head.ends_with("Content-Length: 2\r\nConnection: close\r\n\r\n"));
+}
+
+}  // namespace
+}  // namespace wakeline::server

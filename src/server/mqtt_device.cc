@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/mqtt_device.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "io/clock.h"
+#include "wire/push.h"
+
+/// Carries out what the sessions ask for.
+namespace wakeline::server {
+
+namespace mqtt = wire::mqtt;
+using base::LogLevel;
+
+struct MqttFront::CarryOut {
+  MqttFront& front;
+  Device& device;
+
+  void operator()(const session::Write& action) const { front.write(device, action.packet); }
+  void operator()(const session::Publish& action) const { front.publish(device, action); }
+  void operator()(const session::FetchPending& action) const { front.fetch(device, action); }
+  void operator()(const session::Remove& action) const {
+    front.store_.remove(device.id, action.sequence);
+  }
+  void operator()(const session::RemoveThrough& action) const {
+    front.store_.remove_through(device.id, action.sequence);
+  }
+  void operator()(const session::CloseLink& action) const {
+    base::log(LogLevel::kInfo, "mqtt", "{} closed, reason {:#04x}", device.name,
+              static_cast<unsigned>(action.reason));
+    front.close(std::exchange(device.connection, 0));
+  }
+};
+
+void MqttFront::carry_out(Device& device) {
+  // An action may ask for more (a push that is gone frees a place): those come after these.
+  while (!asked_.empty()) {
+    std::swap(asked_, running_);
+    for (const session::Action& action : running_) {
+      if (base::log_enabled(LogLevel::kDebug))
+        base::log(LogLevel::kDebug, "mqtt", "{}: {}", device.name, session::to_line(action));
+      std::visit(CarryOut{*this, device}, action);
+    }
+    running_.clear();
+  }
+  if (device.session.forgettable())
+    devices_.erase(devices_.find(device.name));
+  else
+    timers_.update(device);
+}
+
+void MqttFront::write(Device& device, const mqtt::Packet& packet) {
+  Connection* connection = find(device.connection);
+  if (connection == nullptr) return;
+  base::Bytes bytes;
+  if (const auto encoded = mqtt::encode(packet, connection->version, bytes); !encoded) {
+    base::log(LogLevel::kError, "mqtt", "{}: {}: {}", device.name, mqtt::to_line(packet),
+              base::to_string(encoded.error()));
+    device.session.on_closed(io::now());
+    return close(std::exchange(device.connection, 0));
+  }
+  connection->stream->write(std::move(bytes));
+}
+
+void MqttFront::publish(Device& device, const session::Publish& publish) {
+  Connection* connection = find(device.connection);
+  if (connection == nullptr) return;
+  const base::WallTime now = io::wall_now();
+  auto push = store_.find(device.id, publish.sequence, now);
+  if (!push) return on_store_failed(device, push.error());
+  if (!*push) return device.session.on_gone(io::now(), config_, publish.sequence, asked_);
+
+  mqtt::Publish packet{.topic = wire::inbox_topic(device.name),
+                       .payload = std::move((*push)->body),
+                       .qos = mqtt::Qos::kAtLeastOnce,
+                       .duplicate = publish.duplicate,
+                       .packet_id = publish.packet_id};
+  if (connection->version == mqtt::Version::k5) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>((*push)->expires - now);
+    packet.properties.message_expiry_s = static_cast<std::uint32_t>(left.count());
+    packet.properties.payload_format = 1;  // UTF-8: our JSON
+    packet.properties.user = {
+        {std::string(wire::property::kSequence), std::to_string(publish.sequence)},
+        {std::string(wire::property::kUrgency),
+         std::string(wire::name(static_cast<wire::Urgency>((*push)->urgency)))}};
+  }
+  base::Bytes bytes;
+  const auto encoded = mqtt::encode(packet, connection->version, bytes);
+  if (!encoded || bytes.size() > device.session.packet_max()) {
+    // It stays until it expires: the device may come back and take larger packets (§3.1.2.11.4).
+    base::log(LogLevel::kWarning, "mqtt", "{}: push {} is larger than the device takes",
+              device.name, publish.sequence);
+    return device.session.on_gone(io::now(), config_, publish.sequence, asked_);
+  }
+  connection->stream->write(std::move(bytes));
+}
+
+void MqttFront::fetch(Device& device, const session::FetchPending& question) {
+  const auto found = store_.pending(device.id, question.after, question.limit, io::wall_now());
+  if (!found) return on_store_failed(device, found.error());
+  device.session.on_pending(io::now(), config_, question.id, found->sequences, found->more, asked_);
+}
+
+void MqttFront::on_store_failed(Device& device, base::Error error) {
+  base::log(LogLevel::kError, "mqtt", "{}: {}", device.name, base::to_string(error));
+  device.session.on_expelled(io::now(), session::Reason::kServerBusy, asked_);
+}
+
+}  // namespace wakeline::server
