@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "io/loop.h"
 
 namespace wakeline::sys {
@@ -41,7 +42,8 @@ struct NotifierHandlers {
   std::function<void(std::uint64_t key, CloseCause cause)> on_closed;
 };
 
-/// Shows local notifications. Calls return at once; handlers run on the loop's thread, later.
+/// Shows local notifications. Calls return at once; handlers run on the loop's thread, later (the
+/// terminal's `on_shown`: at once).
 class Notifier {
  public:
   /// The error is why the desktop did not take it; then it was printed on the terminal.
@@ -62,11 +64,13 @@ std::unique_ptr<Notifier> make_terminal_notifier(int fd);
 struct DesktopNotifierOptions {
   std::string bus_address{};  ///< empty: the session bus, as the environment says
   int terminal = 2;           ///< where notifications go while no server takes them
+  base::Duration answer_bound = std::chrono::seconds(5);  ///< a server that needs longer is gone
 };
 
-/// org.freedesktop.Notifications on the session bus. Where bus or server are missing, slow (5 s) or
+/// org.freedesktop.Notifications on the session bus. Where bus or server are missing, slow or
 /// gone, notifications are printed on the terminal, which the log says; every later one tries the
-/// bus again. Source: Desktop Notifications Specification 1.2.
+/// bus again. At most 1,024 wait for the server; more are printed. Source: Desktop Notifications
+/// Specification 1.2.
 std::unique_ptr<Notifier> make_desktop_notifier(io::Loop& loop, DesktopNotifierOptions options,
                                                 NotifierHandlers handlers);
 
