@@ -28,7 +28,9 @@ inline constexpr std::size_t kPayloadMax = 2'048;  ///< Notification::payload
 inline constexpr std::size_t kDetailMax = 512;     ///< Reply::message, LedgerLine::detail
 inline constexpr std::size_t kActionsMax = 4;      ///< actions of a notification
 inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
-inline constexpr std::uint32_t kBacklogMax = 10'000;  ///< Follow::backlog, in entries
+/// Follow::backlog, in entries: below what a connection may hold unsent (1,024 messages). A longer
+/// history is in the ledger's file.
+inline constexpr std::uint32_t kBacklogMax = 1'000;
 
 /// Every request carries a `request` number chosen by its sender (> 0); its `Reply` repeats it.
 using RequestId = std::uint32_t;

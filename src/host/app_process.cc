@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/app_process.h"
+
+#include <csignal>
+
+#include "base/log.h"
+#include "io/clock.h"
+
+namespace wakeline::host {
+
+base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys::Freezer& freezer,
+                                                             const std::string& id,
+                                                             OnExit on_exit) {
+  std::unique_ptr<AppProcess> app(new AppProcess(loop, id, std::move(on_exit)));
+  auto group = freezer.group(id);
+  if (!group) return base::fail(group.error());
+  app->group_ = std::move(*group);
+  auto timer =
+      io::DeadlineTimer::create(loop, io::TimerKind::kBoottime, [app = app.get()] { app->kill(); });
+  if (!timer) return base::fail(timer.error());
+  app->grace_timer_ = std::move(*timer);
+  return app;
+}
+
+base::Result<void> AppProcess::launch(const wire::Manifest& manifest,
+                                      const LaunchSettings& settings) {
+  sys::SpawnOptions options;
+  options.command = manifest.command;
+  options.working_directory = manifest.working_directory;
+  std::vector<std::string> added = manifest.environment;
+  added.push_back("WAKELINE_HOST=" + settings.socket_path);
+  added.push_back("WAKELINE_APP=" + manifest.id);
+  options.environment = sys::inherit_environment(added);
+  options.limits = settings.limits;
+  auto process = group_->launch(options);
+  if (!process) return base::fail(process.error());
+  return watch(std::move(*process));
+}
+
+base::Result<void> AppProcess::adopt() {
+  auto process = group_->main_process();
+  if (!process) {
+    kill();
+    return base::fail(process.error());
+  }
+  return watch(std::move(*process));
+}
+
+base::Result<void> AppProcess::watch(sys::Process process) {
+  auto exit_watch = sys::ExitWatch::create(loop_, process.pidfd.get(),
+                                           [this](sys::ExitInfo info) { exited(info); });
+  if (!exit_watch) {
+    // Nobody would learn of its end.
+    kill();
+    return base::fail(exit_watch.error());
+  }
+  process_ = std::move(process);
+  exit_watch_ = std::move(*exit_watch);
+  return {};
+}
+
+void AppProcess::exited(sys::ExitInfo info) {
+  exit_watch_.reset();
+  process_ = {};
+  grace_timer_->set(base::kNever);
+  // Children that outlived the main process belong to nobody now, and hold its sockets.
+  if (!group_->processes().empty()) kill();
+  on_exit_(info);
+}
+
+void AppProcess::end(base::Duration grace) {
+  if (auto sent = group_->signal(SIGTERM); !sent) {
+    base::log(base::LogLevel::kWarning, "host", "{}: SIGTERM: {}", id_,
+              base::to_string(sent.error()));
+  }
+  grace_timer_->set(base::saturating_add(io::now(), grace));
+}
+
+void AppProcess::kill() {
+  if (auto killed = group_->kill(); !killed) {
+    base::log(base::LogLevel::kWarning, "host", "{}: SIGKILL: {}", id_,
+              base::to_string(killed.error()));
+  }
+}
+
+}  // namespace wakeline::host

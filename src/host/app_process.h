@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "io/deadline_timer.h"
+#include "io/loop.h"
+#include "linux/freezer.h"
+#include "linux/process.h"
+#include "wire/manifest.h"
+
+namespace wakeline::host {
+
+/// What every app is started with.
+struct LaunchSettings {
+  std::string socket_path;  ///< WAKELINE_HOST
+  sys::Limits limits;       ///< those that the host itself was started with
+};
+
+/// The processes of one app over many launches: one group, at most one running launch in it.
+class AppProcess {
+ public:
+  using OnExit = std::function<void(sys::ExitInfo)>;
+
+  /// Makes the app's group or finds that of an earlier host. `on_exit` runs on the loop's thread
+  /// whenever a launch has ended; then every process of it is gone or about to be (C24).
+  /// Errors: as Freezer::group.
+  static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::Freezer& freezer,
+                                                          const std::string& id, OnExit on_exit);
+
+  /// Errors: as `spawn`, ExitWatch::create; nothing runs then.
+  base::Result<void> launch(const wire::Manifest& manifest, const LaunchSettings& settings);
+  /// Takes over what an earlier host has launched. Errors: kNotFound (it has ended; what is left of
+  /// it is killed).
+  base::Result<void> adopt();
+
+  bool running() const { return process_.pid > 0; }
+  pid_t pid() const { return process_.pid; }  ///< 0: not running
+
+  /// SIGTERM now, SIGKILL to whatever is left after `grace`. The app must not be suspended.
+  void end(base::Duration grace);
+  void kill();
+
+  sys::AppGroup& group() { return *group_; }
+
+ private:
+  AppProcess(io::Loop& loop, std::string id, OnExit on_exit)
+      : loop_(loop), id_(std::move(id)), on_exit_(std::move(on_exit)) {}
+  base::Result<void> watch(sys::Process process);
+  void exited(sys::ExitInfo info);
+
+  io::Loop& loop_;
+  std::string id_;
+  OnExit on_exit_;
+  std::unique_ptr<sys::AppGroup> group_;
+  sys::Process process_;
+  std::unique_ptr<sys::ExitWatch> exit_watch_;  // before process_ dies: it uses the pidfd
+  std::unique_ptr<io::DeadlineTimer> grace_timer_;
+};
+
+}  // namespace wakeline::host

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/doze/types.h"
+#include "host/app_process.h"
+#include "io/unique_fd.h"
+#include "linux/socket_probe.h"
+#include "wire/host_message.h"
+#include "wire/manifest.h"
+
+namespace wakeline::host {
+
+/// Activations kept for an app that is being launched for them; the oldest go first.
+inline constexpr std::size_t kUndeliveredMax = 16;
+
+/// Where messages to an app go: its connection.
+class MessageSink {
+ public:
+  virtual ~MessageSink() = default;
+  virtual void send(const wire::host::Message& message) = 0;
+  /// Ends the connection; no call comes after it.
+  virtual void end() = 0;
+};
+
+/// One tagged socket, as the host finds it again: a number in a process, and the kernel's name of
+/// the socket to know whether the number still means it (C5).
+struct TagRecord {
+  std::shared_ptr<const io::UniqueFd> pidfd;  ///< of the process that tagged it
+  pid_t pid = 0;
+  int fd = -1;
+  std::uint64_t cookie = 0;
+  sys::SocketReading reading;  ///< the last one
+  /// Taken after the freeze, given to the socket watch or closed before the thaw; -1 else.
+  io::UniqueFd duplicate;
+};
+
+/// What the driver holds of one installed app beside the policy's state.
+struct AppRecord {
+  doze::AppId id;
+  wire::Manifest manifest;
+  std::unique_ptr<AppProcess> process;
+  std::map<doze::TagId, TagRecord> tags;
+
+  MessageSink* sink = nullptr;  ///< null: not connected
+  wire::host::LaunchReason launch_reason = wire::host::LaunchReason::kUser;
+  std::deque<wire::host::NotificationActivated> undelivered;
+  std::set<doze::TaskId> tasks;  ///< begun over the connection, ended with it
+  bool keep_alive_set = false;   ///< over the connection, cleared with it
+
+  bool suspended = false;
+  bool rings_watched = false;  ///< in this suspension
+  bool ring_woke = false;      ///< the last wake came from an io_uring
+  std::uint64_t wakes = 0;     ///< since the host started
+  base::Duration cpu{};        ///< last read; since the launch
+  base::Duration latency{};    ///< of the last freeze or thaw, for the ledger
+  /// For people, on the next ledger line of that event.
+  doze::LedgerEvent note_event = doze::LedgerEvent::kCount;
+  std::string note;
+};
+
+}  // namespace wakeline::host

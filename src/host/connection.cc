@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/connection.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "host/text.h"
+#include "linux/proc.h"
+
+namespace wakeline::host {
+namespace {
+
+using base::ErrorCode;
+using wire::host::Message;
+using wire::host::Reply;
+
+bool has_ended(int pidfd) {
+  pollfd wait{pidfd, POLLIN, 0};
+  return ::poll(&wait, 1, 0) > 0;
+}
+
+/// A pidfd of the process that connected. Errors: kNotFound (it has ended).
+base::Result<PeerProcess> open_peer(pid_t pid) {
+  const auto stat = sys::read_proc_stat(pid);
+  if (!stat) return base::fail(stat.error());
+  auto pidfd = sys::open_pidfd(stat->key);
+  if (!pidfd) return base::fail(pidfd.error());
+  return PeerProcess{pid, std::make_shared<const io::UniqueFd>(std::move(*pidfd))};
+}
+
+/// The request number of any message that a client may send; 0 for others.
+wire::host::RequestId request_of(const Message& message) {
+  return std::visit(
+      [](const auto& value) -> wire::host::RequestId {
+        if constexpr (requires { value.request; }) return value.request;
+        return 0;
+      },
+      message);
+}
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts,
+                       std::function<void()> on_end)
+    : socket_(std::move(socket)), parts_(parts), on_end_(std::move(on_end)) {}
+
+Connection::~Connection() {
+  if (follower_) parts_.ledger.unfollow(*follower_);
+  if (app_ != nullptr && app_->sink == this) app_->sink = nullptr;
+}
+
+void Connection::start() {
+  socket_->start(
+      wire::host::kMessageMax,
+      [this](std::string_view datagram, Fds fds) { on_message(datagram, std::move(fds)); },
+      [this](base::Error) { end(); });
+}
+
+void Connection::send(const Message& message) {
+  if (!socket_) return;
+  auto text = wire::host::encode(message);
+  if (!text) {
+    base::log(base::LogLevel::kError, "host", "a message over the limit was not sent");
+    return;
+  }
+  socket_->send(std::move(*text));
+}
+
+void Connection::end() {
+  if (!socket_) return;
+  socket_.reset();
+  if (follower_) parts_.ledger.unfollow(*std::exchange(follower_, std::nullopt));
+  requests_.reset();
+  if (app_ != nullptr) {
+    AppRecord* app = std::exchange(app_, nullptr);
+    if (app->sink == this) parts_.driver.disconnected(*app);
+  }
+  on_end_();
+}
+
+void Connection::refuse(wire::host::RequestId request, ErrorCode code, std::string_view message) {
+  send(Reply{request, code, shortened(message, wire::host::kDetailMax), 0});
+  end();
+}
+
+void Connection::fault(wire::host::RequestId request, ErrorCode code, std::string_view message) {
+  send(Reply{request, code, shortened(message, wire::host::kDetailMax), 0});
+  if (++faults_ <= kFaultsMax) return;
+  base::log(base::LogLevel::kWarning, "host", "process {}: too many faulty messages; disconnected",
+            peer_.pid);
+  end();
+}
+
+void Connection::on_message(std::string_view datagram, Fds fds) {
+  const auto message = wire::host::decode(datagram);
+  if (!message) {
+    const auto& error = message.error();
+    const std::string field = error.field.empty() ? "" : error.field + ": ";
+    return fault(error.request, error.code, field + error.message);
+  }
+  if (const auto* hello = std::get_if<wire::host::Hello>(&*message)) return on_hello(*hello);
+  if (app_ != nullptr) return on_app_message(*message, std::move(fds));
+  if (control_) return on_control_message(*message);
+  fault(request_of(*message), ErrorCode::kUnauthorized, "type: 'hello' comes first");
+}
+
+void Connection::on_hello(const wire::host::Hello& hello) {
+  if (app_ != nullptr || control_) {
+    return fault(hello.request, ErrorCode::kAlreadyExists, "type: 'hello' was said before");
+  }
+  const io::PeerCredentials& credentials = socket_->peer();
+  if (credentials.uid != ::geteuid() && credentials.uid != 0) {
+    return refuse(hello.request, ErrorCode::kPermission, "this host serves another user");
+  }
+  auto peer = open_peer(credentials.pid);
+  if (!peer) return refuse(hello.request, ErrorCode::kPermission, base::to_string(peer.error()));
+  peer_ = std::move(*peer);
+  if (hello.role == "app") return welcome_app(hello);
+  control_ = true;
+  send(welcome(hello.request));
+}
+
+void Connection::welcome_app(const wire::host::Hello& hello) {
+  const auto id = parts_.freezer.app_of(peer_.pid);
+  AppRecord* app = id ? parts_.driver.find(*id) : nullptr;
+  // The pidfd was open before the process was looked up: if it lives, it is the one we found.
+  if (app == nullptr || !app->process->running() || has_ended(peer_.pidfd->get())) {
+    base::log(base::LogLevel::kWarning, "host", "process {} is no app of this host; refused",
+              peer_.pid);
+    return refuse(hello.request, ErrorCode::kPermission,
+                  "process " + std::to_string(peer_.pid) +
+                      " is no app of this host; launch it with its manifest");
+  }
+  // One connection an app: a new one of the same process follows a lost one, another process of
+  // the app must not take it over.
+  if (app->sink != nullptr) {
+    auto* former = static_cast<Connection*>(app->sink);
+    if (former->peer_.pid != peer_.pid && !has_ended(former->peer_.pidfd->get())) {
+      return refuse(
+          hello.request, ErrorCode::kBusy,
+          "process " + std::to_string(former->peer_.pid) + " of this app is connected already");
+    }
+    former->end();
+  }
+  app_ = app;
+  app->sink = this;
+  requests_.emplace(parts_.driver, parts_.notices, *app, peer_);
+  wire::host::Welcome answer = welcome(hello.request);
+  answer.app = app->manifest.id;
+  answer.launch_reason = app->launch_reason;
+  answer.state = parts_.driver.machine().state(app->id);
+  send(answer);
+  for (const auto& activation : std::exchange(app->undelivered, {})) send(activation);
+}
+
+wire::host::Welcome Connection::welcome(wire::host::RequestId request) const {
+  const doze::Profile& profile = parts_.driver.machine().profile();
+  const auto ms = [](base::Duration span) {
+    return static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
+  };
+  wire::host::Welcome welcome;
+  welcome.request = request;
+  welcome.profile = profile.name;
+  welcome.wake_window_ms = ms(profile.wake_window);
+  welcome.keep_alive_min_s = static_cast<std::uint32_t>(
+      std::chrono::ceil<std::chrono::seconds>(profile.keep_alive_min).count());
+  welcome.task_pool_ms = ms(profile.task_pool);
+  return welcome;
+}
+
+void Connection::on_app_message(const Message& message, Fds fds) {
+  std::optional<Reply> reply;
+  std::visit(
+      [&](const auto& value) {
+        if constexpr (requires { requests_->handle(value, std::move(fds)); }) {
+          reply = requests_->handle(value, std::move(fds));
+        } else if constexpr (requires { requests_->handle(value); }) {
+          reply = requests_->handle(value);
+        }
+      },
+      message);
+  if (!reply) {
+    return fault(request_of(message), ErrorCode::kPermission, "type: not for the role 'app'");
+  }
+  send(*reply);
+}
+
+void Connection::on_control_message(const Message& message) {
+  if (const auto* control = std::get_if<wire::host::Control>(&message)) {
+    send(parts_.controls.handle(*control));
+  } else if (const auto* list = std::get_if<wire::host::List>(&message)) {
+    for (const auto& part : parts_.controls.handle(*list)) send(part);
+  } else if (const auto* wanted = std::get_if<wire::host::Follow>(&message)) {
+    follow(*wanted);
+  } else {
+    fault(request_of(message), ErrorCode::kPermission, "type: not for the role 'control'");
+  }
+}
+
+void Connection::follow(const wire::host::Follow& follow) {
+  if (follower_) {
+    return fault(follow.request, ErrorCode::kAlreadyExists, "type: 'follow' was said before");
+  }
+  const auto backlog = parts_.ledger.newest(follow.backlog);
+  if (!backlog) {
+    return fault(follow.request, backlog.error().code, base::to_string(backlog.error()));
+  }
+  send(Reply{follow.request, ErrorCode::kOk, {}, 0});
+  for (const LedgerLine& line : *backlog) send(line);
+  follower_ = parts_.ledger.follow([this](const LedgerLine& line) { send(line); });
+}
+
+}  // namespace wakeline::host

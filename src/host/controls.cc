@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/controls.h"
+
+#include "base/log.h"
+#include "host/manifests.h"
+#include "host/requests.h"
+#include "host/text.h"
+
+namespace wakeline::host {
+namespace {
+
+using base::ErrorCode;
+using base::LogLevel;
+using wire::host::AppInfo;
+using wire::host::AppList;
+using wire::host::Command;
+using wire::host::Reply;
+
+}  // namespace
+
+void Controls::scan() {
+  const ManifestScan found = scan_manifests(manifest_folders_);
+  for (const std::string& fault : found.faults) {
+    base::log(LogLevel::kError, "host", "{}", fault);
+  }
+  for (const wire::Manifest& manifest : found.manifests) {
+    const auto installed = driver_.install(manifest);
+    if (installed || installed.error().code == ErrorCode::kBusy) continue;
+    base::log(LogLevel::kError, "host", "{}: not installed: {}", manifest.id,
+              base::to_string(installed.error()));
+  }
+}
+
+Reply Controls::handle(const wire::host::Control& control) {
+  const bool starts =
+      control.command == Command::kLaunch || control.command == Command::kForeground;
+  AppRecord* app = driver_.find(control.app);
+  if (starts && (app == nullptr || !app->process->running())) {
+    scan();
+    app = driver_.find(control.app);
+  }
+  if (app == nullptr) {
+    return {control.request, ErrorCode::kNotFound,
+            "there is no app '" + control.app + "'; its manifest is missing or faulty, see the log",
+            0};
+  }
+  driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    switch (control.command) {
+      case Command::kLaunch:
+        doze.on_launch_wanted(now, app->id, wire::host::LaunchReason::kUser, out);
+        break;
+      case Command::kForeground:
+        doze.on_foreground(now, app->id, out);
+        break;
+      case Command::kBackground:
+        doze.on_background(now, app->id, out);
+        break;
+      case Command::kClose:
+        doze.on_close_wanted(now, app->id, out);
+        break;
+    }
+  });
+  return {control.request, ErrorCode::kOk, {}, 0};
+}
+
+AppInfo Controls::info(AppRecord& app) const {
+  AppInfo info;
+  info.app = app.manifest.id;
+  info.name = shortened(app.manifest.name, wire::host::kNameMax);
+  info.state = driver_.machine().state(app.id);
+  info.pid = app.process->pid();
+  info.tags = static_cast<std::uint32_t>(app.tags.size());
+  info.wakes = app.wakes;
+  if (app.process->running()) {
+    if (const auto cpu = app.process->group().cpu_time()) app.cpu = *cpu;
+  }
+  info.cpu_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(app.cpu).count());
+  return info;
+}
+
+std::vector<AppList> Controls::handle(const wire::host::List& list) {
+  std::vector<AppList> parts(1);
+  parts.back().request = list.request;
+  for (const auto& [id, app] : driver_.apps()) {
+    if (parts.back().apps.size() == wire::host::kAppsMax) {
+      parts.back().more = true;
+      parts.emplace_back().request = list.request;
+    }
+    parts.back().apps.push_back(info(*app));
+  }
+  return parts;
+}
+
+}  // namespace wakeline::host

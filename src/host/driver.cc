@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/driver.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "host/app_sockets.h"
+
+namespace wakeline::host {
+namespace {
+
+using base::ErrorCode;
+using base::LogLevel;
+
+/// After the grace: what SIGKILL needs to reach an app in device I/O, or never does.
+constexpr base::Duration kStopMargin = std::chrono::seconds(2);
+
+}  // namespace
+
+base::Result<std::unique_ptr<Driver>> Driver::create(io::Loop& loop, sys::Freezer& freezer,
+                                                     LedgerLog& ledger, DriverOptions options) {
+  std::unique_ptr<Driver> driver(new Driver(loop, freezer, ledger, std::move(options)));
+  auto watch = sys::SocketWatch::create(
+      loop, [driver = driver.get()](sys::WatchKey key, sys::SocketEvent event) {
+        driver->on_socket_event(key, event);
+      });
+  if (!watch) return base::fail(watch.error());
+  driver->watch_ = std::move(*watch);
+  if (auto made = driver->make_timers(); !made) return base::fail(made.error());
+  return driver;
+}
+
+base::Result<void> Driver::make_timers() {
+  const auto due = [this] {
+    feed([](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_deadline(now, out);
+    });
+  };
+  auto deadline = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, due);
+  if (!deadline) return base::fail(deadline.error());
+  deadline_timer_ = std::move(*deadline);
+  auto stop = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, [this] {
+    base::log(LogLevel::kError, "host", "some apps do not end; leaving them");
+    if (on_stopped_) std::exchange(on_stopped_, nullptr)();
+  });
+  if (!stop) return base::fail(stop.error());
+  stop_timer_ = std::move(*stop);
+
+  auto alarm = io::DeadlineTimer::create(loop_, io::TimerKind::kAlarm, due);
+  if (alarm) {
+    base::log(LogLevel::kInfo, "host", "keep-alive deadlines wake the machine from sleep");
+  } else {
+    base::log(LogLevel::kWarning, "host",
+              "keep-alive deadlines do not wake the machine from sleep ({}); they run when it is "
+              "awake again",
+              base::to_string(alarm.error()));
+    alarm = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, due);
+    if (!alarm) return base::fail(alarm.error());
+  }
+  alarm_timer_ = std::move(*alarm);
+  return {};
+}
+
+base::Result<void> Driver::install(const wire::Manifest& manifest) {
+  if (AppRecord* known = find(manifest.id)) {
+    if (known->manifest == manifest) return {};
+    if (known->process->running()) return base::fail(ErrorCode::kBusy, "install");
+    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.remove_app(now, known->id, out);
+    });
+    by_id_.erase(known->id);
+    apps_.erase(manifest.id);
+  }
+  auto record = std::make_unique<AppRecord>();
+  auto process =
+      AppProcess::create(loop_, freezer_, manifest.id,
+                         [this, app = record.get()](sys::ExitInfo info) { on_exit(*app, info); });
+  if (!process) return base::fail(process.error());
+  const auto id = doze_.add_app({manifest.id, manifest.voip, manifest.audio});
+  if (!id) return base::fail(id.error());
+  record->id = *id;
+  record->manifest = manifest;
+  record->process = std::move(*process);
+  by_id_.emplace(*id, record.get());
+  apps_.emplace(manifest.id, std::move(record));
+  return {};
+}
+
+AppRecord* Driver::find(std::string_view id) {
+  const auto found = apps_.find(id);
+  return found == apps_.end() ? nullptr : found->second.get();
+}
+
+AppRecord* Driver::find(doze::AppId id) {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+void Driver::boot() {
+  for (const std::string& id : freezer_.existing()) {
+    AppRecord* app = find(id);
+    if (app == nullptr) {
+      base::log(LogLevel::kWarning, "host", "{}: runs without a manifest; ended", id);
+      if (auto group = freezer_.group(id)) {
+        if (auto removed = (*group)->remove(); !removed) {
+          base::log(LogLevel::kWarning, "host", "{}: {}", id, base::to_string(removed.error()));
+        }
+      }
+      continue;
+    }
+    if (!app->process->adopt()) continue;  // only leftovers: the boot launches it anew
+    app->launch_reason = wire::host::LaunchReason::kAdopted;
+    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_adopted(now, app->id, out);
+    });
+  }
+  feed([](doze::Doze& doze, base::Instant now, doze::Actions& out) { doze.on_boot(now, out); });
+}
+
+void Driver::stop(std::function<void()> on_stopped) {
+  if (stopping_) {
+    for (auto& [id, app] : apps_) {
+      if (app->process->running()) app->process->kill();
+    }
+    return;
+  }
+  stopping_ = true;
+  on_stopped_ = std::move(on_stopped);
+  feed([](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_host_stopping(now, out);
+  });
+  for (auto& [id, app] : apps_) {
+    if (app->process->running()) app->process->end(options_.kill_grace);
+  }
+  stop_timer_->set(base::saturating_add(io::now(), options_.kill_grace + kStopMargin));
+  check_stopped();
+}
+
+void Driver::check_stopped() {
+  const bool all_ended = std::ranges::none_of(
+      apps_, [](const auto& entry) { return entry.second->process->running(); });
+  if (!stopping_ || !on_stopped_ || !all_ended) return;
+  stop_timer_->set(base::kNever);
+  loop_.post(std::exchange(on_stopped_, nullptr));
+}
+
+void Driver::enqueue_and_pump() {
+  for (doze::Action& action : actions_) queue_.push_back(std::move(action));
+  // An answer to an action is an event as well: what follows from it waits its turn.
+  if (pumping_) return;
+  pumping_ = true;
+  while (!queue_.empty()) {
+    const doze::Action action = std::move(queue_.front());
+    queue_.pop_front();
+    if (base::log_enabled(LogLevel::kDebug)) {
+      base::log(LogLevel::kDebug, "doze", "{}", doze::to_line(action));
+    }
+    std::visit([this](const auto& value) { carry_out(value); }, action);
+  }
+  pumping_ = false;
+  deadline_timer_->set(doze_.next_deadline());
+}
+
+void Driver::on_socket_event(sys::WatchKey key, sys::SocketEvent event) {
+  AppRecord* app = find(doze::AppId{key.group});
+  if (app == nullptr || app->tags.empty()) return;
+  doze::TagId tag{key.member};
+  if (key.member >= kRingMember) {
+    app->ring_woke = true;
+    tag = app->tags.begin()->first;
+  }
+  const auto kind = event == sys::SocketEvent::kData  ? doze::SocketEvent::kData
+                    : event == sys::SocketEvent::kEnd ? doze::SocketEvent::kEnd
+                                                      : doze::SocketEvent::kError;
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_socket_event(now, app->id, tag, kind, out);
+  });
+}
+
+void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
+  drop_duplicates(*watch_, app);
+  if (const auto cpu = app.process->group().cpu_time()) app.cpu = *cpu;
+  app.tags.clear();
+  app.tasks.clear();
+  app.keep_alive_set = false;
+  app.suspended = false;
+  if (app.sink != nullptr) std::exchange(app.sink, nullptr)->end();
+  const doze::ExitStatus status{info.known, info.signaled, info.code};
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_exited(now, app.id, status, out);
+  });
+  check_stopped();
+}
+
+void Driver::tell(AppRecord& app, wire::host::Message message) {
+  if (outbox_.empty()) loop_.post([this] { send_outbox(); });
+  outbox_.emplace_back(app.id, std::move(message));
+}
+
+void Driver::send_outbox() {
+  decltype(outbox_) messages;
+  messages.swap(outbox_);
+  for (auto& [id, message] : messages) {
+    AppRecord* app = find(id);
+    if (app != nullptr && app->sink != nullptr) app->sink->send(message);
+  }
+}
+
+void Driver::deliver(AppRecord& app, wire::host::NotificationActivated activation) {
+  if (app.sink != nullptr) {
+    tell(app, std::move(activation));
+    return;
+  }
+  if (app.undelivered.size() == kUndeliveredMax) app.undelivered.pop_front();
+  app.undelivered.push_back(std::move(activation));
+}
+
+void Driver::disconnected(AppRecord& app) {
+  app.sink = nullptr;
+  if (!app.process->running()) return;
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    // Errors here mean that the machine has already forgotten them.
+    for (const doze::TaskId task : app.tasks) (void)doze.end_task(now, app.id, task, out);
+    if (app.keep_alive_set) (void)doze.set_keep_alive(now, app.id, base::Duration::zero(), out);
+  });
+  app.tasks.clear();
+  app.keep_alive_set = false;
+}
+
+void Driver::note(const AppRecord* app, std::string_view event, std::string reason,
+                  std::string detail) {
+  LedgerLine line;
+  line.event = event;
+  line.reason = std::move(reason);
+  line.detail = std::move(detail);
+  if (app != nullptr) {
+    line.app = app->manifest.id;
+    line.cpu_us = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(app->cpu).count());
+  }
+  ledger_.append(std::move(line));
+}
+
+void Driver::forget_tag(AppRecord& app, doze::TagId tag) {
+  watch_->remove({app.id.value, tag.value});
+  app.tags.erase(tag);
+}
+
+}  // namespace wakeline::host

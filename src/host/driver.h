@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "core/doze/doze.h"
+#include "host/app_record.h"
+#include "host/ledger_log.h"
+#include "io/clock.h"
+#include "io/deadline_timer.h"
+#include "io/loop.h"
+#include "linux/freezer.h"
+#include "linux/socket_watch.h"
+#include "wire/host_message.h"
+#include "wire/manifest.h"
+
+namespace wakeline::host {
+
+struct DriverOptions {
+  doze::Profile profile;
+  LaunchSettings launch;
+  base::Duration kill_grace{};
+};
+
+/// Carries out what the policy machine (`doze::Doze`) decides, and tells it what happens. All of it
+/// on the loop's thread.
+///
+/// On the way of a wake stand only: event → machine → close the duplicates → thaw. Messages to apps
+/// and ledger lines follow after the handler under way, when every app that the same event woke
+/// runs already.
+class Driver {
+ public:
+  /// `loop`, `freezer` and `ledger` outlive it. Errors: kOs.
+  static base::Result<std::unique_ptr<Driver>> create(io::Loop& loop, sys::Freezer& freezer,
+                                                      LedgerLog& ledger, DriverOptions options);
+
+  /// Installs the app, or takes a changed manifest of one that does not run.
+  /// Errors: kTooLarge (doze::kAppsMax), kBusy (it runs: the change waits for its end), as
+  /// Freezer::group.
+  base::Result<void> install(const wire::Manifest& manifest);
+  AppRecord* find(std::string_view id);
+  AppRecord* find(doze::AppId id);
+  const std::map<std::string, std::unique_ptr<AppRecord>, std::less<>>& apps() const {
+    return apps_;
+  }
+  const doze::Doze& machine() const { return doze_; }
+
+  /// Takes over what an earlier host left running, then launches what starts at boot.
+  void boot();
+  /// Lets every app run and ends them; then calls `on_stopped`, at the latest two seconds after the
+  /// grace. A second call kills at once.
+  void stop(std::function<void()> on_stopped);
+
+  /// Gives the machine one event and carries out what follows from it.
+  /// `event`: (doze::Doze&, base::Instant now, doze::Actions& out).
+  template <class Event>
+  void feed(Event&& event) {
+    const base::Instant now = io::now();
+    if (!pumping_) event_seen_ = now;
+    actions_.clear();
+    std::forward<Event>(event)(doze_, now, actions_);
+    enqueue_and_pump();
+  }
+
+  /// Sends to the app after the handler under way; dropped when it is not connected.
+  void tell(AppRecord& app, wire::host::Message message);
+  /// The same, kept until the app connects when it is not connected (kUndeliveredMax).
+  void deliver(AppRecord& app, wire::host::NotificationActivated activation);
+  /// The app's connection has ended while the app runs: its tasks and its keep-alive handler live
+  /// in the process that was connected.
+  void disconnected(AppRecord& app);
+  /// A line of the host's own; `app` may be null.
+  void note(const AppRecord* app, std::string_view event, std::string reason, std::string detail);
+  /// Closes what is watched of one tag and forgets it.
+  void forget_tag(AppRecord& app, doze::TagId tag);
+
+ private:
+  Driver(io::Loop& loop, sys::Freezer& freezer, LedgerLog& ledger, DriverOptions options)
+      : loop_(loop),
+        freezer_(freezer),
+        ledger_(ledger),
+        options_(std::move(options)),
+        doze_(options_.profile) {}
+  base::Result<void> make_timers();
+  void enqueue_and_pump();
+
+  void carry_out(const doze::Launch& action);
+  void carry_out(const doze::Sample& action);
+  void carry_out(const doze::Suspend& action);
+  void carry_out(const doze::Watch& action);
+  void carry_out(const doze::Unwatch& action);
+  void carry_out(const doze::Resume& action);
+  void carry_out(const doze::RunKeepAlive& action);
+  void carry_out(const doze::ExpireTask& action);
+  void carry_out(const doze::TellState& action);
+  void carry_out(const doze::Kill& action);
+  void carry_out(const doze::SetAlarm& action);
+  void carry_out(const doze::Ledger& action);
+
+  void on_socket_event(sys::WatchKey key, sys::SocketEvent event);
+  void on_exit(AppRecord& app, sys::ExitInfo info);
+  void thaw(AppRecord& app);
+  void send_outbox();
+  void check_stopped();
+
+  io::Loop& loop_;
+  sys::Freezer& freezer_;
+  LedgerLog& ledger_;
+  DriverOptions options_;
+  doze::Doze doze_;
+  std::map<std::string, std::unique_ptr<AppRecord>, std::less<>> apps_;
+  std::map<doze::AppId, AppRecord*> by_id_;
+  std::unique_ptr<sys::SocketWatch> watch_;
+  std::unique_ptr<io::DeadlineTimer> deadline_timer_;
+  std::unique_ptr<io::DeadlineTimer> alarm_timer_;
+  std::unique_ptr<io::DeadlineTimer> stop_timer_;
+
+  doze::Actions actions_;
+  std::deque<doze::Action> queue_;
+  bool pumping_ = false;
+  base::Instant event_seen_{};
+  std::vector<std::pair<doze::AppId, wire::host::Message>> outbox_;
+  std::function<void()> on_stopped_;
+  bool stopping_ = false;
+};
+
+}  // namespace wakeline::host

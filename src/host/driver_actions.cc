@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// How each action of the policy machine is carried out.
+#include <utility>
+
+#include "base/log.h"
+#include "host/app_sockets.h"
+#include "host/driver.h"
+
+namespace wakeline::host {
+namespace {
+
+using base::LogLevel;
+using doze::LedgerEvent;
+
+void set_note(AppRecord& app, LedgerEvent event, std::string text) {
+  app.note_event = event;
+  app.note = std::move(text);
+}
+
+std::uint32_t to_ms(base::Duration span) {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
+}
+
+}  // namespace
+
+void Driver::carry_out(const doze::Launch& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr) return;
+  app->launch_reason = action.reason;
+  app->cpu = {};
+  const auto launched = app->process->launch(app->manifest, options_.launch);
+  if (launched) {
+    set_note(*app, LedgerEvent::kLaunch, "pid " + std::to_string(app->process->pid()));
+    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_launched(now, app->id, out);
+    });
+    return;
+  }
+  set_note(*app, LedgerEvent::kExit,
+           app->manifest.command.front() + ": " + base::to_string(launched.error()));
+  base::log(LogLevel::kError, "host", "{}: {}", app->manifest.id, app->note);
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_launch_failed(now, app->id, out);
+  });
+}
+
+void Driver::carry_out(const doze::Sample& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr || !app->process->running()) return;
+  auto read = read_app(*app, false);
+  if (!read) {
+    // Not fatal for the app: it stays awake, and the next sample tries again.
+    base::log(LogLevel::kWarning, "host", "{}: cannot be read: {}", app->manifest.id,
+              base::to_string(read.error()));
+    read = AppReading{};
+    read->reading.cpu = app->cpu + options_.profile.sample_interval;  // busy, so far as is known
+    for (const auto& [id, tag] : app->tags) {
+      read->reading.tags.push_back({id, tag.reading.bytes, tag.reading.unread, tag.reading.ended});
+    }
+  }
+  for (const doze::TagId tag : read->gone) app->tags.erase(tag);
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
+    doze.on_sample(now, app->id, read->reading, out);
+  });
+}
+
+void Driver::carry_out(const doze::Suspend& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr || !app->process->running()) return;
+  const base::Instant start = io::now();
+  const auto fail = [&](const base::Error& error) {
+    set_note(*app, LedgerEvent::kSuspendFailed, base::to_string(error));
+    base::log(LogLevel::kWarning, "host", "{}: not suspended: {}", app->manifest.id, app->note);
+    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_suspend_failed(now, app->id, error, out);
+    });
+  };
+  const auto frozen = app->process->group().freeze();
+  if (!frozen) return fail(frozen.error());
+  app->suspended = true;
+  app->latency = io::now() - start;
+  if (*frozen == sys::FreezeOutcome::kIncomplete) {
+    set_note(*app, LedgerEvent::kSuspend, "a task in device I/O is still on its way");
+  }
+  const auto read = read_app(*app, true);
+  if (!read) {
+    drop_duplicates(*watch_, *app);
+    thaw(*app);
+    return fail(read.error());
+  }
+  for (const doze::TagId tag : read->gone) app->tags.erase(tag);
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
+    doze.on_suspended(now, app->id, read->reading, out);
+  });
+}
+
+void Driver::carry_out(const doze::Watch& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr || !app->suspended) return;
+  const auto watched = watch_tag(*watch_, *app, action);
+  if (watched) return;
+  // Asleep and unwatched it would never wake. It learns of its trouble awake, as of any error.
+  base::log(LogLevel::kError, "host", "{}: tag {} cannot be watched: {}", app->manifest.id,
+            action.tag.value, base::to_string(watched.error()));
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_socket_event(now, app->id, action.tag, doze::SocketEvent::kError, out);
+  });
+}
+
+void Driver::carry_out(const doze::Unwatch& action) {
+  if (AppRecord* app = find(action.app)) drop_duplicates(*watch_, *app);
+}
+
+void Driver::carry_out(const doze::Resume& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr) return;
+  // The machine asks for Unwatch where it asked for Watch; a duplicate that was only read goes
+  // here.
+  for (auto& [id, tag] : app->tags) tag.duplicate.reset();
+  thaw(*app);
+  app->latency = io::now() - event_seen_;
+  if (action.cause == wire::host::WakeCause::kNone) return;
+  ++app->wakes;
+  if (const auto cpu = app->process->group().cpu_time()) app->cpu = *cpu;
+  tell(*app, wire::host::Woken{action.cause, action.tag.value, to_ms(action.window)});
+}
+
+/// An app that cannot be thawed is killed: the next launch starts it anew, asleep for ever it would
+/// be lost.
+void Driver::thaw(AppRecord& app) {
+  app.suspended = false;
+  const auto thawed = app.process->group().thaw();
+  if (thawed) return;
+  base::log(LogLevel::kError, "host", "{}: cannot be resumed and is killed: {}", app.manifest.id,
+            base::to_string(thawed.error()));
+  app.process->kill();
+}
+
+void Driver::carry_out(const doze::RunKeepAlive& action) {
+  if (AppRecord* app = find(action.app)) {
+    tell(*app, wire::host::RunKeepAlive{to_ms(action.budget)});
+  }
+}
+
+void Driver::carry_out(const doze::ExpireTask& action) {
+  if (AppRecord* app = find(action.app)) {
+    tell(*app, wire::host::ExpireTask{action.task.value, to_ms(action.left)});
+  }
+}
+
+void Driver::carry_out(const doze::TellState& action) {
+  if (AppRecord* app = find(action.app)) tell(*app, wire::host::StateChanged{action.state});
+}
+
+void Driver::carry_out(const doze::Kill& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr || !app->process->running()) return;
+  drop_duplicates(*watch_, *app);
+  if (!action.politely) {
+    app->process->kill();
+    return;
+  }
+  if (app->suspended) thaw(*app);  // a handler for SIGTERM must run
+  app->process->end(options_.kill_grace);
+}
+
+void Driver::carry_out(const doze::SetAlarm& action) { alarm_timer_->set(action.latest); }
+
+void Driver::carry_out(const doze::Ledger& action) {
+  AppRecord* app = find(action.app);
+  if (app == nullptr) return;
+  LedgerLine line;
+  line.app = app->manifest.id;
+  line.event = doze::name(action.event);
+  line.reason = action.reason;
+  if (app->note_event == action.event) {
+    line.detail = std::exchange(app->note, {});
+    app->note_event = LedgerEvent::kCount;
+  } else if (action.value != 0) {
+    line.detail = std::to_string(action.value);
+  }
+  if (action.event == LedgerEvent::kSuspend || action.event == LedgerEvent::kWake) {
+    line.latency_ns = app->latency.count();
+  }
+  line.cpu_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(app->cpu).count());
+  ledger_.append(std::move(line));
+}
+
+}  // namespace wakeline::host

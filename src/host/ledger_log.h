@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "host/ledger.h"
+#include "io/deadline_timer.h"
+#include "io/loop.h"
+
+namespace wakeline::host {
+
+/// A line waits at most so long for its commit: many wakes share one.
+inline constexpr base::Duration kLedgerFlushDelay = std::chrono::milliseconds(50);
+
+/// The ledger of a running host: stamps lines, commits them off the way of the wake, and hands them
+/// to those who follow. Its timer is armed only while something waits.
+class LedgerLog {
+ public:
+  using OnLine = std::function<void(const LedgerLine&)>;
+
+  /// Errors: as Ledger::open, DeadlineTimer::create.
+  static base::Result<std::unique_ptr<LedgerLog>> create(io::Loop& loop,
+                                                         const std::string& state_folder);
+
+  /// Adds the line with the wall time of now. Costs no IO: followers are told after the handler
+  /// under way.
+  void append(LedgerLine line);
+
+  /// The newest `count` lines, oldest first, with all that was appended so far. Errors: kStorage.
+  base::Result<std::vector<LedgerLine>> newest(std::size_t count);
+  /// Calls `on_line` for every line appended from now on, until `unfollow`.
+  std::uint64_t follow(OnLine on_line);
+  void unfollow(std::uint64_t follower) { followers_.erase(follower); }
+
+  /// Commits what waits; a failure is in the log, and the lines wait for the next try.
+  void flush();
+
+ private:
+  LedgerLog(io::Loop& loop, std::string folder, Ledger ledger)
+      : loop_(loop), folder_(std::move(folder)), ledger_(std::move(ledger)) {}
+  void tell_followers();
+
+  io::Loop& loop_;
+  std::string folder_;
+  Ledger ledger_;
+  std::unique_ptr<io::DeadlineTimer> flush_timer_;
+  std::map<std::uint64_t, OnLine> followers_;
+  std::uint64_t next_follower_ = 1;
+  std::vector<LedgerLine> untold_;
+  bool failing_ = false;
+};
+
+}  // namespace wakeline::host

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/ledger.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+namespace wakeline::host {
+namespace {
+
+class LedgerFile : public testing::Test {
+ protected:
+  LedgerFile() {
+    std::string pattern = testing::TempDir() + "wakeline-ledger-XXXXXX";
+    folder = mkdtemp(pattern.data());
+  }
+  ~LedgerFile() override { std::filesystem::remove_all(folder); }
+
+  static LedgerLine line(std::string app, std::string event) {
+    LedgerLine line;
+    line.wall_ns = 1'700'000'000'000'000'000;
+    line.app = std::move(app);
+    line.event = std::move(event);
+    line.reason = "socket_data";
+    line.detail = "tag 1";
+    line.latency_ns = 12'345;
+    line.cpu_us = 678;
+    return line;
+  }
+  std::vector<LedgerLine> newest(std::size_t count) {
+    auto reader = LedgerReader::open(folder);
+    EXPECT_TRUE(reader);
+    auto lines = reader->newest(count);
+    EXPECT_TRUE(lines);
+    return *lines;
+  }
+
+  std::string folder;
+};
+
+TEST_F(LedgerFile, GivesBackEveryFieldOfAFlushedLine) {
+  auto ledger = Ledger::open(folder);
+  ASSERT_TRUE(ledger);
+  LedgerLine expected = line("doorbell", "wake");
+  ledger->add(expected);
+  ASSERT_TRUE(ledger->flush());
+  EXPECT_FALSE(ledger->has_pending());
+  expected.id = 1;
+  EXPECT_EQ(newest(10), std::vector{expected});
+}
+
+TEST_F(LedgerFile, ReadsTheNewestInOrderAndWhatCameAfterAnId) {
+  auto ledger = Ledger::open(folder);
+  ASSERT_TRUE(ledger);
+  for (int i = 0; i < 5; ++i) ledger->add(line("app" + std::to_string(i), "launch"));
+  ASSERT_TRUE(ledger->flush());
+  const auto lines = newest(2);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].app, "app3");
+  EXPECT_EQ(lines[1].app, "app4");
+  auto reader = LedgerReader::open(folder);
+  const auto after = reader->after(1, 2);
+  ASSERT_TRUE(after);
+  ASSERT_EQ(after->size(), 2U);
+  EXPECT_EQ((*after)[0].id, 2U);
+  EXPECT_EQ((*after)[1].id, 3U);
+}
+
+TEST_F(LedgerFile, CountsOnAfterItIsOpenedAgain) {
+  {
+    auto ledger = Ledger::open(folder);
+    ledger->add(line("a", "launch"));
+    ASSERT_TRUE(ledger->flush());
+  }
+  auto ledger = Ledger::open(folder);
+  ASSERT_TRUE(ledger);
+  EXPECT_EQ(ledger->add(line("a", "exit")).id, 2U);
+}
+
+TEST_F(LedgerFile, DropsTheOldestLinesOverItsBound) {
+  auto ledger = Ledger::open(folder, 3);
+  for (int i = 0; i < 10; ++i) ledger->add(line("a", "wake"));
+  ASSERT_TRUE(ledger->flush());
+  const auto lines = newest(100);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines.front().id, 8U);
+}
+
+TEST_F(LedgerFile, KeepsWhatWasFlushedWhenItsWriterIsKilled) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto ledger = Ledger::open(folder);
+    for (int i = 0; i < 50; ++i) {
+      ledger->add(line("a", "wake"));
+      if (!ledger->flush()) _exit(1);
+    }
+    if (write(ready[1], "x", 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  char byte = 0;
+  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(newest(100).size(), 50U);
+  auto ledger = Ledger::open(folder);
+  ASSERT_TRUE(ledger);
+  EXPECT_EQ(ledger->add(line("a", "exit")).id, 51U);
+}
+
+TEST_F(LedgerFile, ReadsBesideAWriter) {
+  auto ledger = Ledger::open(folder);
+  ledger->add(line("a", "launch"));
+  ASSERT_TRUE(ledger->flush());
+  auto reader = LedgerReader::open(folder);
+  ASSERT_TRUE(reader);
+  ledger->add(line("a", "wake"));
+  ASSERT_TRUE(ledger->flush());
+  EXPECT_EQ(reader->newest(10)->size(), 2U);
+}
+
+TEST_F(LedgerFile, RefusesAFileOfANewerVersion) {
+  {
+    ASSERT_TRUE(Ledger::open(folder));
+  }
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(ledger_path(folder).c_str(), &raw), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(raw, "PRAGMA user_version=99", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(raw);
+  EXPECT_EQ(Ledger::open(folder).error().code, base::ErrorCode::kUnsupported);
+  EXPECT_EQ(LedgerReader::open(folder).error().code, base::ErrorCode::kUnsupported);
+}
+
+TEST_F(LedgerFile, RefusesAFileThatIsNoDatabase) {
+  std::ofstream(ledger_path(folder)) << std::string(4096, 'x');
+  EXPECT_EQ(Ledger::open(folder).error().code, base::ErrorCode::kStorage);
+}
+
+TEST_F(LedgerFile, SaysThatThereIsNone) {
+  EXPECT_EQ(LedgerReader::open(folder).error().code, base::ErrorCode::kNotFound);
+}
+
+TEST_F(LedgerFile, KeepsNoMoreThanItsBoundWhenNothingIsFlushed) {
+  auto ledger = Ledger::open(folder);
+  for (std::size_t i = 0; i < kLedgerPendingMax + 5; ++i) ledger->add(line("a", "wake"));
+  EXPECT_EQ(ledger->dropped(), 5U);
+  ASSERT_TRUE(ledger->flush());
+  const auto lines = newest(1);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0].id, kLedgerPendingMax + 5);
+}
+
+}  // namespace
+}  // namespace wakeline::host

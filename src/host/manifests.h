@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "wire/manifest.h"
+
+namespace wakeline::host {
+
+/// Files looked at in one folder; more is a mistake of the folder's owner.
+inline constexpr std::size_t kManifestFilesMax = 8'192;
+
+/// What a look into the manifest folders found.
+struct ManifestScan {
+  std::vector<wire::Manifest> manifests;  ///< ordered by id, each id once
+  /// One line a fault, ready to print: "/path/doorbell.desktop:4: Exec: missing".
+  std::vector<std::string> faults;
+};
+
+/// Reads every *.desktop file of `folders`. A faulty file is a line in `faults` and is skipped; so
+/// is an id that an earlier folder or file (by name) has taken. A folder that does not exist is
+/// empty, another error of a folder is a fault.
+ManifestScan scan_manifests(const std::vector<std::string>& folders);
+
+}  // namespace wakeline::host

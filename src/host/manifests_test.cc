@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/manifests.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace wakeline::host {
+namespace {
+
+class ManifestFolder : public testing::Test {
+ protected:
+  ManifestFolder() {
+    std::string pattern = testing::TempDir() + "wakeline-manifests-XXXXXX";
+    folder = mkdtemp(pattern.data());
+    first = folder + "/first";
+    second = folder + "/second";
+    std::filesystem::create_directory(first);
+    std::filesystem::create_directory(second);
+  }
+  ~ManifestFolder() override { std::filesystem::remove_all(folder); }
+
+  static void write(const std::string& path, const std::string& name) {
+    std::ofstream(path) << "[Desktop Entry]\nType=Application\nName=" << name
+                        << "\nExec=/bin/true\n";
+  }
+  static std::vector<std::string> names(const ManifestScan& scan) {
+    std::vector<std::string> names;
+    for (const auto& manifest : scan.manifests) names.push_back(manifest.name);
+    return names;
+  }
+
+  std::string folder, first, second;
+};
+
+TEST_F(ManifestFolder, GivesManifestsByIdAndSkipsOtherFiles) {
+  write(first + "/b.desktop", "B");
+  write(first + "/a.desktop", "A");
+  write(first + "/.hidden.desktop", "Hidden");
+  write(first + "/notes.txt", "Notes");
+  const ManifestScan scan = scan_manifests({first, folder + "/absent"});
+  EXPECT_EQ(names(scan), (std::vector<std::string>{"A", "B"}));
+  EXPECT_EQ(scan.faults, std::vector<std::string>{});
+}
+
+TEST_F(ManifestFolder, NamesFileLineAndKeyOfAFaultAndGoesOn) {
+  std::ofstream(first + "/a.desktop")
+      << "[Desktop Entry]\nType=Application\nName=A\nExec=/bin/true\nX-Wakeline-Color=red\n";
+  write(first + "/b.desktop", "B");
+  const ManifestScan scan = scan_manifests({first});
+  EXPECT_EQ(names(scan), std::vector<std::string>{"B"});
+  ASSERT_EQ(scan.faults.size(), 1U);
+  EXPECT_TRUE(scan.faults[0].starts_with(first + "/a.desktop:5: X-Wakeline-Color: "))
+      << scan.faults[0];
+}
+
+TEST_F(ManifestFolder, LetsTheFirstFolderWin) {
+  write(first + "/a.desktop", "Mine");
+  write(second + "/a.desktop", "Theirs");
+  const ManifestScan scan = scan_manifests({first, second});
+  EXPECT_EQ(names(scan), std::vector<std::string>{"Mine"});
+  ASSERT_EQ(scan.faults.size(), 1U);
+  EXPECT_NE(scan.faults[0].find(first + "/a.desktop"), std::string::npos);
+}
+
+TEST_F(ManifestFolder, SkipsAFileOverTheLimit) {
+  std::ofstream(first + "/big.desktop") << std::string(wire::kManifestMax + 1, '#');
+  const ManifestScan scan = scan_manifests({first});
+  EXPECT_TRUE(scan.manifests.empty());
+  ASSERT_EQ(scan.faults.size(), 1U);
+  EXPECT_TRUE(scan.faults[0].starts_with(first + "/big.desktop: ")) << scan.faults[0];
+}
+
+}  // namespace
+}  // namespace wakeline::host
