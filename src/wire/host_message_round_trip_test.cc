@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "wire/host_message.h"
-#include "wire/test_values.h"
+#include "wire/values_testing.h"
 
 /// What is written is read again as the same message, for messages drawn from all that is allowed.
 namespace wakeline::wire::host {

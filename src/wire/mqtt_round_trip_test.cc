@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "wire/mqtt.h"
-#include "wire/test_values.h"
+#include "wire/values_testing.h"
 
 /// What is written is read again as the same packet, for packets drawn from all that is allowed.
 namespace wakeline::wire::mqtt {

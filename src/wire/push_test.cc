@@ -8,7 +8,7 @@
 #include <ostream>
 #include <string>
 
-#include "wire/test_values.h"
+#include "wire/values_testing.h"
 
 namespace wakeline::wire {
 
