@@ -9,18 +9,18 @@
 // The life of an app: installed, launched, ended, launched again.
 namespace wakeline::doze {
 
-App* Doze::lookup(AppId app) {
-  const auto it = apps_.find(app);
+App* Doze::lookup(AppId id) {
+  const auto it = apps_.find(id);
   return it == apps_.end() ? nullptr : &it->second;
 }
-const App* Doze::find(AppId app) const {
-  const auto it = apps_.find(app);
+const App* Doze::find(AppId id) const {
+  const auto it = apps_.find(id);
   return it == apps_.end() ? nullptr : &it->second;
 }
 
-AppState Doze::state(AppId app) const {
-  const App* found = find(app);
-  return found == nullptr ? AppState::kStopped : found->state;
+AppState Doze::state(AppId id) const {
+  const App* app = find(id);
+  return app == nullptr ? AppState::kStopped : app->state;
 }
 
 base::Result<AppId> Doze::add_app(AppConfig config) {

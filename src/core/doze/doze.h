@@ -23,55 +23,55 @@ class Doze {
   /// The app is installed; nothing runs yet. Errors: kAlreadyExists (the name), kTooLarge (over
   /// kAppsMax).
   base::Result<AppId> add_app(AppConfig config);
-  void remove_app(Instant now, AppId app, Actions& out);
+  void remove_app(Instant now, AppId id, Actions& out);
 
   // The host and the user.
   void on_boot(Instant now, Actions& out);  ///< C22: launches every voip app
-  void on_launch_wanted(Instant now, AppId app, LaunchReason reason, Actions& out);
-  void on_foreground(Instant now, AppId app, Actions& out);  ///< launches it when it does not run
-  void on_background(Instant now, AppId app, Actions& out);
-  void on_close_wanted(Instant now, AppId app,
+  void on_launch_wanted(Instant now, AppId id, LaunchReason reason, Actions& out);
+  void on_foreground(Instant now, AppId id, Actions& out);  ///< launches it when it does not run
+  void on_background(Instant now, AppId id, Actions& out);
+  void on_close_wanted(Instant now, AppId id,
                        Actions& out);  ///< by the user: not relaunched (C23)
   /// The user chose an action of the app's notification (C28): resumes or launches it. Opening the
   /// notification itself is this and then on_foreground.
-  void on_notification_action(Instant now, AppId app, Actions& out);
+  void on_notification_action(Instant now, AppId id, Actions& out);
   void on_system_resumed(Instant now, Actions& out);
   void on_network_changed(Instant now, Actions& out);  ///< C31
   void on_host_stopping(Instant now,
                         Actions& out);  ///< resumes all; nothing is suspended or launched after it
 
   // The app's processes.
-  void on_launched(Instant now, AppId app, Actions& out);
-  void on_launch_failed(Instant now, AppId app, Actions& out);
+  void on_launched(Instant now, AppId id, Actions& out);
+  void on_launch_failed(Instant now, AppId id, Actions& out);
   /// A running app found by a restarted host.
-  void on_adopted(Instant now, AppId app, Actions& out);
-  void on_exited(Instant now, AppId app, ExitStatus status, Actions& out);
+  void on_adopted(Instant now, AppId id, Actions& out);
+  void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 
   // Answers to actions.
-  void on_sample(Instant now, AppId app, const Reading& reading, Actions& out);
-  void on_suspended(Instant now, AppId app, const Reading& reading, Actions& out);
-  void on_suspend_failed(Instant now, AppId app, base::Error error, Actions& out);
-  void on_socket_event(Instant now, AppId app, TagId tag, SocketEvent event, Actions& out);
-  void on_tag_gone(Instant now, AppId app, TagId tag,
+  void on_sample(Instant now, AppId id, const Reading& reading, Actions& out);
+  void on_suspended(Instant now, AppId id, const Reading& reading, Actions& out);
+  void on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out);
+  void on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, Actions& out);
+  void on_tag_gone(Instant now, AppId id, TagId tag,
                    Actions& out);  ///< the app closed its socket (C5)
 
   // What the app asks for. Refusals are also ledger lines.
   /// Errors: kNotFound (the app, or it does not run), kNotDeclared (C1), kTooLarge (kTagsMax).
-  base::Result<TagId> tag(Instant now, AppId app, Actions& out);
+  base::Result<TagId> tag(Instant now, AppId id, Actions& out);
   /// A refusal that the driver found by looking at the fd (C4): for the ledger.
-  void on_tag_refused(Instant now, AppId app, base::ErrorCode error, Actions& out);
-  base::Result<void> untag(Instant now, AppId app, TagId tag, Actions& out);
-  bool has_tag(AppId app, TagId tag) const;
+  void on_tag_refused(Instant now, AppId id, base::ErrorCode error, Actions& out);
+  base::Result<void> untag(Instant now, AppId id, TagId tag, Actions& out);
+  bool has_tag(AppId id, TagId tag) const;
   /// Errors: kNotFound (the app, or it does not run), kTooLarge (kTasksMax), kBusy (its pool of
   /// time is used up, until its next wake or the foreground).
-  base::Result<TaskId> begin_task(Instant now, AppId app, Actions& out);
-  base::Result<void> end_task(Instant now, AppId app, TaskId task, Actions& out);
+  base::Result<TaskId> begin_task(Instant now, AppId id, Actions& out);
+  base::Result<void> end_task(Instant now, AppId id, TaskId task, Actions& out);
   /// What is left of the pool; nullopt: without limit, in the foreground (C20).
-  std::optional<Duration> background_time_remaining(Instant now, AppId app) const;
+  std::optional<Duration> background_time_remaining(Instant now, AppId id) const;
   /// `timeout` zero clears. Returns: whether an earlier handler was replaced (C16). Errors:
   /// kNotFound (the app, or it does not run), kNotDeclared, kTooShort (C15).
-  base::Result<bool> set_keep_alive(Instant now, AppId app, Duration timeout, Actions& out);
-  void on_keep_alive_done(Instant now, AppId app, Actions& out);
+  base::Result<bool> set_keep_alive(Instant now, AppId id, Duration timeout, Actions& out);
+  void on_keep_alive_done(Instant now, AppId id, Actions& out);
 
   Instant next_deadline() const { return deadlines_.next(); }
   /// Fires what is due. Where very much is due at once it stops before `out` is full, and
@@ -79,13 +79,13 @@ class Doze {
   void on_deadline(Instant now, Actions& out);
 
   const Profile& profile() const { return profile_; }
-  AppState state(AppId app) const;
-  const App* find(AppId app) const;
+  AppState state(AppId id) const;
+  const App* find(AppId id) const;
 
   friend bool operator==(const Doze&, const Doze&) = default;
 
  private:
-  App* lookup(AppId app);
+  App* lookup(AppId id);
 
   // Life (doze.cc).
   void launch(App& app, LaunchReason reason, bool foreground, Actions& out);

@@ -82,9 +82,9 @@ class World {
 
   /// Left alone, every delayed wake comes, and everything falls asleep and stays so.
   void leave_alone() {
-    for (auto& [id, process] : apps_)
-      if (process.life == Process::Life::kRunning)
-        act([&] { doze_.on_background(now_, id, out_); });
+    for (const auto& entry : apps_)
+      if (entry.second.life == Process::Life::kRunning)
+        act([&] { doze_.on_background(now_, entry.first, out_); });
     const Instant start = now_;
     answer_all();
     while (doze_.next_deadline() != base::kNever && now_ - start < 1h) {
@@ -277,7 +277,9 @@ class World {
     if (detail % 8 == 0) return act([&] { doze_.on_network_changed(now_, out_); });
     if (detail % 8 == 1) return act([&] { doze_.on_system_resumed(now_, out_); });
     if (process.sockets.empty()) return;
-    auto& [tag, socket] = *std::next(process.sockets.begin(), detail / 8 % process.sockets.size());
+    const auto at = std::next(process.sockets.begin(), detail / 8 % process.sockets.size());
+    const TagId tag = at->first;
+    Socket& socket = at->second;
     if (socket.ended) return;
     const bool ends = detail % 8 == 2;
     socket.ended = ends;

@@ -118,19 +118,19 @@ void Doze::on_suspend_failed(Instant now, AppId id, base::Error error, Actions& 
   finish(now, *app, out);
 }
 
-void Doze::on_socket_event(Instant now, AppId id, TagId tag_id, SocketEvent event, Actions& out) {
+void Doze::on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, Actions& out) {
   App* app = lookup(id);
   if (app == nullptr || !app->run.watching) return;
-  Tag* tag = app->run.tags.find(tag_id);
-  if (tag == nullptr) return;
+  Tag* tagged = app->run.tags.find(tag);
+  if (tagged == nullptr) return;
   if (event == SocketEvent::kData) {
-    wake(now, *app, WakeCause::kSocketData, tag_id, out);
+    wake(now, *app, WakeCause::kSocketData, tag, out);
   } else {
-    tag->ended = true;
-    tag->end_heard = true;
+    tagged->ended = true;
+    tagged->end_heard = true;
     if (profile_.wake_on_end) {
       wake(now, *app, event == SocketEvent::kEnd ? WakeCause::kSocketEnd : WakeCause::kSocketError,
-           tag_id, out);
+           tag, out);
     } else {
       // It would be ready for ever: watch the others without it.
       unwatch(*app, out);

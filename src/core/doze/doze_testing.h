@@ -89,10 +89,10 @@ struct Bed {
   /// Answers samples, with nothing new, until something else is put out; that is returned.
   List idle(AppId id) {
     for (int i = 0; i < 1'000; ++i) {
-      const List list = next();
+      List list = next();
       if (list != List{Sample{id}}) return list;
       doze.on_sample(now, id, reading(id), out);
-      const List answer = take();
+      List answer = take();
       if (!answer.empty()) return answer;
     }
     ADD_FAILURE() << "never quiet";

@@ -45,6 +45,7 @@ class Tasks {
   /// The open tasks, oldest first.
   std::vector<TaskId> ids() const {
     std::vector<TaskId> ids;
+    ids.reserve(tasks_.size());
     for (const Task& task : tasks_) ids.push_back(task.id);
     return ids;
   }
