@@ -147,6 +147,16 @@ Reply AppRequests::handle(const wire::host::EndTask& end) {
   return accepted(end.request, static_cast<std::uint64_t>(left.count()));
 }
 
+Reply AppRequests::handle(const wire::host::QueryTime& query) {
+  std::optional<base::Duration> remaining;
+  driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& /*out*/) {
+    remaining = doze.background_time_remaining(now, app_.id);
+  });
+  if (!remaining) return accepted(query.request, wire::host::kTimeUnlimited);
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*remaining);
+  return accepted(query.request, static_cast<std::uint64_t>(left.count()));
+}
+
 Reply AppRequests::handle(const wire::host::SetKeepAlive& set) {
   base::Result<bool> replaced = false;
   driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {

@@ -32,6 +32,7 @@ class AppRequests {
   wire::host::Reply handle(const wire::host::QueryTag& query);
   wire::host::Reply handle(const wire::host::BeginTask& begin);
   wire::host::Reply handle(const wire::host::EndTask& end);
+  wire::host::Reply handle(const wire::host::QueryTime& query);
   wire::host::Reply handle(const wire::host::SetKeepAlive& set);
   wire::host::Reply handle(const wire::host::KeepAliveDone& done);
   wire::host::Reply handle(const wire::host::Notify& notify);

@@ -5,14 +5,13 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include "io/unique_fd.h"
 
 namespace wakeline::io {
 namespace {
@@ -93,6 +92,16 @@ base::Result<void> write_file(const std::string& path, std::string_view bytes, u
     return done;
   }
   return sync_folder(folder_of(path));
+}
+
+base::Result<UniqueFd> lock_file(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return base::fail(base::os_error("open", errno));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return base::fail(base::ErrorCode::kBusy, "flock");
+    return base::fail(base::os_error("flock", errno));
+  }
+  return fd;
 }
 
 base::Result<void> make_folder(const std::string& path) {

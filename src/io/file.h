@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "io/unique_fd.h"
 
 namespace wakeline::io {
 
@@ -16,6 +17,11 @@ base::Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// folder), kOs.
 base::Result<void> write_file(const std::string& path, std::string_view bytes,
                               unsigned mode = 0600);
+
+/// Makes the file where it is absent, and takes it for this process until the descriptor is closed
+/// or the process ends, however it ends. Errors: kBusy (another process or descriptor has it),
+/// kPermission, kStorageFull, kNotFound (the folder), kOs.
+base::Result<UniqueFd> lock_file(const std::string& path);
 
 /// Makes the folder and its parents, mode 0700. Errors: kPermission, kStorageFull, kOs.
 base::Result<void> make_folder(const std::string& path);

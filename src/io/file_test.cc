@@ -61,6 +61,16 @@ TEST(File, TellsAbsentFromTooLarge) {
   EXPECT_EQ(code(read_file(folder.path(), 10)), base::ErrorCode::kOs);
 }
 
+TEST(Lock, IsForOneUntilItIsGivenBack) {
+  const TestFolder folder;
+  auto lock = lock_file(folder.file("lock"));
+  ASSERT_TRUE(lock);
+  EXPECT_EQ(code(lock_file(folder.file("lock"))), base::ErrorCode::kBusy);
+  lock->reset();
+  EXPECT_TRUE(lock_file(folder.file("lock")));
+  EXPECT_EQ(code(lock_file(folder.file("none/lock"))), base::ErrorCode::kNotFound);
+}
+
 TEST(Folder, IsMadeWithItsParentsAndMayBeThereAlready) {
   const TestFolder folder;
   EXPECT_TRUE(make_folder(folder.file("a/b/c")));

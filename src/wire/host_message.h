@@ -32,6 +32,9 @@ inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
 /// history is in the ledger's file.
 inline constexpr std::uint32_t kBacklogMax = 1'000;
 
+/// Background time without a limit, in ms: what every JSON reader can hold (2^53 - 1).
+inline constexpr std::uint64_t kTimeUnlimited = 9'007'199'254'740'991;
+
 /// Every request carries a `request` number chosen by its sender (> 0); its `Reply` repeats it.
 using RequestId = std::uint32_t;
 
@@ -118,6 +121,10 @@ struct EndTask {
   RequestId request = 0;
   std::uint64_t task = 0;
   friend bool operator==(const EndTask&, const EndTask&) = default;
+};
+struct QueryTime {  ///< C20: what is left of the pool, in ms; kTimeUnlimited in the foreground
+  RequestId request = 0;
+  friend bool operator==(const QueryTime&, const QueryTime&) = default;
 };
 struct SetKeepAlive {  ///< C15, C16; 0 clears
   RequestId request = 0;
@@ -232,9 +239,9 @@ struct LedgerLine {
 };
 
 using Message =
-    std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, SetKeepAlive, KeepAliveDone,
-                 Notify, Control, List, Follow, Welcome, Reply, StateChanged, Woken, RunKeepAlive,
-                 ExpireTask, NotificationActivated, AppList, LedgerLine>;
+    std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, QueryTime, SetKeepAlive,
+                 KeepAliveDone, Notify, Control, List, Follow, Welcome, Reply, StateChanged, Woken,
+                 RunKeepAlive, ExpireTask, NotificationActivated, AppList, LedgerLine>;
 
 /// What is wrong with a datagram, for its sender and the log.
 struct MessageError {

@@ -78,8 +78,8 @@ LedgerLine any_line() {
 }
 
 Message any_message() {
-  static_assert(std::variant_size_v<Message> == 21);
-  switch (from(0, 20)) {
+  static_assert(std::variant_size_v<Message> == 22);
+  switch (from(0, 21)) {
     case 0:
       return Hello{any_request(), kProtocolVersion, any<bool>() ? "app" : "control"};
     case 1:
@@ -93,32 +93,34 @@ Message any_message() {
     case 5:
       return EndTask{any_request(), any<std::uint64_t>()};
     case 6:
-      return SetKeepAlive{any_request(), any<std::uint32_t>()};
+      return QueryTime{any_request()};
     case 7:
-      return KeepAliveDone{any_request()};
+      return SetKeepAlive{any_request(), any<std::uint32_t>()};
     case 8:
-      return Notify{any_request(), any_notification()};
+      return KeepAliveDone{any_request()};
     case 9:
-      return Control{any_request(), any_of(Command::kClose), any_word(1)};
+      return Notify{any_request(), any_notification()};
     case 10:
-      return List{any_request()};
+      return Control{any_request(), any_of(Command::kClose), any_word(1)};
     case 11:
-      return Follow{any_request(), from<std::uint32_t>(0, kBacklogMax)};
+      return List{any_request()};
     case 12:
-      return any_welcome();
+      return Follow{any_request(), from<std::uint32_t>(0, kBacklogMax)};
     case 13:
-      return any_reply();
+      return any_welcome();
     case 14:
-      return StateChanged{any_of(AppState::kBackground, AppState::kForeground)};
+      return any_reply();
     case 15:
-      return Woken{any_of(WakeCause::kHostStopping), any<std::uint64_t>(), any<std::uint32_t>()};
+      return StateChanged{any_of(AppState::kBackground, AppState::kForeground)};
     case 16:
-      return RunKeepAlive{any<std::uint32_t>()};
+      return Woken{any_of(WakeCause::kHostStopping), any<std::uint64_t>(), any<std::uint32_t>()};
     case 17:
-      return ExpireTask{any<std::uint64_t>(), any<std::uint32_t>()};
+      return RunKeepAlive{any<std::uint32_t>()};
     case 18:
-      return NotificationActivated{any<std::uint64_t>(), any_word(1), any_text(kPayloadMax)};
+      return ExpireTask{any<std::uint64_t>(), any<std::uint32_t>()};
     case 19:
+      return NotificationActivated{any<std::uint64_t>(), any_word(1), any_text(kPayloadMax)};
+    case 20:
       return any_list();
     default:
       return any_line();

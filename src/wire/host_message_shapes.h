@@ -73,6 +73,11 @@ struct Shape<EndTask> {
   static constexpr std::tuple kFields = {request<EndTask>(), number("task", &EndTask::task)};
 };
 template <>
+struct Shape<QueryTime> {
+  static constexpr std::string_view kType = "query_time";
+  static constexpr std::tuple kFields = {request<QueryTime>()};
+};
+template <>
 struct Shape<SetKeepAlive> {
   static constexpr std::string_view kType = "set_keep_alive";
   static constexpr std::tuple kFields = {request<SetKeepAlive>(),

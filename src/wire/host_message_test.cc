@@ -76,6 +76,7 @@ std::vector<Example> examples() {
       {QueryTag{4, 1}, R"({"v":1,"type":"query_tag","request":4,"tag":1})"},
       {BeginTask{5, "ping"}, R"({"v":1,"type":"begin_task","request":5,"name":"ping"})"},
       {EndTask{6, 2}, R"({"v":1,"type":"end_task","request":6,"task":2})"},
+      {QueryTime{6}, R"({"v":1,"type":"query_time","request":6})"},
       {SetKeepAlive{7, 600}, R"({"v":1,"type":"set_keep_alive","request":7,"timeout_s":600})"},
       {KeepAliveDone{8}, R"({"v":1,"type":"keep_alive_done","request":8})"},
       {Notify{9, call()},

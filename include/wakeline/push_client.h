@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <wakeline/app.h>
+#include <wakeline/error.h>
+#include <wakeline/export.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace wakeline {
+
+namespace app {
+class PushCore;
+}
+
+/// A push from the app's server. Texts are UTF-8.
+struct Push {
+  std::uint64_t id = 0;        ///< of this delivery, for PushClient::accept
+  std::uint64_t sequence = 0;  ///< the server's number; 0 from a broker that numbers nothing
+  /// An earlier run of this app may have seen it and ended before it was accepted.
+  bool maybe_seen = false;
+  std::string title;
+  std::string body;
+  std::string data;     ///< the app's own
+  std::string urgency;  ///< "very-low", "low", "normal", "high"; empty: not said
+  std::string topic;    ///< of MQTT
+  std::string payload;  ///< the bytes as they came; title, body and data are read from them
+  friend bool operator==(const Push&, const Push&) = default;
+};
+
+enum class LinkState : std::uint8_t { kStopped, kNoNetwork, kWaiting, kConnecting, kReady };
+WAKELINE_API std::string_view name(LinkState state);
+
+/// The state of the line to the server.
+struct LinkStatus {
+  LinkState state = LinkState::kStopped;
+  std::string why;     ///< a stable word: "peer_closed", "bad_credentials"
+  std::string detail;  ///< what the server said, for people; may be empty
+  std::optional<std::chrono::milliseconds> retry_in;  ///< from when it was reported
+  friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
+};
+
+/// Keeps one connection to a Wakeline server, or another MQTT 5 broker, and hands each push to the
+/// app exactly once. It tags its socket, holds the app awake while work is under way, comes back by
+/// itself after every loss, and remembers what was accepted in a file that a crash cannot tear.
+///
+/// Threads: as App; handlers run in the App's dispatching thread. Set them before `start`.
+class WAKELINE_API PushClient {
+ public:
+  struct Options {
+    std::string host;           ///< name or address of the server
+    std::uint16_t port = 8883;  ///< of MQTT over TLS
+    std::string device;
+    std::string token;
+    std::string ca_file;     ///< PEM; empty: the system's trust store
+    std::string state_file;  ///< empty: push/DEVICE@HOST:PORT in Wakeline's state folder
+    bool tls = true;         ///< false only for a loopback address
+    /// False: a push is accepted when the handler returns. True: when `accept` is called.
+    bool manual_accept = false;
+
+    /// Reads a credentials file, as `wakeline server add-device NAME --output FILE` writes it:
+    /// lines "key = value" with the keys host, port, device, token, ca_file; "#" comments. A
+    /// relative ca_file is relative to the file's folder.
+    /// Errors: kNotFound, kPermission, kMalformed ("FILE:LINE: field: what"), kTooLarge.
+    static Result<Options> from_file(const std::string& path);
+  };
+
+  /// Errors: kInvalidArgument (names the option), kNotFound and kTls (ca_file), kBusy (another
+  ///         client uses the state file), kStorage and kPermission (it cannot be written).
+  static Result<PushClient> create(App& app, const Options& options);
+  PushClient(PushClient&&) noexcept;
+  PushClient& operator=(PushClient&&) noexcept;
+  ~PushClient();  ///< stops; no handler runs after it
+
+  /// An exception out of the handler: the push is not accepted, and comes again in the next run.
+  void on_push(std::function<void(const Push&)> handler);
+  void on_state(std::function<void(const LinkStatus&)> handler);
+
+  void start();
+  /// Says goodbye to the server, which keeps what comes meanwhile.
+  void stop();
+  /// The app has dealt with this push; it never comes again. For `manual_accept`.
+  void accept(std::uint64_t id);
+
+  LinkStatus status() const;
+  /// Whether a push would wake the app now (C5).
+  bool is_wake_capable() const;
+
+ private:
+  explicit PushClient(std::unique_ptr<app::PushCore> core);
+
+  std::unique_ptr<app::PushCore> core_;
+};
+
+}  // namespace wakeline

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <wakeline/app.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "app/core.h"
+#include "app/errors.h"
+
+namespace wakeline {
+namespace {
+
+using app::Core;
+namespace host_wire = wire::host;
+
+static_assert(static_cast<int>(LaunchReason::kAdopted) ==
+              static_cast<int>(host_wire::LaunchReason::kAdopted));
+
+/// The app's own keep-alive handler; push clients use numbers of tags and tasks, from 1.
+constexpr app::KeepAlive::Key kAppKeepAlive = 0;
+
+std::string host_path_from_environment() {
+  const char* path = std::getenv("WAKELINE_HOST");  // NOLINT(concurrency-mt-unsafe)
+  return path == nullptr ? std::string() : path;
+}
+
+/// Wraps a handler so that it runs in the dispatching thread.
+std::function<void()> in_app(Core* core, std::function<void()> handler) {
+  return [core, handler = std::move(handler)] { core->dispatcher().post(handler); };
+}
+
+}  // namespace
+
+std::string_view name(LaunchReason reason) {
+  return host_wire::name(static_cast<host_wire::LaunchReason>(reason));
+}
+
+std::string_view name(AppState state) {
+  return state == AppState::kForeground ? "foreground" : "background";
+}
+
+std::string_view name(WakeCause cause) {
+  return host_wire::name(static_cast<host_wire::WakeCause>(cause));
+}
+
+Result<App> App::create() { return create(Options()); }
+
+Result<App> App::create(const Options& options) {
+  auto core =
+      Core::create(options.host_path.empty() ? host_path_from_environment() : options.host_path);
+  if (!core) return app::to_public(core.error());
+  return App(std::move(*core));
+}
+
+App::App(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+App::App(App&&) noexcept = default;
+App& App::operator=(App&&) noexcept = default;
+App::~App() = default;
+
+Result<HostInfo> App::host() const {
+  const auto welcome = core_->host();
+  if (!welcome) return welcome.error();
+  return HostInfo{
+      .app = welcome->app,
+      .profile = welcome->profile,
+      .wake_window = std::chrono::milliseconds(welcome->wake_window_ms),
+      .keep_alive_min = std::chrono::seconds(welcome->keep_alive_min_s),
+      .task_pool = std::chrono::milliseconds(welcome->task_pool_ms),
+  };
+}
+
+LaunchReason App::launch_reason() const {
+  const auto welcome = core_->host();
+  return welcome ? static_cast<LaunchReason>(welcome->launch_reason) : LaunchReason::kUser;
+}
+
+AppState App::state() const { return core_->state(); }
+
+int App::fd() const { return core_->dispatcher().fd(); }
+
+std::size_t App::dispatch() {
+  const auto core = core_;  // a handler may destroy this App
+  return core->dispatcher().dispatch();
+}
+
+void App::run() {
+  const auto core = core_;
+  core->dispatcher().run();
+}
+
+void App::stop() { core_->dispatcher().stop(); }
+
+void App::on_foreground(std::function<void()> handler) {
+  core_->set_handler(&Core::Handlers::on_foreground, std::move(handler));
+}
+
+void App::on_background(std::function<void()> handler) {
+  core_->set_handler(&Core::Handlers::on_background, std::move(handler));
+}
+
+void App::on_woken(std::function<void(WakeCause)> handler) {
+  core_->set_handler(&Core::Handlers::on_woken, std::move(handler));
+}
+
+void App::on_notification_response(std::function<void(const NotificationResponse&)> handler) {
+  core_->set_handler(&Core::Handlers::on_response, std::move(handler));
+}
+
+Result<Tag> App::tag(int fd) {
+  auto key = core_->engine().wait_for<Result<app::TagKey>>(
+      [core = core_.get(), fd](auto done) { core->contract().tag(fd, std::move(done)); });
+  if (!key) return key.error();
+  return Tag(core_, *key);
+}
+
+Result<void> App::enable_backgrounding(int fd) {
+  const auto key = core_->engine().wait_for<Result<app::TagKey>>(
+      [core = core_.get(), fd](auto done) { core->contract().tag(fd, std::move(done)); });
+  if (!key) return key.error();
+  return {};
+}
+
+bool App::is_wake_capable(int fd) const {
+  return core_->engine().wait_for<bool>([core = core_.get(), fd](auto done) {
+    core->contract().is_wake_capable(core->contract().find_tag(fd), std::move(done));
+  });
+}
+
+Result<BackgroundTask> App::begin_background_task(const std::string& name,
+                                                  std::function<void()> on_expire) {
+  if (!on_expire) {
+    return app::to_public(base::ErrorCode::kNoHandler, {});
+  }
+  if (name.size() > host_wire::kNameMax) {
+    return app::to_public(base::ErrorCode::kTooLarge, "a task's name has at most 64 bytes");
+  }
+  auto key = core_->engine().wait_for<Result<app::TaskKey>>(
+      [core = core_.get(), name, expire = in_app(core_.get(), std::move(on_expire))](auto done) {
+        core->contract().begin_task(name, expire, std::move(done));
+      });
+  if (!key) return key.error();
+  return BackgroundTask(core_, *key);
+}
+
+std::optional<std::chrono::milliseconds> App::background_time_remaining() const {
+  const auto left = core_->engine().wait_for<std::uint64_t>(
+      [core = core_.get()](auto done) { core->contract().time_remaining(std::move(done)); });
+  if (left >= host_wire::kTimeUnlimited) return std::nullopt;
+  return std::chrono::milliseconds(left);
+}
+
+Result<bool> App::set_keep_alive_timeout(std::chrono::seconds timeout,
+                                         std::function<void()> handler) {
+  if (!handler)
+    return app::to_public(base::ErrorCode::kNoHandler, "a keep-alive handler is needed");
+  auto* core = core_.get();
+  const auto on_run = [core, handler = std::move(handler)](const std::function<void()>& done) {
+    core->dispatcher().post([core, handler, done] {
+      // Also when the handler throws: the host must not wait for it.
+      const std::shared_ptr<void> finish(nullptr,
+                                         [core, done](void*) { core->engine().loop().post(done); });
+      handler();
+    });
+  };
+  return core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
+    core->contract().keep_alive().set(kAppKeepAlive, timeout, on_run, std::move(done));
+  });
+}
+
+void App::clear_keep_alive_timeout() {
+  core_->engine().call(
+      [core = core_.get()] { core->contract().keep_alive().clear(kAppKeepAlive); });
+}
+
+Result<std::uint64_t> App::notify(const Notification& notification) {
+  if (notification.title.empty()) {
+    return app::to_public(base::ErrorCode::kInvalidArgument, "a notification needs a title");
+  }
+  if (notification.actions.size() > host_wire::kActionsMax) {
+    return app::to_public(base::ErrorCode::kInvalidArgument,
+                          "a notification has at most four actions");
+  }
+  return core_->engine().wait_for<Result<std::uint64_t>>(
+      [core = core_.get(), &notification](auto done) {
+        core->contract().notify(notification, std::move(done));
+      });
+}
+
+Tag::Tag(std::shared_ptr<Core> core, std::uint64_t key) : core_(std::move(core)), key_(key) {}
+Tag::Tag(Tag&&) noexcept = default;
+Tag& Tag::operator=(Tag&& other) noexcept {
+  if (this != &other) {
+    end();
+    core_ = std::move(other.core_);
+    key_ = other.key_;
+  }
+  return *this;
+}
+Tag::~Tag() { end(); }
+
+void Tag::end() {
+  if (!core_) return;
+  core_->engine().call([this] { core_->contract().untag(key_); });
+  core_.reset();
+}
+
+bool Tag::is_wake_capable() const {
+  if (!core_) return false;
+  return core_->engine().wait_for<bool>(
+      [this](auto done) { core_->contract().is_wake_capable(key_, std::move(done)); });
+}
+
+BackgroundTask::BackgroundTask(std::shared_ptr<Core> core, std::uint64_t key)
+    : core_(std::move(core)), key_(key) {}
+BackgroundTask::BackgroundTask(BackgroundTask&&) noexcept = default;
+BackgroundTask& BackgroundTask::operator=(BackgroundTask&& other) noexcept {
+  if (this != &other) {
+    end();
+    core_ = std::move(other.core_);
+    key_ = other.key_;
+  }
+  return *this;
+}
+BackgroundTask::~BackgroundTask() { end(); }
+
+void BackgroundTask::end() {
+  if (!core_) return;
+  core_->engine().call([this] { core_->contract().end_task(key_); });
+  core_.reset();
+}
+
+}  // namespace wakeline

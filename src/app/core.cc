@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/core.h"
+
+#include <utility>
+
+namespace wakeline::app {
+
+base::Result<std::shared_ptr<Core>> Core::create(const std::string& host_path) {
+  auto dispatcher = Dispatcher::create();
+  if (!dispatcher) return base::fail(dispatcher.error());
+  std::shared_ptr<Core> core(new Core(std::move(*dispatcher)));
+  auto engine = Engine::start();
+  if (!engine) return base::fail(engine.error());
+  core->engine_ = std::move(*engine);
+  auto* raw = core.get();
+  auto contract = Contract::create(core->engine_->loop(), host_path,
+                                   {.on_host_changed = [raw] { raw->on_host_changed(); },
+                                    .on_state = [raw](AppState state) { raw->on_state(state); },
+                                    .on_woken =
+                                        [raw](WakeCause cause, TagKey tag) {
+                                          for (auto* listener : raw->listeners_)
+                                            listener->on_host_woken(cause, tag);
+                                          raw->dispatch(&Handlers::on_woken, cause);
+                                        },
+                                    .on_response =
+                                        [raw](const NotificationResponse& response) {
+                                          raw->dispatch(&Handlers::on_response, response);
+                                        }});
+  if (!contract) return base::fail(contract.error());
+  core->contract_ = std::move(*contract);
+  core->engine_->wait_for<bool>([raw](std::function<void(bool)> settled) {
+    raw->settled_ = std::move(settled);
+    raw->contract_->start();
+  });
+  return core;
+}
+
+Core::~Core() {
+  if (engine_) engine_->stop();
+}
+
+Result<wire::host::Welcome> Core::host() const {
+  const std::lock_guard lock(mutex_);
+  return host_;
+}
+
+AppState Core::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+void Core::on_host_changed() {
+  const auto host = contract_->host();
+  {
+    const std::lock_guard lock(mutex_);
+    host_ = host;
+  }
+  if (host) {
+    on_state(host->state == wire::host::AppState::kForeground ? AppState::kForeground
+                                                              : AppState::kBackground);
+  }
+  if (const auto settled = std::exchange(settled_, nullptr)) settled(true);
+}
+
+void Core::on_state(AppState state) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(state_, state) == state) return;
+    // What App::state says from the start is no change.
+    first = static_cast<bool>(settled_);
+  }
+  for (auto* listener : listeners_) listener->on_host_state(state);
+  if (first) return;
+  dispatch(state == AppState::kForeground ? &Handlers::on_foreground : &Handlers::on_background);
+}
+
+}  // namespace wakeline::app

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <wakeline/app.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/contract.h"
+#include "app/dispatcher.h"
+#include "app/engine.h"
+
+namespace wakeline::app {
+
+/// What a push client hears of the host, on the loop's thread.
+class HostListener {
+ public:
+  virtual ~HostListener() = default;
+  virtual void on_host_state(AppState state) = 0;
+  /// `tag`: the connection that woke the app, 0 where none did.
+  virtual void on_host_woken(WakeCause cause, TagKey tag) = 0;
+};
+
+/// What App is: shared with the tags, tasks and push clients of this app, which may outlive it.
+class Core {
+ public:
+  /// Errors: kOs.
+  static base::Result<std::shared_ptr<Core>> create(const std::string& host_path);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  /// Ends the thread, so never on it: no task of the loop may hold the last reference.
+  ~Core();
+
+  Dispatcher& dispatcher() { return dispatcher_; }
+  Engine& engine() { return *engine_; }
+  /// On the loop's thread.
+  Contract& contract() { return *contract_; }
+  void add_listener(HostListener* listener) { listeners_.push_back(listener); }
+  void remove_listener(HostListener* listener) { std::erase(listeners_, listener); }
+  /// As of the last word of the host. Any thread.
+  Result<wire::host::Welcome> host() const;
+  AppState state() const;
+
+  /// The app's handlers; any thread sets them, the dispatching thread calls them.
+  struct Handlers {
+    std::function<void()> on_foreground;
+    std::function<void()> on_background;
+    std::function<void(WakeCause)> on_woken;
+    std::function<void(const NotificationResponse&)> on_response;
+  };
+  template <class Handler>
+  void set_handler(Handler Handlers::* which, Handler handler) {
+    const std::lock_guard lock(mutex_);
+    handlers_.*which = std::move(handler);
+  }
+  /// Calls the handler that is set by then, in the dispatching thread.
+  template <class Handler, class... Args>
+  void dispatch(Handler Handlers::* which, Args... args) {
+    dispatcher_.post([this, which, args...] {
+      Handler handler;
+      {
+        const std::lock_guard lock(mutex_);
+        handler = handlers_.*which;
+      }
+      if (handler) handler(args...);
+    });
+  }
+
+ private:
+  explicit Core(Dispatcher dispatcher) : dispatcher_(std::move(dispatcher)) {}
+  void on_host_changed();
+  void on_state(AppState state);
+
+  Dispatcher dispatcher_;
+  mutable std::mutex mutex_;
+  Handlers handlers_;                                                             // under mutex_
+  Result<wire::host::Welcome> host_{Error{ErrorCode::kNoHost, "not yet asked"}};  // under mutex_
+  AppState state_ = AppState::kForeground;                                        // under mutex_
+  std::unique_ptr<Engine> engine_;
+  // Below: on the loop's thread.
+  std::unique_ptr<Contract> contract_;
+  std::vector<HostListener*> listeners_;
+  std::function<void(bool)> settled_;
+};
+
+}  // namespace wakeline::app

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <wakeline/error.h>
+
+#include <string>
+
+#include "base/error.h"
+
+namespace wakeline::app {
+
+/// Our errors as the library's users see them. `about` (a file, an option) comes before the text.
+Error to_public(const base::Error& error, const std::string& about = {});
+/// The code with a text of its own; the code's description where `message` is empty.
+Error to_public(base::ErrorCode code, std::string message);
+
+}  // namespace wakeline::app

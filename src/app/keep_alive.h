@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <wakeline/error.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "app/host_channel.h"
+#include "base/time.h"
+#include "io/deadline_timer.h"
+
+namespace wakeline::app {
+
+/// The shortest timeout where no host says another (C15).
+inline constexpr std::chrono::seconds kKeepAliveMin{600};
+
+/// Makes one keep-alive handler of the host (C16) out of several in this process: the app's own and
+/// one of each push client. The host is asked for the shortest timeout of all; where it is not
+/// there, or refuses, a timer takes its place. On the loop's thread.
+class KeepAlive {
+ public:
+  using Key = std::uint64_t;
+  /// Called for each run; it calls `done` when the handler has returned.
+  using OnRun = std::function<void(std::function<void()> done)>;
+
+  /// Errors: kOs.
+  static base::Result<std::unique_ptr<KeepAlive>> create(io::Loop& loop);
+
+  /// Where the host is found; outlives this. Called once, before all else.
+  void attach(HostChannel& channel) { channel_ = &channel; }
+  void on_host_ready(std::chrono::seconds min);
+  void on_host_absent();
+  void on_host_run();
+
+  /// Adds or replaces the handler of `key`. `done`: whether it replaced one.
+  /// Errors: kTooShort, and what the host says; the former handler stays then.
+  void set(Key key, std::chrono::seconds timeout, OnRun on_run,
+           std::function<void(Result<bool>)> done);
+  /// As `set`, but a host's refusal leaves it to the timer.
+  void set_anyway(Key key, std::chrono::seconds timeout, OnRun on_run);
+  void clear(Key key);
+
+ private:
+  struct Handler {
+    std::chrono::seconds timeout;
+    OnRun on_run;
+  };
+
+  KeepAlive() = default;
+  std::chrono::seconds shortest() const;
+  void ask(std::function<void(Result<std::uint64_t>)> answered);
+  void run(bool for_host);
+  void arm();
+
+  HostChannel* channel_ = nullptr;
+  std::unique_ptr<io::DeadlineTimer> timer_;
+  std::chrono::seconds min_ = kKeepAliveMin;
+  std::map<Key, Handler> handlers_;
+  bool by_host_ = false;  ///< the host runs them
+  base::Instant last_run_{};
+  std::uint64_t runs_ = 0;
+};
+
+}  // namespace wakeline::app

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/link_driver.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include <boost/asio/ip/address.hpp>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "core/link/lines.h"
+#include "core/link/memory.h"
+#include "io/clock.h"
+#include "io/file.h"
+
+namespace wakeline::app {
+namespace {
+
+constexpr base::Duration kStorageRetryMin = std::chrono::seconds(1);
+constexpr base::Duration kStorageRetryMax = std::chrono::minutes(1);
+
+bool is_loopback(const std::string& address) {
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address(address, error);
+  return !error && parsed.is_loopback();
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<LinkDriver>> LinkDriver::create(Core& core, Settings settings,
+                                                             Hooks hooks) {
+  std::unique_ptr<LinkDriver> made(new LinkDriver(core, std::move(settings), std::move(hooks)));
+  auto* raw = made.get();
+  auto& loop = core.engine().loop();
+  auto timer = io::DeadlineTimer::create(loop, io::TimerKind::kBoottime, [raw] {
+    raw->feed([](link::Link& link, base::Instant now, link::Actions& out) {
+      link.on_deadline(now, out);
+    });
+  });
+  if (!timer) return base::fail(timer.error());
+  made->timer_ = std::move(*timer);
+  auto storage =
+      io::DeadlineTimer::create(loop, io::TimerKind::kBoottime, [raw] { raw->write_state(); });
+  if (!storage) return base::fail(storage.error());
+  made->storage_timer_ = std::move(*storage);
+  return made;
+}
+
+LinkDriver::LinkDriver(Core& core, Settings settings, Hooks hooks)
+    : core_(core),
+      settings_(std::move(settings)),
+      hooks_(std::move(hooks)),
+      link_(settings_.config, settings_.memory, base::Random(io::random_seed())) {
+  core_.add_listener(this);
+}
+
+LinkDriver::~LinkDriver() {
+  stop();
+  alive_.reset();
+  core_.remove_listener(this);
+}
+
+template <class Event>
+void LinkDriver::feed(Event event) {
+  // Whatever an action causes comes back by the loop, never within it.
+  WL_CHECK(!std::exchange(feeding_, true));
+  event(link_, io::now(), actions_);
+  for (const link::Action& action : actions_) {
+    if (base::log_enabled(base::LogLevel::kDebug)) {
+      base::log(base::LogLevel::kDebug, "link", "{}", link::to_line(action));
+    }
+    std::visit([this](const auto& wanted) { carry_out(wanted); }, action);
+  }
+  actions_.clear();
+  feeding_ = false;
+  timer_->set(link_.next_deadline());
+}
+
+void LinkDriver::later(std::function<void()> task) {
+  core_.engine().loop().post([task = std::move(task), alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) task();
+  });
+}
+
+void LinkDriver::start() {
+  if (link_.state() != link::State::kStopped) return;
+  if (keep_alive_ == 0) {
+    keep_alive_ = core_.contract().new_key();
+    const auto every =
+        std::chrono::duration_cast<std::chrono::seconds>(settings_.config.keep_alive);
+    core_.contract().keep_alive().set_anyway(
+        keep_alive_, every, [this](const std::function<void()>& done) {
+          feed([](link::Link& link, base::Instant now, link::Actions& out) {
+            link.on_woken(now, out);
+          });
+          // What it began is held by a task of its own.
+          done();
+        });
+  }
+  const bool foreground = core_.state() == AppState::kForeground;
+  feed([foreground](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_foreground(now, foreground, out);
+    link.start(now, out);
+  });
+}
+
+void LinkDriver::stop() {
+  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.stop(now, out); });
+  if (keep_alive_ != 0) core_.contract().keep_alive().clear(std::exchange(keep_alive_, 0));
+  core_.contract().end_task(std::exchange(task_, 0));
+  ++holds_;
+}
+
+void LinkDriver::accept(link::DeliveryId delivery) {
+  feed([delivery](link::Link& link, base::Instant now, link::Actions& out) {
+    link.accept(now, delivery, out);
+  });
+}
+
+void LinkDriver::is_wake_capable(std::function<void(bool)> done) {
+  const auto line = lines_.find(link_.live());
+  core_.contract().is_wake_capable(line == lines_.end() ? 0 : line->second.tag, std::move(done));
+}
+
+void LinkDriver::on_host_state(AppState state) {
+  feed([state](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_foreground(now, state == AppState::kForeground, out);
+  });
+}
+
+void LinkDriver::on_host_woken(WakeCause cause, TagKey tag) {
+  const bool own_socket = tag != 0 && std::ranges::any_of(lines_, [tag](const auto& entry) {
+                            return entry.second.tag == tag;
+                          });
+  // The bytes or the end of our own socket speak for themselves; the keep-alive handler is called
+  // on its own; an expiring task or a host that ends is no reason to doubt the line.
+  if (own_socket || cause == WakeCause::kKeepAlive || cause == WakeCause::kTask ||
+      cause == WakeCause::kHostStopping) {
+    return;
+  }
+  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.on_woken(now, out); });
+}
+
+// --- connections
+
+void LinkDriver::carry_out(const link::Resolve& resolve) {
+  lookup_ = io::lookup(
+      core_.engine().loop(), resolve.host,
+      [this, generation = resolve.generation](base::Result<std::vector<io::Lookup::Found>> found) {
+        feed([&](link::Link& link, base::Instant now, link::Actions& out) {
+          if (!found) return link.on_resolve_failed(now, generation, out);
+          std::vector<link::Address> addresses;
+          for (auto& each : *found) addresses.push_back({each.ipv6, std::move(each.address)});
+          link.on_resolved(now, generation, std::move(addresses), out);
+        });
+      });
+}
+
+void LinkDriver::carry_out(const link::Connect& connect) {
+  const link::AttemptId id = connect.attempt;
+  Line& line = lines_[id];
+  if (!settings_.tls && !is_loopback(connect.address.text)) {
+    // A name that was said to be this machine, and is not: the token must not leave it in clear.
+    base::log(base::LogLevel::kError, "link", "{} is no loopback address, and TLS is off",
+              connect.address.text);
+    return later([this, id] { on_end(id, link::Why::kConnectFailed); });
+  }
+  io::ConnectOptions options;
+  options.address = connect.address.text;
+  options.port = connect.port;
+  options.tls = settings_.tls;
+  options.tls_name = settings_.config.host;
+  options.keep_alive.idle = connect.heartbeat;
+  options.on_connected_fd = [this, id](int fd) { on_tcp(id, fd); };
+  line.attempt = io::connect(core_.engine().loop(), std::move(options),
+                             [this, id](base::Result<std::unique_ptr<io::Stream>> result) {
+                               on_connected(id, std::move(result));
+                             });
+}
+
+/// Tags before the first byte, so that none can come to an app that is asleep and untagged.
+void LinkDriver::on_tcp(link::AttemptId id, int fd) {
+  core_.contract().tag(fd, [this, id, alive = std::weak_ptr(alive_)](const Result<TagKey>& tag) {
+    if (alive.expired()) return;
+    if (!tag) {
+      base::log(base::LogLevel::kWarning, "link", "pushes cannot wake this app: {}",
+                tag.error().message);
+      return;
+    }
+    const auto line = lines_.find(id);
+    if (line == lines_.end()) {
+      core_.contract().untag(*tag);
+    } else {
+      line->second.tag = *tag;
+    }
+  });
+}
+
+void LinkDriver::on_connected(link::AttemptId id,
+                              base::Result<std::unique_ptr<io::Stream>> result) {
+  if (!result) {
+    base::log(base::LogLevel::kInfo, "link", "#{}: {}", id.value, base::to_string(result.error()));
+    const bool tls = result.error().code == base::ErrorCode::kTls;
+    return on_end(id, tls ? link::Why::kTlsFailed : link::Why::kConnectFailed);
+  }
+  Line& line = lines_.at(id);
+  line.attempt.reset();
+  line.stream = std::move(*result);
+  line.stream->start([this, id](base::BytesView bytes) { on_bytes(id, bytes); },
+                     [this, id](base::Error) { on_end(id, link::Why::kPeerClosed); });
+  feed([id](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_connected(now, id, out);
+  });
+}
+
+void LinkDriver::on_bytes(link::AttemptId id, base::BytesView bytes) {
+  // The link may close the line, or the app destroy this, before it has taken all.
+  const auto alive = std::weak_ptr(alive_);
+  while (!bytes.empty() && !alive.expired() && lines_.contains(id)) {
+    std::size_t taken = 0;
+    feed([&](link::Link& link, base::Instant now, link::Actions& out) {
+      taken = link.on_bytes(now, id, bytes, out);
+    });
+    bytes = bytes.subspan(taken);
+  }
+}
+
+void LinkDriver::on_end(link::AttemptId id, link::Why why) {
+  const auto line = lines_.find(id);
+  if (line == lines_.end()) return;
+  untag(line->second);
+  lines_.erase(line);
+  feed([id, why](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_failed(now, id, why, out);
+  });
+}
+
+void LinkDriver::carry_out(const link::Write& write) {
+  const auto line = lines_.find(write.attempt);
+  if (line != lines_.end() && line->second.stream) line->second.stream->write(write.bytes);
+}
+
+void LinkDriver::carry_out(const link::Close& close) {
+  const auto line = lines_.find(close.attempt);
+  if (line == lines_.end()) return;
+  untag(line->second);
+  if (line->second.stream) line->second.stream->close();
+  lines_.erase(line);
+}
+
+void LinkDriver::untag(Line& line) {
+  if (line.tag != 0) core_.contract().untag(std::exchange(line.tag, 0));
+}
+
+// --- the app and its host
+
+void LinkDriver::carry_out(const link::HoldAwake& hold) {
+  const std::uint64_t current = ++holds_;
+  const auto on_expire = [this, current, alive = std::weak_ptr(alive_)] {
+    if (alive.expired() || current != holds_) return;
+    core_.contract().end_task(std::exchange(task_, 0));
+    feed([](link::Link& link, base::Instant now, link::Actions& /*out*/) {
+      link.on_hold_expired(now);
+    });
+  };
+  core_.contract().begin_task(
+      "link " + std::string(link::name(hold.why)), on_expire,
+      [this, current, alive = std::weak_ptr(alive_)](const Result<TaskKey>& task) {
+        if (!task || alive.expired()) return;
+        if (current != holds_) return core_.contract().end_task(*task);
+        task_ = *task;
+      });
+}
+
+void LinkDriver::carry_out(const link::LetGo& /*let_go*/) {
+  ++holds_;
+  core_.contract().end_task(std::exchange(task_, 0));
+}
+
+void LinkDriver::carry_out(const link::Persist& persist) {
+  unwritten_ = persist;
+  write_state();
+}
+
+void LinkDriver::write_state() {
+  if (!unwritten_) return;
+  const auto written = io::write_file(settings_.state_file, link::encode(unwritten_->memory));
+  if (!written) {
+    storage_retry_ = std::clamp(storage_retry_ * 2, kStorageRetryMin, kStorageRetryMax);
+    base::log(base::LogLevel::kError, "link", "{}: {}; pushes are not acknowledged until then",
+              settings_.state_file, base::to_string(written.error()));
+    return storage_timer_->set(io::now() + storage_retry_);
+  }
+  storage_retry_ = {};
+  later([this, serial = unwritten_->serial] {
+    feed([serial](link::Link& link, base::Instant now, link::Actions& out) {
+      link.on_persisted(now, serial, out);
+    });
+  });
+  unwritten_.reset();
+}
+
+void LinkDriver::carry_out(const link::Deliver& deliver) { hooks_.deliver(deliver.delivery); }
+
+void LinkDriver::carry_out(const link::Report& report) { hooks_.report(report, io::now()); }
+
+}  // namespace wakeline::app

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/contract.h"
+#include "app/core.h"
+#include "core/link/link.h"
+#include "io/deadline_timer.h"
+#include "io/stream.h"
+
+namespace wakeline::app {
+
+/// Carries out what the link machine wants: sockets, names, the state file, the host's contract.
+/// On the loop's thread.
+class LinkDriver : public HostListener {
+ public:
+  struct Settings {
+    link::Config config;
+    link::Memory memory;
+    std::shared_ptr<io::TlsContext> tls;  ///< null: plain, to loopback addresses alone
+    std::string state_file;
+  };
+  struct Hooks {
+    std::function<void(const link::Delivery&)> deliver;
+    std::function<void(const link::Report&, base::Instant now)> report;
+  };
+
+  /// `core` outlives it. Errors: kOs.
+  static base::Result<std::unique_ptr<LinkDriver>> create(Core& core, Settings settings,
+                                                          Hooks hooks);
+  LinkDriver(const LinkDriver&) = delete;
+  LinkDriver& operator=(const LinkDriver&) = delete;
+  /// Says goodbye to the server, if it is online.
+  ~LinkDriver() override;
+
+  void start();
+  void stop();
+  void accept(link::DeliveryId delivery);
+  void is_wake_capable(std::function<void(bool)> done);
+
+  void on_host_state(AppState state) override;
+  void on_host_woken(WakeCause cause, TagKey tag) override;
+
+ private:
+  /// One attempt, and what became of it.
+  struct Line {
+    std::unique_ptr<io::ConnectAttempt> attempt;
+    std::unique_ptr<io::Stream> stream;
+    TagKey tag = 0;
+  };
+
+  LinkDriver(Core& core, Settings settings, Hooks hooks);
+
+  template <class Event>
+  void feed(Event event);
+  void carry_out(const link::Resolve& resolve);
+  void carry_out(const link::Connect& connect);
+  void carry_out(const link::Write& write);
+  void carry_out(const link::Close& close);
+  void carry_out(const link::HoldAwake& hold);
+  void carry_out(const link::LetGo& let_go);
+  void carry_out(const link::Persist& persist);
+  void carry_out(const link::Deliver& deliver);
+  void carry_out(const link::Report& report);
+
+  void on_tcp(link::AttemptId id, int fd);
+  void on_connected(link::AttemptId id, base::Result<std::unique_ptr<io::Stream>> result);
+  void on_bytes(link::AttemptId id, base::BytesView bytes);
+  void on_end(link::AttemptId id, link::Why why);
+  void untag(Line& line);
+  void write_state();
+  void later(std::function<void()> task);
+
+  Core& core_;
+  Settings settings_;
+  Hooks hooks_;
+  link::Link link_;
+  link::Actions actions_;
+  bool feeding_ = false;
+  std::unique_ptr<io::DeadlineTimer> timer_;
+  std::unique_ptr<io::DeadlineTimer> storage_timer_;  ///< a disk that failed is tried again
+  std::unique_ptr<io::Lookup> lookup_;
+  std::map<link::AttemptId, Line> lines_;
+  std::optional<link::Persist> unwritten_;
+  base::Duration storage_retry_{};
+  std::uint64_t holds_ = 0;  ///< counts HoldAwake and LetGo: an answer of an earlier one is late
+  TaskKey task_ = 0;
+  KeepAlive::Key keep_alive_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace wakeline::app

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <wakeline/push_client.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "app/core.h"
+#include "app/errors.h"
+#include "app/link_driver.h"
+#include "base/log.h"
+#include "core/link/memory.h"
+#include "io/file.h"
+#include "wire/push.h"
+
+namespace wakeline {
+
+namespace app {
+
+/// What a PushClient is. `inbox` is shared with the handlers that wait in the dispatcher, so that
+/// they find out when the client is gone.
+class PushCore {
+ public:
+  struct Inbox {
+    std::atomic<bool> closed = false;
+    std::mutex mutex;
+    std::function<void(const Push&)> on_push;         // under mutex
+    std::function<void(const LinkStatus&)> on_state;  // under mutex
+    LinkStatus status;                                // under mutex
+  };
+
+  static Result<std::unique_ptr<PushCore>> create(std::shared_ptr<Core> core,
+                                                  const PushClient::Options& options);
+  PushCore(const PushCore&) = delete;
+  PushCore& operator=(const PushCore&) = delete;
+  ~PushCore() {
+    inbox_->closed = true;
+    call([this] { driver_.reset(); });
+  }
+
+  void call(std::function<void()> task) { core_->engine().call(std::move(task)); }
+  void post(std::function<void(LinkDriver&)> task) {
+    core_->engine().loop().post([task = std::move(task), driver = std::weak_ptr(driver_)] {
+      if (const auto alive = driver.lock()) task(*alive);
+    });
+  }
+  Core& core() { return *core_; }
+  LinkDriver& driver() { return *driver_; }
+  Inbox& inbox() { return *inbox_; }
+
+ private:
+  explicit PushCore(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  void deliver(const link::Delivery& delivery);
+  void report(const link::Report& report, base::Instant now);
+
+  std::shared_ptr<Core> core_;
+  std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  bool manual_accept_ = false;
+  io::UniqueFd state_lock_;
+  std::shared_ptr<LinkDriver> driver_;  // on the loop's thread
+};
+
+}  // namespace app
+
+namespace {
+
+using app::to_public;
+
+/// "push/door@push.example:8883" in the state folder; no part can leave that folder.
+std::string default_state_file(const PushClient::Options& options) {
+  std::string name = options.device + "@" + options.host + ":" + std::to_string(options.port);
+  std::ranges::replace(name, '/', '_');
+  return io::default_state_folder() + "/push/" + name;
+}
+
+bool is_loopback_name(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Error invalid(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
+
+Result<link::Config> make_config(const PushClient::Options& options) {
+  link::Config config;
+  config.host = options.host;
+  config.port = options.port;
+  config.device = options.device;
+  config.token.assign(options.token.begin(), options.token.end());
+  // The keep-alive handler is the clock, by a host or without one.
+  config.ping_by_timer = false;
+  if (const auto checked = link::check(config); !checked) return to_public(checked.error());
+  if (!options.tls && !is_loopback_name(options.host)) {
+    return invalid("tls may be off only for a loopback address, not for '" + options.host + "'");
+  }
+  return config;
+}
+
+/// What an earlier run remembered; nothing where there was none.
+Result<link::Memory> read_memory(const std::string& file) {
+  const auto text = io::read_file(file, link::kMemoryTextMax);
+  if (!text && text.error().code == base::ErrorCode::kNotFound) return link::Memory{};
+  if (!text && text.error().code != base::ErrorCode::kTooLarge) {
+    return to_public(text.error(), file);
+  }
+  const auto memory =
+      text ? link::decode_memory(*text) : base::Result<link::Memory>(base::fail(text.error()));
+  if (memory) return *memory;
+  // No crash tears it, so somebody else wrote it. An app that never rings again would be worse than
+  // a push that rings twice: it is set aside, and the server says what it still keeps.
+  const std::string aside = file + ".corrupt";
+  base::log(base::LogLevel::kError, "link", "{}: {}; moved to {}", file,
+            base::to_string(memory.error()), aside);
+  if (::rename(file.c_str(), aside.c_str()) != 0) {
+    return to_public(base::os_error("rename", errno), file);
+  }
+  return link::Memory{};
+}
+
+Push to_public_push(const link::Delivery& delivery) {
+  Push push;
+  push.id = delivery.id.value;
+  push.sequence = delivery.sequence;
+  push.maybe_seen = delivery.duplicate;
+  push.urgency = delivery.urgency;
+  push.topic = delivery.topic;
+  push.payload = base::as_text(delivery.payload);
+  // Anything else than our JSON is the app's own, in `payload`.
+  if (auto content = wire::decode_push_content(delivery.payload)) {
+    push.title = std::move(content->title);
+    push.body = std::move(content->body);
+    push.data = std::move(content->data);
+  }
+  return push;
+}
+
+}  // namespace
+
+namespace app {
+
+Result<std::unique_ptr<PushCore>> PushCore::create(std::shared_ptr<Core> core,
+                                                   const PushClient::Options& options) {
+  auto config = make_config(options);
+  if (!config) return config.error();
+  LinkDriver::Settings settings;
+  settings.config = std::move(*config);
+  if (options.tls) {
+    auto tls = io::TlsContext::client(options.ca_file);
+    if (!tls) return to_public(tls.error(), "ca_file " + options.ca_file);
+    settings.tls = std::move(*tls);
+  }
+  settings.state_file =
+      options.state_file.empty() ? default_state_file(options) : options.state_file;
+  const auto slash = settings.state_file.find_last_of('/');
+  if (slash != std::string::npos && slash > 0) {
+    const std::string folder = settings.state_file.substr(0, slash);
+    if (const auto made = io::make_folder(folder); !made) return to_public(made.error(), folder);
+  }
+  const std::string lock_file = settings.state_file + ".lock";
+  auto lock = io::lock_file(lock_file);
+  if (!lock && lock.error().code == base::ErrorCode::kBusy) {
+    return Error{ErrorCode::kBusy, settings.state_file + " is in use by another push client"};
+  }
+  if (!lock) return to_public(lock.error(), lock_file);
+  auto memory = read_memory(settings.state_file);
+  if (!memory) return memory.error();
+  settings.memory = std::move(*memory);
+
+  std::unique_ptr<PushCore> made(new PushCore(std::move(core)));
+  made->state_lock_ = std::move(*lock);
+  made->manual_accept_ = options.manual_accept;
+  base::Result<void> created;
+  made->call([&, raw = made.get()] {
+    auto driver = LinkDriver::create(
+        *raw->core_, std::move(settings),
+        {.deliver = [raw](const link::Delivery& delivery) { raw->deliver(delivery); },
+         .report = [raw](const link::Report& report,
+                         base::Instant now) { raw->report(report, now); }});
+    if (driver) {
+      raw->driver_ = std::move(*driver);
+    } else {
+      created = base::fail(driver.error());
+    }
+  });
+  if (!created) return to_public(created.error());
+  return made;
+}
+
+void PushCore::deliver(const link::Delivery& delivery) {
+  core_->dispatcher().post([inbox = inbox_, push = to_public_push(delivery), core = core_.get(),
+                            driver = std::weak_ptr(driver_), manual = manual_accept_] {
+    if (inbox->closed) return;
+    std::function<void(const Push&)> handler;
+    {
+      const std::lock_guard lock(inbox->mutex);
+      handler = inbox->on_push;
+    }
+    if (!handler) return;  // stays with the server until a run that wants it
+    handler(push);
+    if (manual) return;
+    core->engine().loop().post([driver, id = push.id] {
+      if (const auto alive = driver.lock()) alive->accept({id});
+    });
+  });
+}
+
+void PushCore::report(const link::Report& report, base::Instant now) {
+  LinkStatus status;
+  status.state = static_cast<LinkState>(report.state);
+  status.why = link::name(report.why);
+  status.detail = report.detail;
+  if (report.state == link::State::kWaiting || report.state == link::State::kNoNetwork) {
+    status.retry_in = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(report.until - now, base::Duration::zero()));
+  }
+  {
+    const std::lock_guard lock(inbox_->mutex);
+    inbox_->status = status;
+  }
+  core_->dispatcher().post([inbox = inbox_, status] {
+    if (inbox->closed) return;
+    std::function<void(const LinkStatus&)> handler;
+    {
+      const std::lock_guard lock(inbox->mutex);
+      handler = inbox->on_state;
+    }
+    if (handler) handler(status);
+  });
+}
+
+}  // namespace app
+
+static_assert(static_cast<int>(LinkState::kReady) == static_cast<int>(link::State::kReady));
+
+std::string_view name(LinkState state) { return link::name(static_cast<link::State>(state)); }
+
+Result<PushClient> PushClient::create(App& app, const Options& options) {
+  auto core = app::PushCore::create(app.core_, options);
+  if (!core) return core.error();
+  return PushClient(std::move(*core));
+}
+
+PushClient::PushClient(std::unique_ptr<app::PushCore> core) : core_(std::move(core)) {}
+PushClient::PushClient(PushClient&&) noexcept = default;
+PushClient& PushClient::operator=(PushClient&&) noexcept = default;
+PushClient::~PushClient() = default;
+
+void PushClient::on_push(std::function<void(const Push&)> handler) {
+  const std::lock_guard lock(core_->inbox().mutex);
+  core_->inbox().on_push = std::move(handler);
+}
+
+void PushClient::on_state(std::function<void(const LinkStatus&)> handler) {
+  const std::lock_guard lock(core_->inbox().mutex);
+  core_->inbox().on_state = std::move(handler);
+}
+
+void PushClient::start() {
+  core_->call([this] { core_->driver().start(); });
+}
+
+void PushClient::stop() {
+  core_->call([this] { core_->driver().stop(); });
+}
+
+void PushClient::accept(std::uint64_t id) {
+  core_->post([id](app::LinkDriver& driver) { driver.accept({id}); });
+}
+
+LinkStatus PushClient::status() const {
+  const std::lock_guard lock(core_->inbox().mutex);
+  return core_->inbox().status;
+}
+
+bool PushClient::is_wake_capable() const {
+  return core_->core().engine().wait_for<bool>(
+      [this](auto done) { core_->driver().is_wake_capable(std::move(done)); });
+}
+
+}  // namespace wakeline
