@@ -159,7 +159,7 @@ std::optional<std::string> Cgroup::attribute(const std::string& key) const {
 }
 
 base::Result<void> Cgroup::remove() {
-  const auto empty = await_flag(events_fd_.get(), "populated", false, kFreezeBound);
+  const auto empty = await_flag(events_fd_.get(), "populated", false, kRemoveBound);
   if (empty && !*empty) return base::fail(ErrorCode::kBusy, "cgroup");
   std::vector<std::string> folders;
   walk_folders(folder_, [&](const std::string& folder) { folders.push_back(folder); });

@@ -18,6 +18,9 @@ namespace wakeline::sys {
 /// freezes, its siblings do (measured).
 inline constexpr base::Duration kFreezeBound = std::chrono::milliseconds(200);
 
+/// How long killed processes may take to go before their group counts as busy.
+inline constexpr base::Duration kRemoveBound = std::chrono::seconds(1);
+
 enum class FreezeOutcome {
   kComplete,
   kIncomplete,  ///< some task is still on its way (device I/O); the others are stopped
@@ -61,7 +64,7 @@ class Cgroup {
   base::Result<void> set_attribute(const std::string& key, const std::string& value);
   std::optional<std::string> attribute(const std::string& key) const;
 
-  /// Waits until it is empty (at most kFreezeBound) and removes the folder with those below.
+  /// Waits until it is empty (at most kRemoveBound) and removes the folder with those below.
   /// Errors: kBusy (a process is left), kPermission, kOs.
   base::Result<void> remove();
 

@@ -153,7 +153,7 @@ class SignalGroup final : public AppGroup {
     if (const auto killed = kill(); !killed) return killed;
     const auto start = io::now();
     while (!processes().empty()) {
-      if (io::now() - start > kFreezeBound) return base::fail(ErrorCode::kBusy, "processes");
+      if (io::now() - start > kRemoveBound) return base::fail(ErrorCode::kBusy, "processes");
       ::nanosleep(&kPause, nullptr);
     }
     const auto resumed = thaw();  // forgets what was stopped and is dead now

@@ -178,7 +178,7 @@ void Guardian::end() {
 
 bool Guardian::alive() const {
   pollfd wait{pidfd_.get(), POLLIN, 0};
-  return pidfd_ && ::poll(&wait, 1, 0) == 0;
+  return pidfd_ && ::poll(&wait, 1, 0) != 1;
 }
 
 base::Result<void> Guardian::report(char what, std::span<const ProcessKey> processes) {
