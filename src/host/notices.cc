@@ -27,9 +27,9 @@ bool session_bus_exists() {
 }  // namespace
 
 Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice) : driver_(driver) {
-  const bool desktop =
+  desktop_ =
       choice == NotifierChoice::kDbus || (choice == NotifierChoice::kAuto && session_bus_exists());
-  if (!desktop) {
+  if (!desktop_) {
     notifier_ = sys::make_terminal_notifier(STDERR_FILENO);
     return;
   }
@@ -62,8 +62,8 @@ std::uint64_t Notices::show(AppRecord& app, const wire::host::Notification& noti
       [this, id = app.id, number, title = notification.title](base::Result<void> shown) {
         const AppRecord* record = driver_.find(id);
         if (record == nullptr) return;
-        driver_.note(record, doze::name(doze::LedgerEvent::kNotify), shown ? "shown" : "terminal",
-                     title);
+        driver_.note(record, doze::name(doze::LedgerEvent::kNotify),
+                     shown && desktop_ ? "desktop" : "terminal", title);
         if (!shown) {
           base::log(base::LogLevel::kDebug, "host", "notification {}: {}", number,
                     base::to_string(shown.error()));

@@ -193,9 +193,10 @@ TEST_P(HostSleep, RefusesTagAndKeepAliveWithoutTheBackgroundMode) {  // C1
 
 TEST_P(HostSleep, MakesNoWakeupOfItsOwnWhileAllSleep) {
   write_manifest("a");
-  write_manifest("b");
   start_host();
   TestApp first = accept_app();
+  write_manifest("b");
+  command(Command::kLaunch, "b");
   TestApp second = accept_app();
   for (const char* id : {"a", "b"}) {
     while (info(id).state != AppState::kSuspended) {

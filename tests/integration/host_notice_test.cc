@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Local notifications: a real bus and server, and what the user's answer does with a sleeping or
+// ended app.
+#include <cstdlib>
+
+#include "host_fixture.h"
+#include "linux_desktop.h"
+
+namespace wakeline::host {
+namespace {
+
+using sys::test::BusDaemon;
+using sys::test::DesktopServer;
+using wire::host::AppState;
+
+/// The number that the server of the tests gives its first notification.
+constexpr std::uint32_t kFirst = 41;
+
+class HostNotice : public HostTest {
+ protected:
+  HostNotice() { ::setenv("DBUS_SESSION_BUS_ADDRESS", bus_.address().c_str(), 1); }
+  ~HostNotice() override { ::unsetenv("DBUS_SESSION_BUS_ADDRESS"); }
+
+  /// Starts everything, and lets the app post one.
+  TestApp post(const std::string& id) {
+    write_manifest(id);
+    start_host({"notifier=dbus"});
+    TestApp app = accept_app();
+    tag_of(app);
+    app.report.command("notify Ring");
+    number_of(app.report.expect("reply ok"));
+    EXPECT_EQ(wait_ledger(id, "notify", "desktop").detail, "Ring");
+    return app;
+  }
+
+  BusDaemon bus_;
+  DesktopServer desktop_{bus_.address(), {"actions", "body"}};
+};
+INSTANTIATE_TEST_SUITE_P(Freezer, HostNotice, testing::Values("cgroup", "sigstop"), parameter_name);
+
+TEST_P(HostNotice, ReachesTheDesktopUnderTheNameOfTheApp) {  // C27
+  TestApp app = post("ring");
+  const auto received = desktop_.received();
+  ASSERT_EQ(received.size(), 1U);
+  EXPECT_EQ(received[0].app, "Test ring");
+  EXPECT_EQ(received[0].title, "Ring");
+  EXPECT_EQ(received[0].actions, (std::vector<std::string>{"default", "Open", "answer", "Answer"}));
+}
+
+TEST_P(HostNotice, WakesASleepingAppWithTheUsersAnswer) {  // C28
+  TestApp app = post("answer");
+  wait_ledger("answer", "suspend");
+  desktop_.invoke(kFirst, "answer");
+  wait_ledger("answer", "wake", "notification");
+  EXPECT_EQ(app.report.expect("activated"), "activated answer payload of Ring");
+  EXPECT_EQ(info("answer").state, AppState::kBackground);
+  // Answered, it is closed; what comes after it is nobody's.
+  wait_ledger("answer", "suspend");
+}
+
+TEST_P(HostNotice, BringsTheAppToTheForegroundWhenTheUserOpensIt) {  // C28
+  TestApp app = post("open");
+  wait_ledger("open", "suspend");
+  desktop_.invoke(kFirst, "default");
+  wait_ledger("open", "wake", "notification");
+  wait_ledger("open", "foreground");
+  EXPECT_EQ(app.report.expect("state"), "state foreground");
+  EXPECT_EQ(app.report.expect("activated"), "activated default payload of Ring");
+}
+
+TEST_P(HostNotice, LaunchesAnEndedAppForTheUsersAnswer) {  // C28, C23
+  TestApp app = post("ended");
+  app.report.command("exit 0");
+  wait_ledger("ended", "exit");
+  desktop_.invoke(kFirst, "answer");
+  TestApp again = accept_app();
+  EXPECT_EQ(again.report.expect("welcome"), "welcome ended notification background");
+  EXPECT_EQ(again.report.expect("activated"), "activated answer payload of Ring");
+}
+
+TEST_P(HostNotice, IsPrintedWhereThereIsNoDesktop) {  // C27
+  bus_.kill();
+  write_manifest("print");
+  start_host({"notifier=dbus"});
+  TestApp app = accept_app();
+  tag_of(app);
+  app.report.command("notify Knock");
+  app.report.expect("reply ok");
+  EXPECT_EQ(wait_ledger("print", "notify", "terminal").detail, "Knock");
+  EXPECT_NE(host_log().find("Knock"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace wakeline::host
