@@ -70,7 +70,7 @@ enum class Urgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical = 2 };
 std::string_view name(Urgency);
 
 struct NotificationAction {
-  std::string id;     ///< "answer"
+  std::string id;     ///< "answer"; not "default", which is the notification itself
   std::string label;  ///< "Answer"
   friend bool operator==(const NotificationAction&, const NotificationAction&) = default;
 };

@@ -13,6 +13,8 @@ namespace wakeline::wire::json_fields {
 using namespace host;  // NOLINT(google-build-using-namespace): this file is about those alone
 
 inline bool is_role(std::string_view role) { return role == "app" || role == "control"; }
+/// "default" stands for the notification itself (Desktop Notifications 1.2).
+inline bool is_button(std::string_view action) { return action != "default"; }
 
 /// The number that a request carries and its answer repeats.
 template <class M>
@@ -22,19 +24,20 @@ constexpr auto request() {
 
 template <>
 struct Shape<NotificationAction> {
-  static constexpr std::tuple kFields = {text("id", &NotificationAction::id, kNameMax, 1),
-                                         text("label", &NotificationAction::label, kNameMax, 1)};
+  static constexpr std::tuple kFields = {
+      text("id", &NotificationAction::id, kNameMax, 1).that(is_button, "must not be 'default'"),
+      text("label", &NotificationAction::label, kNameMax, 1)};
 };
 template <>
 struct Shape<Notification> {
   static constexpr std::tuple kFields = {
-      text("title", &Notification::title, kTitleMax, 1),
+      text("title", &Notification::title, host::kTitleMax, 1),
       text("body", &Notification::body, kBodyMax).optional(),
       text("category", &Notification::category, kNameMax).optional(),
       text("sound", &Notification::sound, kNameMax).optional(),
       text("tag", &Notification::tag, kNameMax).optional(),
       text("payload", &Notification::payload, kPayloadMax).optional(),
-      choice("urgency", &Notification::urgency, Urgency::kCritical).optional(),
+      choice("urgency", &Notification::urgency, host::Urgency::kCritical).optional(),
       list("actions", &Notification::actions, kActionsMax).optional()};
 };
 

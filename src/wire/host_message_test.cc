@@ -200,6 +200,9 @@ TEST(HostMessage, RefusesEachFaultAndNamesTheField) {
       {R"({"v":1,"type":"notify","request":5,"notification":)"
        R"({"title":"t","actions":[{},{},{},{},{}]}})",
        {ErrorCode::kTooLarge, "notification.actions", "must have at most 4 entries", 5}},
+      {R"({"v":1,"type":"notify","request":5,"notification":)"
+       R"({"title":"t","actions":[{"id":"default","label":"A"}]}})",
+       {malformed, "notification.actions[0].id", "must not be 'default'", 5}},
       {R"({"v":1,"type":"app_list","request":5,"apps":[],"more":1})",
        {malformed, "more", "must be true or false", 5}},
       {R"({"v":1,"type":"state_changed","state":"suspended"})",
