@@ -148,7 +148,7 @@ base::Result<std::optional<Push>> PushTable::find(DeviceId device, Sequence sequ
   return push;
 }
 
-base::Result<Pending> PushTable::pending(DeviceId device, Sequence after, std::uint16_t limit,
+base::Result<Pending> PushTable::pending(DeviceId device, Sequence after, std::size_t limit,
                                          base::WallTime now) {
   const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
   Pending found;

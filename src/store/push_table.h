@@ -24,7 +24,7 @@ class PushTable {
 
   /// Nothing when it is gone or expired at `now`.
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
-  base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
+  base::Result<Pending> pending(DeviceId device, Sequence after, std::size_t limit,
                                 base::WallTime now);
   /// The first time that `sweep` has work; nothing when nothing will expire.
   base::Result<std::optional<base::WallTime>> next_expiry();

@@ -76,13 +76,44 @@ base::Result<void> Store::add(NewPush push, OnAdded done) {
 }
 
 void Store::remove(DeviceId device, Sequence sequence) {
-  enqueue(Remove{device, sequence, false}, false);
+  if (deleting_.emplace(device, sequence).second) enqueue(Remove{device, sequence, false}, false);
 }
 
 void Store::remove_through(DeviceId device, Sequence sequence) {
-  // Every reconnecting device says what it has; most of the time nothing is left to delete.
-  if (const auto any = read_->any_through(device, sequence); any && !*any) return;
+  // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
+  // that fails says nothing, so the deletion is asked for.
+  const auto any = read_->any_through(device, sequence);
+  if (any && !*any) return;
   enqueue(Remove{device, sequence, true}, false);
+}
+
+void Store::on_deleted(const Remove& remove) {
+  const auto first = remove.through ? deleting_.lower_bound({remove.device, 0})
+                                    : deleting_.lower_bound({remove.device, remove.sequence});
+  deleting_.erase(first, deleting_.upper_bound({remove.device, remove.sequence}));
+}
+
+base::Result<std::optional<Push>> Store::find(DeviceId device, Sequence sequence,
+                                              base::WallTime now) {
+  if (deleting_.contains({device, sequence})) return std::nullopt;
+  return read_->find(device, sequence, now);
+}
+
+base::Result<Pending> Store::pending(DeviceId device, Sequence after, std::uint16_t limit,
+                                     base::WallTime now) {
+  // Those that go are still in the file: as many more are read, and left out.
+  const auto first = deleting_.upper_bound({device, after});
+  const auto last = deleting_.upper_bound({device, ~Sequence{0}});
+  const auto going = static_cast<std::size_t>(std::distance(first, last));
+  auto found = read_->pending(device, after, limit + going, now);
+  if (!found || going == 0) return found;
+  std::erase_if(found->sequences,
+                [&](Sequence sequence) { return deleting_.contains({device, sequence}); });
+  if (found->sequences.size() > limit) {
+    found->sequences.resize(limit);
+    found->more = true;
+  }
+  return found;
 }
 
 void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
@@ -153,7 +184,9 @@ void Store::write_batch(std::vector<Job> batch) {
       else
         result = base::fail(outcomes[i].error());
       answers.emplace_back([done = std::move(sweep->done), result] { done(result); });
-    } else if (!outcomes[i]) {
+    } else if (outcomes[i]) {
+      answers.emplace_back([this, remove = std::get<Remove>(batch[i])] { on_deleted(remove); });
+    } else {
       unfinished_.push_back(std::move(batch[i]));
     }
   }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -35,7 +36,8 @@ struct Options {
 /// on a second connection that no write blocks; they and all other calls belong to one thread.
 class Store {
  public:
-  /// Runs a task on the caller's thread, later. Must stay callable until the store is destroyed.
+  /// Runs a task on the caller's thread, later, and not after the store is gone. Must stay callable
+  /// until then.
   using Post = std::function<void(std::function<void()>)>;
   using OnAdded = std::function<void(base::Result<Accepted>)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
@@ -51,20 +53,17 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  /// Deletions are not answered; one that fails for want of space is tried again until it is done.
+  /// Reads do not see the push any more. Deletions are not answered; one that fails for want of
+  /// space is tried again until it is done.
   void remove(DeviceId device, Sequence sequence);
   void remove_through(DeviceId device, Sequence sequence);
   /// Deletes what expired, in steps of `kBatchMax`. `done` gets the number of the step.
   void sweep(base::WallTime now, OnSwept done);
 
   /// Nothing when it is gone or expired.
-  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now) {
-    return read_->find(device, sequence, now);
-  }
+  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
-                                base::WallTime now) {
-    return read_->pending(device, after, limit, now);
-  }
+                                base::WallTime now);
   base::Result<std::optional<base::WallTime>> next_expiry() { return read_->next_expiry(); }
   /// For look-ups alone: its connection does not write.
   Registry& registry() { return registry_; }
@@ -84,6 +83,7 @@ class Store {
     base::WallTime now;
     OnSwept done;
   };
+  using Deleting = std::set<std::pair<DeviceId, Sequence>>;
   using Job = std::variant<Add, Remove, Sweep>;
   /// What became of a job: of an Add its number, of a Sweep its count.
   using Outcome = base::Result<std::variant<std::monostate, Accepted, std::int64_t>>;
@@ -96,6 +96,7 @@ class Store {
   void write_batch(std::vector<Job> batch);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
+  void on_deleted(const Remove& remove);
 
   Options options_;
   Post post_;
@@ -104,6 +105,7 @@ class Store {
   Registry registry_;
   std::optional<PushTable> write_;
   std::optional<PushTable> read_;
+  Deleting deleting_;  ///< asked for, and not yet written
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -133,6 +133,30 @@ TEST(Store, TellsAFullDiskFromOtherFailuresAndStillDeletes) {
   EXPECT_EQ((*store)->pending(door, 0, 1'000, kNow)->sequences, std::vector{stored});
 }
 
+TEST(Store, ShowsNoPushWhoseDeletionIsOnItsWay) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store);
+  Sequence stored = 0;
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(
+        (*store)->add(push_to("door"), [&](auto accepted) { stored = accepted->sequence; }));
+  ASSERT_TRUE(mailbox.run_until([&] { return stored == 5; }));
+  (*store)->remove(door, 1);
+  (*store)->remove(door, 3);
+  (*store)->remove(door, 3);
+  EXPECT_EQ((*store)->pending(door, 0, 2, kNow), (Pending{{2, 4}, true}));
+  EXPECT_EQ((*store)->pending(door, 2, 2, kNow), (Pending{{4, 5}, false}));
+  EXPECT_EQ(*(*store)->find(door, 3, kNow), std::nullopt);
+  std::int64_t swept = -1;  // comes behind the deletions
+  (*store)->sweep(kNow, [&](base::Result<std::int64_t> count) { swept = *count; });
+  ASSERT_TRUE(mailbox.run_until([&] { return swept == 0; }));
+  EXPECT_EQ((*store)->pending(door, 0, 3, kNow), (Pending{{2, 4, 5}, false}));
+}
+
 TEST(Store, WritesWhatIsQueuedBeforeItCloses) {
   const TestFolder folder;
   const std::string path = folder.path("store.db");

@@ -31,6 +31,7 @@ void Session::on_pending(Instant, const Config&, std::uint32_t id,
                  sequence, sent_through_);
     publish(sequence, out);
   }
+  unasked_ = more;
   if (!more) sent_through_ = std::max(sent_through_, fetch_through_);
   pump(out);
 }

@@ -180,7 +180,7 @@ class Session {
   bool exists_ = false;  ///< the standard's session state is there: "session present"
   bool subscribed_ = false;
   bool fetching_ = false;
-  bool unasked_ = false;  ///< subscribed, and the store has not been asked on this connection yet
+  bool unasked_ = false;  ///< the store holds, or may hold, pushes that were never announced to us
 };
 
 }  // namespace wakeline::session

@@ -42,7 +42,9 @@ class World {
       case 8:
         return answer();
       default:
-        return random_.chance(1, 3) ? lose_connection() : expire_one();
+        return random_.chance(1, 3)   ? lose_connection()
+               : random_.chance(1, 3) ? restart_server()
+                                      : expire_one();
     }
   }
 
@@ -155,6 +157,15 @@ class World {
     if (!connected_) return;
     connection_over();
     event([&] { session_.on_closed(now_); });
+  }
+
+  /// All but the store is lost, announcements under way too.
+  void restart_server() {
+    connection_over();
+    session_ = Session();
+    questions_.clear();
+    unannounced_.clear();
+    seen_.clear();
   }
 
   void connection_over() {

@@ -311,6 +311,16 @@ TEST(Delivery, AsksAgainForWhatWasStoredWhileTheStoreWasReading) {
   EXPECT_EQ(bench.pending(2, {5}), (List{Publish{5, 2, false}}));
 }
 
+TEST(Delivery, AsksForTheRestOfAQueueThatWasNeverAnnounced) {
+  Bench bench;
+  bench.connect(connect_v5());
+  bench.packet(subscribe(kInbox));
+  EXPECT_EQ(bench.pending(1, {1, 2, 3}, true).size(), 3U);
+  EXPECT_EQ(bench.puback(1), (List{Remove{1}, FetchPending{2, 3, 1}}));
+  EXPECT_EQ(bench.pending(2, {4}), (List{Publish{4, 4, false}}));
+  EXPECT_EQ(bench.puback(2), (List{Remove{2}}));
+}
+
 TEST(Delivery, SendsAPushOnceThatAnAnswerHeldBeforeItWasAnnounced) {
   Bench bench;
   bench.connect(connect_v5());

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server as a process of its own, for the tests to start, stop and kill. Arguments are
+// KEY=VALUE; the ports are written to standard output, in one line, when it serves.
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "server/server.h"
+
+namespace {
+
+using wakeline::server::Endpoint;
+using wakeline::server::ServerOptions;
+
+bool set(ServerOptions& options, std::string_view key, std::string_view value) {
+  if (key == "folder") return options.data_folder = value, true;
+  if (key == "name") return options.names.emplace_back(value), true;
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size()) return false;
+  const auto port = static_cast<std::uint16_t>(number);
+  const auto ms = std::chrono::milliseconds(number);
+  if (key == "mqtt") return options.mqtt = Endpoint{"127.0.0.1", port}, true;
+  if (key == "mqtts") return options.mqtts = Endpoint{"127.0.0.1", port}, true;
+  if (key == "http") return options.http = Endpoint{"127.0.0.1", port}, true;
+  if (key == "https") return options.https = Endpoint{"127.0.0.1", port}, true;
+  if (key == "queue_max") return options.limits.queue_max = number, true;
+  if (key == "pages") return options.limits.store_pages_max = number, true;
+  if (key == "connections") return options.limits.connections_max = number, true;
+  if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
+  if (key == "request_ms") return options.limits.request_timeout = ms, true;
+  if (key == "idle_ms") return options.limits.idle_timeout = ms, true;
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ServerOptions options;
+  options.mqtts.reset();
+  options.https.reset();
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const std::size_t equals = argument.find('=');
+    if (equals == std::string_view::npos ||
+        !set(options, argument.substr(0, equals), argument.substr(equals + 1)))
+      return 2;
+  }
+  wakeline::base::set_log_level("warning");
+  options.on_ready = [](const wakeline::server::Ports& ports) {
+    std::printf("%u %u %u %u\n", ports.mqtt, ports.mqtts, ports.http, ports.https);
+    std::fflush(stdout);
+  };
+  const auto server = wakeline::server::Server::create(std::move(options));
+  if (!server) {
+    std::fprintf(stderr, "%s\n", wakeline::server::to_string(server.error()).c_str());
+    return 1;
+  }
+  (*server)->run();
+  return 0;
+}
