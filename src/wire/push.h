@@ -26,7 +26,7 @@ inline constexpr std::uint32_t kTtlMax = 2'419'200;
 /// Source: RFC 8030 §5.3.
 enum class Urgency : std::uint8_t { kVeryLow, kLow, kNormal, kHigh };
 std::string_view name(Urgency urgency);
-std::optional<Urgency> urgency_from_name(std::string_view name);
+std::optional<Urgency> urgency_from_name(std::string_view wanted);
 
 /// The readable notification inside a push of our JSON API; the body of a push is opaque otherwise.
 struct PushContent {
@@ -58,7 +58,7 @@ struct JsonError {
 /// Reads the body of `POST /v1/push`:
 /// {"device","title","body","data","ttl_s","urgency","topic","idempotency_key"}; `device` and one
 /// of title, body, data are required; an unknown field is an error. Errors: kMalformed, kTooLarge.
-std::expected<PushRequest, JsonError> parse_push_request(std::string_view json);
+std::expected<PushRequest, JsonError> parse_push_request(std::string_view text);
 
 /// The bytes of a PUBLISH: JSON {"title","body","data"}, only what is not empty.
 /// Errors: kTooLarge over kPushBodyMax, kInvalidArgument (not UTF-8, or with U+0000).
@@ -89,6 +89,6 @@ inline constexpr std::string_view kUrgency = "urgency";  ///< PUBLISH: Urgency's
 /// The topic of a device's own inbox: "wakeline/inbox/NAME".
 std::string inbox_topic(std::string_view device);
 /// 1..kDeviceNameMax characters of [A-Za-z0-9._-], not starting with a dot or dash.
-bool is_device_name(std::string_view name);
+bool is_device_name(std::string_view device);
 
 }  // namespace wakeline::wire
