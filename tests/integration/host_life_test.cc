@@ -81,6 +81,38 @@ TEST_P(HostLife, ClosesASleepingAppForTheUserAndLeavesItClosed) {  // C23, C24
   EXPECT_EQ(info("close").state, AppState::kStopped);
 }
 
+TEST_P(HostLife, ReleasesTheSocketsOfAnAppThatIsKilledInItsSleep) {  // C24
+  write_manifest("killed");
+  start_host();
+  TestApp app = accept_app();
+  wait_ledger("killed", "suspend");
+  ::kill(app.pid, SIGKILL);
+  EXPECT_TRUE(app.line.ended());
+  wait_ledger("killed", "exit", "signal");
+  TestApp again = accept_app();
+  EXPECT_EQ(again.report.expect("welcome"), "welcome killed crash background");
+}
+
+TEST_P(HostLife, KillsAnAppThatDoesNotEndWithinTheGrace) {
+  write_manifest("stubborn");
+  start_host({"grace_ms=300"});
+  TestApp app = accept_app();
+  app.report.command("stubborn");
+  app.report.expect("stubborn");
+  wait_ledger("stubborn", "suspend");
+  command(Command::kClose, "stubborn");
+  EXPECT_TRUE(app.line.ended());
+  wait_ledger("stubborn", "exit");
+  command(Command::kLaunch, "stubborn");
+  TestApp again = accept_app();
+  again.report.command("stubborn");
+  again.report.expect("stubborn");
+  control_.reset();
+  host_->signal(SIGTERM);
+  EXPECT_EQ(host_->wait(), 0);
+  EXPECT_TRUE(is_gone(again.pid));
+}
+
 TEST_P(HostLife, SaysWhatIsWrongWithAManifestAndGoesOn) {
   write_file("bad.desktop", "[Desktop Entry]\nType=Application\nName=Bad\n");
   write_file("worse.desktop", "Name=Bad\n");

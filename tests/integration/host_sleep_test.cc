@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Suspension and waking, on real processes and sockets.
-#include <algorithm>
+#include <unistd.h>
 
+#include "base/random.h"
 #include "host_fixture.h"
+#include "io/clock.h"
 
 namespace wakeline::host {
 namespace {
@@ -129,6 +131,53 @@ TEST_P(HostSleep, SleepsAndWakesWithManyConnections) {  // C6
   // The app reads only its newest line; any of them wakes it.
   app.line.send("x");
   wait_ledger("many", "wake", "socket_data");
+}
+
+TEST_P(HostSleep, LosesNoByteThatComesAtARandomMoment) {  // C11
+  write_manifest("random");
+  // The shortest sleeps: most sends meet a suspension under way.
+  start_host({"set:linger=20ms", "set:sample_interval=10ms"});
+  TestApp app = accept_app();
+  wait_ledger("random", "suspend");
+  const std::uint64_t seed = io::random_seed();
+  SCOPED_TRACE(seed);
+  base::Random random(seed);
+  for (int i = 0; i < 150; ++i) {
+    ::usleep(static_cast<useconds_t>(random.between(0ms, 40ms) / 1us));
+    app.line.command("ping " + std::to_string(i));
+    ASSERT_EQ(app.line.expect("pong"), "pong " + std::to_string(i));
+  }
+  EXPECT_GT(info("random").wakes, 20U);
+}
+
+TEST_P(HostSleep, WakesAnAppThatReadsByIoUring) {
+  // A frozen task still completes its receive: then the data is in the ring, and the socket is
+  // silent.
+  write_manifest("ring");
+  start_host();
+  TestApp app = accept_app();
+  tag_of(app);
+  app.report.command("ring");
+  app.report.expect("ring");
+  for (int i = 0; i < 10; ++i) {
+    wait_ledger("ring", "suspend", "quiet");
+    app.line.command("ping " + std::to_string(i));
+    ASSERT_EQ(app.line.expect("pong"), "pong " + std::to_string(i));
+    wait_ledger("ring", "wake", "socket_data");
+  }
+}
+
+TEST_P(HostSleep, DelaysWakesOverTheLimit) {  // C13
+  write_manifest("often");
+  start_host({"set:limit_wakes=2", "set:limit_delay_first=300ms"});
+  TestApp app = accept_app();
+  for (int i = 0; i < 3; ++i) {
+    wait_ledger("often", "suspend");
+    app.line.command("ping " + std::to_string(i));
+    if (i == 2) wait_ledger("often", "wake_delayed", "socket_data");
+    wait_ledger("often", "wake", "socket_data");
+    EXPECT_EQ(app.line.expect("pong"), "pong " + std::to_string(i));
+  }
 }
 
 TEST_P(HostSleep, StaysAwakeInTheForegroundAndDuringATask) {  // C8, C20

@@ -23,6 +23,7 @@
 #include <string>
 #include <variant>
 
+#include "ring.h"
 #include "wire/host_message.h"
 
 namespace {
@@ -151,6 +152,12 @@ class App {
     } else if (word == "open") {
       open_line();
       tag(line_.fd, line_.fd);
+    } else if (word == "ring") {
+      report_.write_line("ring");
+      read_by_ring();
+    } else if (word == "stubborn") {
+      std::signal(SIGTERM, SIG_IGN);
+      report_.write_line("stubborn");
     } else if (word == "exit") {
       int code = 0;
       words >> code;
@@ -199,6 +206,22 @@ class App {
       from.write_line("dumpable");
     } else {
       report_.write_line("unknown command: " + text);
+    }
+  }
+
+  /// From now on the line alone is read, and by completions.
+  void read_by_ring() {
+    Ring ring;
+    std::array<char, 4096> bytes;
+    for (;;) {
+      const int size = ring.receive(line_.fd, bytes.data(), bytes.size());
+      if (size <= 0) std::exit(6);
+      line_.buffer.append(bytes.data(), static_cast<std::size_t>(size));
+      for (std::size_t end; (end = line_.buffer.find('\n')) != std::string::npos;) {
+        const std::string text = line_.buffer.substr(0, end);
+        line_.buffer.erase(0, end + 1);
+        on_command(line_, text);
+      }
     }
   }
 
