@@ -136,8 +136,10 @@ void PushApi::push(const HttpRequest& request, HttpFront::Respond respond) {
   const auto taken =
       desk_.accept(*push, [device = push->device, respond](base::Result<store::Accepted> result) {
         if (!result) {
-          base::log(base::LogLevel::kWarning, "http", "push to {}: {}", device,
-                    base::to_string(result.error()));
+          const bool its_own = result.error().code == ErrorCode::kNotFound ||
+                               result.error().code == ErrorCode::kBusy;
+          base::log(its_own ? base::LogLevel::kInfo : base::LogLevel::kError, "http",
+                    "push to {}: {}", device, base::to_string(result.error()));
         }
         respond(result ? accepted(device, result->sequence) : store_failure(result.error()));
       });

@@ -94,7 +94,7 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
     if (!ran) return base::fail(ran.error());
   }
   if (!push.idempotency_key.empty()) {
-    const std::int64_t until = to_ms(push.accepted + kIdempotencyKept);
+    const std::int64_t until = to_ms(std::max(push.accepted, push.expires) + kIdempotencyKept);
     auto ran = add_key_.with(device, push.idempotency_key, sequence, until).run();
     if (!ran) return base::fail(ran.error());
   }

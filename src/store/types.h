@@ -23,7 +23,7 @@ using TokenHash = std::array<std::uint8_t, 32>;
 /// Pushes that wait for one device; a further one is refused with kBusy. Origin: about 4 MB of the
 /// largest bodies, and more than a person reads after any absence.
 inline constexpr std::uint32_t kQueueMax = 1'000;
-/// How long an idempotency key is remembered, beyond the life of its push.
+/// How long an idempotency key is remembered after the life of its push.
 inline constexpr base::Duration kIdempotencyKept = std::chrono::hours(24);
 
 struct Device {
