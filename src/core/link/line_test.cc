@@ -184,21 +184,31 @@ TEST(Line, WaitsOutATakeover) {
 }
 
 TEST(Line, TriesAtOnceAtAWakeButNotMoreOftenThanEveryFiveSeconds) {
-  Pen pen = settled();
-  auto lose = [&] {
-    while (pen.link.state() == State::kConnecting) pen.deadline();
-  };
-  pen.failed(1, Why::kPeerClosed);
-  EXPECT_THAT(pen.woken(), ElementsAre(Report{State::kConnecting, Why::kWoken, {}, ""},
-                                       Resolve{2, "push.example", 8883}));
-  pen.did([&](Actions& out) { pen.link.on_resolve_failed(pen.now, 2, out); });
-  pen.failed(2);
+  Config c = config();
+  Memory memory;
+  memory.spread = minutes(10);
+  Pen pen(c, memory);
+  pen.start();
+  pen.resolved();
+  pen.failed(1);
   ASSERT_EQ(pen.link.state(), State::kWaiting);
-  pen.pass(seconds(2));
+  const Action resolve2 = Resolve{2, "push.example", 8883};
+  EXPECT_THAT(pen.woken(), ElementsAre(Report{State::kConnecting, Why::kWoken, {}, ""}, resolve2));
+  pen.resolved();
+  pen.failed(2);
+  pen.pass(milliseconds(4'999));
+  EXPECT_THAT(pen.woken(), IsEmpty());
+  pen.pass(milliseconds(1));
   pen.woken();
-  EXPECT_EQ(pen.link.state(), State::kWaiting);
-  EXPECT_LE(pen.waits(), seconds(3));
-  lose();
+  EXPECT_EQ(pen.link.state(), State::kConnecting);
+}
+
+TEST(Line, IsNotHurriedBackByTheWakeThatBroughtItsLoss) {
+  Pen pen = settled();
+  pen.failed(1, Why::kPeerClosed);
+  const Instant until = pen.link.next_deadline();
+  EXPECT_THAT(pen.woken(), IsEmpty()) << "all clients of a server that died are here now";
+  EXPECT_EQ(pen.link.next_deadline(), until);
 }
 
 TEST(Line, SleepsWithoutANetworkButForOneSafetyCheck) {

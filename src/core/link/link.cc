@@ -220,12 +220,12 @@ void Link::try_now(Instant now, Why why, Actions& out) {
   if (state_ != State::kWaiting && state_ != State::kNoNetwork) return;
   if (quiet_until(now) > now) return;
   const Instant allowed = saturating_add(hurried_at_, kHurryInterval);
-  if (allowed > now) {
-    if (timers_.at(Timer::kRetry) > allowed) wait(now, why, allowed - now, {}, out);
-    return;
+  if (allowed <= now) {
+    hurried_at_ = now;
+    connect_now(now, why, out);
+  } else if (state_ == State::kNoNetwork && online_) {
+    wait(now, why, allowed - now, {}, out);
   }
-  hurried_at_ = now;
-  connect_now(now, why, out);
 }
 
 void Link::resolve_failed(Instant now, Actions& out) {
@@ -290,6 +290,8 @@ void Link::lost(Instant now, Loss loss, Actions& out) {
     connect_now(now, loss.why, out);
     return;
   }
+  // The wake that brought the loss, and a keep-alive handler that shares it, hurry nobody.
+  hurried_at_ = now;
   const Duration delay =
       loss.asked ? *loss.asked : backoff_.after_loss(memory_.spread, foreground_, random_);
   wait(now, loss.why, delay, std::move(loss.detail), out);
