@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/server.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.h"
+#include "wire/push.h"
+
+namespace wakeline::sim {
+namespace {
+
+namespace mqtt = wire::mqtt;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// One group commit of the store.
+constexpr Duration kCommitMin = microseconds(200);
+constexpr Duration kCommitMax = milliseconds(20);
+constexpr std::uint64_t kEpoch = 0x5EED;
+/// A line that has not said CONNECT by then is closed.
+constexpr Duration kConnectWait = seconds(10);
+
+}  // namespace
+
+std::string app_name(std::size_t app) { return fmt::format("app{}", app); }
+
+namespace {
+
+/// The app of a user name.
+std::size_t app_of(const mqtt::Connect& connect) {
+  std::size_t app = 0;
+  const std::string& name = connect.user_name.value();
+  std::from_chars(name.data() + 3, name.data() + name.size(), app);
+  WL_CHECK(name == app_name(app));
+  return app;
+}
+
+}  // namespace
+
+Server::Server(Kernel& kernel, Network& network, std::size_t apps, ServerModel model)
+    : kernel_(kernel), network_(network), model_(model), store_(apps) {
+  config_.epoch = kEpoch;
+  config_.spread = model.spread;
+  run_ = std::make_shared<Run>();
+  run_->inboxes.resize(apps);
+  network_.listen([this](const ConnectionPtr& c) { on_accept(c); });
+}
+
+void Server::start() {
+  if (up()) return;
+  if (kernel_.tracing()) kernel_.trace("server", "start");
+  flushing_ = false;
+  run_ = std::make_shared<Run>();
+  run_->inboxes.resize(store_.inboxes());
+  network_.set_power(true);
+  network_.listen([this](const ConnectionPtr& c) { on_accept(c); });
+}
+
+void Server::stop(Stop how) {
+  if (!up()) return;
+  if (kernel_.tracing()) kernel_.trace("server", fmt::format("stop {}", static_cast<int>(how)));
+  network_.listen(nullptr);
+  if (how == Stop::kGraceful) {
+    const Duration drain = kernel_.between(seconds(1), seconds(5));
+    for (std::size_t app = 0; app < run_->inboxes.size(); ++app)
+      event(app, "stopping", [&](session::Session& s, session::Actions& out) {
+        s.on_server_stopping(kernel_.now(), drain, out);
+      });
+    store_.flush();
+  }
+  if (how == Stop::kPower) network_.set_power(false);
+  const auto run = std::exchange(run_, nullptr);
+  for (const LinePtr& line : run->lines) network_.close(line->connection, Side::kServer);
+  store_.crash();
+}
+
+// --- pushes
+
+void Server::post(std::size_t app, std::uint64_t push, Duration ttl, OnAnswer on_answer) {
+  if (!up()) return on_answer(false);
+  if (model_.answers_before_commit) std::exchange(on_answer, [](bool) {})(true);
+  const Duration commit_takes = kernel_.between(kCommitMin, kCommitMax);
+  kernel_.after(commit_takes, [this, app, push, ttl, weak = std::weak_ptr(run_),
+                               answer = std::move(on_answer)]() mutable {
+    const StoredPush row{push, base::saturating_add(kernel_.now(), ttl)};
+    if (weak.expired()) {
+      // It died over the commit: the row is there or not, and nobody was told.
+      if (kernel_.random().chance(1, 2)) store_.commit(app, row);
+      return answer(false);
+    }
+    commit(app, row);
+    kernel_.after(kernel_.between(kCommitMin, kCommitMax),
+                  [weak, answer = std::move(answer)] { answer(!weak.expired()); });
+  });
+}
+
+void Server::commit(std::size_t app, StoredPush push) {
+  const Sequence sequence = store_.commit(app, push);
+  if (kernel_.tracing())
+    kernel_.trace("server",
+                  fmt::format("stored push={} for {} seq={}", push.id, app_name(app), sequence));
+  event(app, "stored", [&](session::Session& s, session::Actions& out) {
+    s.on_push_stored(kernel_.now(), config_, sequence, out);
+  });
+}
+
+void Server::flush_soon() {
+  if (std::exchange(flushing_, true)) return;
+  soon(kernel_.between(kCommitMin, kCommitMax), [this] {
+    flushing_ = false;
+    store_.flush();
+  });
+}
+
+// --- sessions
+
+bool Server::online(std::size_t app) const { return up() && run_->inboxes[app].session.online(); }
+
+template <class Event>
+void Server::event(std::size_t app, const char* name, Event happens) {
+  const auto run = run_;
+  Inbox& d = run->inboxes[app];
+  session::Actions out;
+  happens(d.session, out);
+  kernel_.mix(out.size());
+  if (kernel_.tracing()) kernel_.trace("server", fmt::format("{} {}", app_name(app), name));
+  for (std::size_t i = 0; i < out.size(); ++i) {  // an action may bring others
+    const session::Action action = out[i];
+    kernel_.mix(action.index());
+    if (kernel_.tracing())
+      kernel_.trace("server", fmt::format("{}   {}", app_name(app), to_line(action)));
+    carry_out(app, action, out);
+  }
+  in_flight_max_ = std::max(in_flight_max_, d.session.in_flight());
+  arm(app);
+}
+
+void Server::carry_out(std::size_t app, const session::Action& action, session::Actions& out) {
+  Inbox& d = run_->inboxes[app];
+  if (const auto* w = std::get_if<session::Write>(&action)) {
+    write(d.line, w->packet);
+  } else if (const auto* p = std::get_if<session::Publish>(&action)) {
+    publish(app, *p, out);
+  } else if (const auto* f = std::get_if<session::FetchPending>(&action)) {
+    soon(kernel_.between(kCommitMin, kCommitMax), [this, app, f = *f] {
+      bool more = false;
+      const auto found = store_.pending(app, f.after, f.limit, kernel_.now(), more);
+      event(app, "pending", [&](session::Session& s, session::Actions& o) {
+        s.on_pending(kernel_.now(), config_, f.id, found, more, o);
+      });
+    });
+  } else if (const auto* r = std::get_if<session::Remove>(&action)) {
+    store_.remove(app, r->sequence);
+    flush_soon();
+  } else if (const auto* t = std::get_if<session::RemoveThrough>(&action)) {
+    store_.remove_through(app, t->sequence);
+    flush_soon();
+  } else {
+    drop(std::exchange(d.line, nullptr));
+  }
+}
+
+void Server::publish(std::size_t app, const session::Publish& publish, session::Actions& out) {
+  Inbox& d = run_->inboxes[app];
+  const StoredPush* push = store_.find(app, publish.sequence, kernel_.now());
+  if (push == nullptr) {
+    d.session.on_gone(kernel_.now(), config_, publish.sequence, out);
+    return;
+  }
+  mqtt::Publish packet;
+  packet.topic = wire::inbox_topic(app_name(app));
+  const std::string payload = std::to_string(push->id);
+  packet.payload.assign(payload.begin(), payload.end());
+  packet.qos = mqtt::Qos::kAtLeastOnce;
+  packet.duplicate = publish.duplicate;
+  packet.packet_id = publish.packet_id;
+  packet.properties.user.emplace_back(wire::property::kSequence, std::to_string(publish.sequence));
+  write(d.line, packet);
+}
+
+void Server::write(const LinePtr& line, const mqtt::Packet& packet) {
+  base::Bytes bytes;
+  WL_CHECK(mqtt::encode(packet, line->version, bytes));
+  network_.send(line->connection, Side::kServer, std::move(bytes));
+}
+
+void Server::arm(std::size_t app) {
+  Inbox& d = run_->inboxes[app];
+  const Instant deadline = d.session.next_deadline();
+  if (deadline >= d.armed) return;  // the timer that is set looks again
+  d.armed = deadline;
+  soon(deadline - kernel_.now(), [this, app, deadline] {
+    Inbox& again = run_->inboxes[app];
+    if (again.armed != deadline) return;
+    again.armed = base::kNever;
+    event(app, "deadline",
+          [&](session::Session& s, session::Actions& out) { s.on_deadline(kernel_.now(), out); });
+  });
+}
+
+// --- lines
+
+void Server::on_accept(const ConnectionPtr& connection) {
+  const auto line = std::make_shared<Line>();
+  line->connection = connection;
+  run_->lines.push_back(line);
+  connection->server.changed = [this, weak = std::weak_ptr(line)] {
+    soon(kernel_.between(microseconds(5), microseconds(200)), [this, weak] {
+      if (const auto changed = weak.lock()) on_change(changed);
+    });
+  };
+  soon(kConnectWait, [this, weak = std::weak_ptr(line)] {
+    const auto silent = weak.lock();
+    if (silent && !silent->app) drop(silent);
+  });
+}
+
+void Server::on_change(const LinePtr& line) {
+  End& end = line->connection->server;
+  if (end.closed) return;
+  line->unread.insert(line->unread.end(), end.unread.begin(), end.unread.end());
+  end.unread.clear();
+  while (!end.closed) {
+    const auto decoded = mqtt::decode(line->unread, line->version);
+    WL_CHECK_MSG(decoded.has_value(), "the link sent bytes that are no packet");
+    if (decoded->consumed == 0) break;
+    line->unread.erase(line->unread.begin(),
+                       line->unread.begin() + static_cast<std::ptrdiff_t>(decoded->consumed));
+    if (!line->app) {
+      const auto* connect = std::get_if<mqtt::Connect>(&decoded->packet);
+      WL_CHECK(connect != nullptr);
+      on_connect(line, *connect);
+    } else if (run_->inboxes[*line->app].line == line) {
+      event(*line->app, "packet", [&](session::Session& s, session::Actions& out) {
+        s.on_packet(kernel_.now(), config_, app_name(*line->app), decoded->packet, out);
+      });
+    }
+  }
+  if (end.ended) on_line_end(line);
+}
+
+void Server::on_connect(const LinePtr& line, const mqtt::Connect& connect) {
+  const std::size_t app = app_of(connect);
+  line->app = app;
+  line->version = connect.version;
+  Inbox& d = run_->inboxes[app];
+  if (d.line)
+    event(app, "expelled", [&](session::Session& s, session::Actions& out) {
+      s.on_expelled(kernel_.now(), mqtt::Reason::kSessionTakenOver, out);
+    });
+  d.line = line;
+  event(app, "connect", [&](session::Session& s, session::Actions& out) {
+    s.on_connect(kernel_.now(), config_, app_name(app), connect, out);
+  });
+}
+
+void Server::on_line_end(const LinePtr& line) {
+  if (line->app && run_->inboxes[*line->app].line == line) {
+    run_->inboxes[*line->app].line = nullptr;
+    event(*line->app, "closed",
+          [&](session::Session& s, session::Actions&) { s.on_closed(kernel_.now()); });
+  }
+  drop(line);
+}
+
+void Server::drop(const LinePtr& line) {
+  if (!line) return;
+  network_.close(line->connection, Side::kServer);
+  std::erase(run_->lines, line);
+}
+
+}  // namespace wakeline::sim
