@@ -49,8 +49,8 @@ WAKELINE_API std::string_view name(WakeCause cause);
 
 /// The host that suspends and wakes this app.
 struct HostInfo {
-  std::string app;                           ///< this app's id, from its manifest
-  std::string profile;                       ///< "linux", "ios", "ios-classic"
+  std::string app = {};                      ///< this app's id, from its manifest
+  std::string profile = {};                  ///< "linux", "ios", "ios-classic"
   std::chrono::milliseconds wake_window{0};  ///< at most this long awake for a wake (C9)
   std::chrono::seconds keep_alive_min{0};    ///< the shortest keep-alive timeout (C15)
   std::chrono::milliseconds task_pool{0};    ///< background time of all tasks together (C20)
@@ -68,7 +68,7 @@ struct HostInfo {
 class WAKELINE_API App {
  public:
   struct Options {
-    std::string host_path;  ///< the host's socket; empty: the environment's WAKELINE_HOST
+    std::string host_path = {};  ///< the host's socket; empty: the environment's WAKELINE_HOST
   };
 
   /// Waits for the host's welcome, at most two seconds; that there is none is no error.

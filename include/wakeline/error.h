@@ -49,7 +49,7 @@ WAKELINE_API std::string_view name(ErrorCode code);
 /// An error for programs (`code`) and for people (`message`: what and where, no full stop).
 struct Error {
   ErrorCode code = ErrorCode::kOk;
-  std::string message;
+  std::string message = {};
   friend bool operator==(const Error&, const Error&) = default;
 };
 

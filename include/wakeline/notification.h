@@ -12,30 +12,30 @@ enum class NotificationUrgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical
 
 /// A button of a notification.
 struct NotificationAction {
-  std::string id;     ///< the app's own: "answer"
-  std::string label;  ///< for people: "Answer"
+  std::string id = {};     ///< the app's own: "answer"
+  std::string label = {};  ///< for people: "Answer"
   friend bool operator==(const NotificationAction&, const NotificationAction&) = default;
 };
 
 /// A local notification: the one way in which an app in the background tells its user something
 /// (C27). Texts are UTF-8. Whether it shows as a banner or silently is the user's choice.
 struct Notification {
-  std::string title;     ///< required
-  std::string body;      ///< may be empty
-  std::string category;  ///< freedesktop.org's: "call.incoming"; may be empty
-  std::string sound;     ///< a name of the desktop's sound theme; may be empty
-  std::string tag;       ///< a later one with the same tag replaces this one
-  std::string payload;   ///< given back with the response
+  std::string title = {};     ///< required
+  std::string body = {};      ///< may be empty
+  std::string category = {};  ///< freedesktop.org's: "call.incoming"; may be empty
+  std::string sound = {};     ///< a name of the desktop's sound theme; may be empty
+  std::string tag = {};       ///< a later one with the same tag replaces this one
+  std::string payload = {};   ///< given back with the response
   NotificationUrgency urgency = NotificationUrgency::kNormal;
-  std::vector<NotificationAction> actions;  ///< at most four
+  std::vector<NotificationAction> actions = {};  ///< at most four
   friend bool operator==(const Notification&, const Notification&) = default;
 };
 
 /// What the user did with a notification (C28).
 struct NotificationResponse {
   std::uint64_t notification = 0;  ///< as App::notify returned it, maybe in an earlier run
-  std::string action;              ///< the action's id; "default": the notification was opened
-  std::string payload;             ///< the notification's own
+  std::string action = {};         ///< the action's id; "default": the notification was opened
+  std::string payload = {};        ///< the notification's own
   friend bool operator==(const NotificationResponse&, const NotificationResponse&) = default;
 };
 

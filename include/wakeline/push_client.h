@@ -25,12 +25,12 @@ struct Push {
   std::uint64_t sequence = 0;  ///< the server's number; 0 from a broker that numbers nothing
   /// An earlier run of this app may have seen it and ended before it was accepted.
   bool maybe_seen = false;
-  std::string title;
-  std::string body;
-  std::string data;     ///< the app's own
-  std::string urgency;  ///< "very-low", "low", "normal", "high"; empty: not said
-  std::string topic;    ///< of MQTT
-  std::string payload;  ///< the bytes as they came; title, body and data are read from them
+  std::string title = {};
+  std::string body = {};
+  std::string data = {};     ///< the app's own
+  std::string urgency = {};  ///< "very-low", "low", "normal", "high"; empty: not said
+  std::string topic = {};    ///< of MQTT
+  std::string payload = {};  ///< the bytes as they came; title, body and data are read from them
   friend bool operator==(const Push&, const Push&) = default;
 };
 
@@ -40,9 +40,9 @@ WAKELINE_API std::string_view name(LinkState state);
 /// The state of the line to the server.
 struct LinkStatus {
   LinkState state = LinkState::kStopped;
-  std::string why;     ///< a stable word: "peer_closed", "bad_credentials"
-  std::string detail;  ///< what the server said, for people; may be empty
-  std::optional<std::chrono::milliseconds> retry_in;  ///< from when it was reported
+  std::string why = {};     ///< a stable word: "peer_closed", "bad_credentials"
+  std::string detail = {};  ///< what the server said, for people; may be empty
+  std::optional<std::chrono::milliseconds> retry_in = {};  ///< from when it was reported
   friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
 };
 
@@ -54,13 +54,13 @@ struct LinkStatus {
 class WAKELINE_API PushClient {
  public:
   struct Options {
-    std::string host;           ///< name or address of the server
+    std::string host = {};      ///< name or address of the server
     std::uint16_t port = 8883;  ///< of MQTT over TLS
-    std::string device;
-    std::string token;
-    std::string ca_file;     ///< PEM; empty: the system's trust store
-    std::string state_file;  ///< empty: push/DEVICE@HOST:PORT in Wakeline's state folder
-    bool tls = true;         ///< false only for a loopback address
+    std::string device = {};
+    std::string token = {};
+    std::string ca_file = {};     ///< PEM; empty: the system's trust store
+    std::string state_file = {};  ///< empty: push/DEVICE@HOST:PORT in Wakeline's state folder
+    bool tls = true;              ///< false only for a loopback address
     /// False: a push is accepted when the handler returns. True: when `accept` is called.
     bool manual_accept = false;
 

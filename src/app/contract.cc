@@ -43,7 +43,7 @@ void ignore(const Result<std::uint64_t>& /*reply*/) {}
 
 base::Result<std::unique_ptr<Contract>> Contract::create(io::Loop& loop, std::string host_path,
                                                          Events events) {
-  std::unique_ptr<Contract> made(new Contract(loop, std::move(events)));
+  std::unique_ptr<Contract> made(new Contract(std::move(events)));
   auto* raw = made.get();
   auto keep_alive = KeepAlive::create(loop);
   if (!keep_alive) return base::fail(keep_alive.error());

@@ -74,7 +74,7 @@ class Contract {
     std::uint64_t host_id = 0;
   };
 
-  Contract(io::Loop& loop, Events events) : loop_(loop), events_(std::move(events)) {}
+  explicit Contract(Events events) : events_(std::move(events)) {}
   void ask_tag(TagKey key, std::function<void(Result<TagKey>)> done);
   void ask_task(TaskKey key, std::function<void(Result<TaskKey>)> done);
   void forget_closed();
@@ -82,7 +82,6 @@ class Contract {
   void on_absent();
   void on_message(const wire::host::Message& message);
 
-  io::Loop& loop_;
   Events events_;
   wire::host::Welcome welcome_;
   std::uint64_t last_key_ = 0;

@@ -70,7 +70,7 @@ void LinkDriver::feed(Event event) {
     if (base::log_enabled(base::LogLevel::kDebug)) {
       base::log(base::LogLevel::kDebug, "link", "{}", link::to_line(action));
     }
-    std::visit([this](const auto& wanted) { carry_out(wanted); }, action);
+    std::visit([this](const auto& wanted) { this->carry_out(wanted); }, action);
   }
   actions_.clear();
   feeding_ = false;

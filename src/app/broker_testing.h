@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/engine.h"
+#include "base/check.h"
+#include "io/stream.h"
+#include "wire/mqtt.h"
+
+/// An MQTT 5 server for one device at a time, on a thread of its own, that does as it is told.
+namespace wakeline::app::test {
+
+namespace mqtt = wire::mqtt;
+
+class TestBroker {
+ public:
+  explicit TestBroker(std::shared_ptr<io::TlsContext> tls = nullptr)
+      : tls_(std::move(tls)), engine_(*Engine::start()) {
+    engine_->call([this] {
+      auto opened = io::Listener::open(
+          engine_->loop(), "127.0.0.1", 0,
+          [this](boost::asio::ip::tcp::socket socket) { on_accepted(std::move(socket)); });
+      WL_CHECK(opened.has_value());
+      listener_ = std::move(*opened);
+      port_ = listener_->port();
+    });
+  }
+  TestBroker(const TestBroker&) = delete;
+  TestBroker& operator=(const TestBroker&) = delete;
+  ~TestBroker() {
+    engine_->call([this] {
+      device_.reset();
+      listener_.reset();
+    });
+    engine_->stop();
+  }
+
+  std::uint16_t port() const { return port_; }
+  /// The answer to CONNECT from now on.
+  void greet_with(mqtt::Reason reason) {
+    engine_->call([&] { greeting_ = reason; });
+  }
+  void send(const mqtt::Packet& packet) {
+    engine_->call([&] {
+      base::Bytes bytes;
+      WL_CHECK(device_ != nullptr && mqtt::encode(packet, mqtt::Version::k5, bytes));
+      device_->write(std::move(bytes));
+    });
+  }
+  void push(std::uint64_t sequence, std::uint16_t packet_id, const std::string& title) {
+    mqtt::Publish publish;
+    publish.topic = "wakeline/inbox/door";
+    const std::string content = R"({"title":")" + title + R"(","data":"7"})";
+    publish.payload.assign(content.begin(), content.end());
+    publish.qos = mqtt::Qos::kAtLeastOnce;
+    publish.packet_id = packet_id;
+    publish.properties.user = {{"seq", std::to_string(sequence)}, {"urgency", "high"}};
+    send(publish);
+  }
+  /// Resets the connection.
+  void drop() {
+    engine_->call([this] { device_.reset(); });
+  }
+
+  /// Waits for `count` packets since the last call and gives their first words: "CONNECT",
+  /// "PUBACK".
+  std::vector<std::string> take(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(
+        changed_.wait_for(lock, std::chrono::seconds(10), [&] { return heard_.size() >= count; }));
+    return std::exchange(heard_, {});
+  }
+  std::size_t heard() const {
+    const std::lock_guard lock(mutex_);
+    return heard_.size();
+  }
+
+ private:
+  void on_accepted(boost::asio::ip::tcp::socket socket) {
+    input_.clear();
+    device_ = io::accept_stream(engine_->loop(), std::move(socket), tls_);
+    device_->start([this](base::BytesView bytes) { on_bytes(bytes); },
+                   [this](base::Error) { device_.reset(); });
+  }
+
+  void on_bytes(base::BytesView bytes) {
+    input_.insert(input_.end(), bytes.begin(), bytes.end());
+    while (device_ != nullptr) {
+      const auto decoded = mqtt::decode(input_, mqtt::Version::k5);
+      WL_CHECK(decoded.has_value());
+      if (decoded->consumed == 0) return;
+      input_.erase(input_.begin(), input_.begin() + static_cast<long>(decoded->consumed));
+      on_packet(decoded->packet);
+    }
+  }
+
+  void on_packet(const mqtt::Packet& packet) {
+    const std::string line = mqtt::to_line(packet);
+    {
+      const std::lock_guard lock(mutex_);
+      heard_.push_back(line.substr(0, line.find(' ')));
+    }
+    changed_.notify_all();
+    base::Bytes out;
+    if (std::holds_alternative<mqtt::Connect>(packet)) {
+      mqtt::Connack connack;
+      connack.reason = greeting_;
+      connack.session_present = greeting_ == mqtt::Reason::kSuccess;
+      if (connack.session_present) connack.properties.user = {{"epoch", "e1"}};
+      WL_CHECK(mqtt::encode(connack, mqtt::Version::k5, out));
+    } else if (std::holds_alternative<mqtt::Pingreq>(packet)) {
+      WL_CHECK(mqtt::encode(mqtt::Pingresp{}, mqtt::Version::k5, out));
+    }
+    device_->write(std::move(out));
+    if (greeting_ != mqtt::Reason::kSuccess) {
+      device_->close();
+      device_.reset();
+    }
+  }
+
+  std::shared_ptr<io::TlsContext> tls_;
+  std::unique_ptr<Engine> engine_;
+  std::uint16_t port_ = 0;
+  // On the engine's thread.
+  std::unique_ptr<io::Listener> listener_;
+  std::unique_ptr<io::Stream> device_;
+  base::Bytes input_;
+  mqtt::Reason greeting_ = mqtt::Reason::kSuccess;
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::vector<std::string> heard_;  // under mutex_
+};
+
+}  // namespace wakeline::app::test

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <wakeline/push_client.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "app/broker_testing.h"
+#include "app/host_testing.h"
+#include "io/file.h"
+
+namespace wakeline::app::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class PushClientTest : public testing::Test {
+ protected:
+  PushClient::Options options() {
+    PushClient::Options made;
+    made.host = "127.0.0.1";
+    made.port = broker.port();
+    made.device = "door";
+    made.token = "secret";
+    made.state_file = folder.file("state/door");
+    made.tls = false;
+    return made;
+  }
+  PushClient create(const PushClient::Options& wanted) {
+    auto client = PushClient::create(app, wanted);
+    WL_CHECK(client.has_value());
+    client->on_push([this](const Push& push) { pushes.push_back(push); });
+    return std::move(*client);
+  }
+  /// Starts it and waits until its line is ready.
+  void go_online(PushClient& client) {
+    client.start();
+    ASSERT_TRUE(dispatch_until(app, [&] { return client.status().state == LinkState::kReady; }));
+    EXPECT_EQ(broker.take(1), Words{"CONNECT"});
+  }
+  bool await_pushes(std::size_t count) {
+    return dispatch_until(app, [&] { return pushes.size() >= count; });
+  }
+  ErrorCode fault(const PushClient::Options& wanted) {
+    const auto client = PushClient::create(app, wanted);
+    return client ? ErrorCode::kOk : client.error().code;
+  }
+
+  io::TestFolder folder;
+  TestBroker broker;
+  TestHost peer{folder.file("host.sock")};
+  App app = *App::create({.host_path = folder.file("host.sock")});
+  std::vector<Push> pushes;
+};
+
+TEST_F(PushClientTest, GivesAPushOnceAndAcknowledgesItWhenItsHandlerReturned) {
+  PushClient client = create(options());
+  go_online(client);
+  broker.push(1, 10, "ring");
+  ASSERT_TRUE(await_pushes(1));
+  EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+  EXPECT_EQ(pushes[0], (Push{.id = pushes[0].id,
+                             .sequence = 1,
+                             .maybe_seen = false,
+                             .title = "ring",
+                             .body = "",
+                             .data = "7",
+                             .urgency = "high",
+                             .topic = "wakeline/inbox/door",
+                             .payload = R"({"title":"ring","data":"7"})"}));
+}
+
+TEST_F(PushClientTest, RemembersWhatWasAcceptedOverItsEnd) {
+  {
+    PushClient client = create(options());
+    go_online(client);
+    broker.push(1, 10, "ring");
+    ASSERT_TRUE(await_pushes(1));
+    EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+  }
+  EXPECT_EQ(broker.take(1), Words{"DISCONNECT"});
+  PushClient client = create(options());
+  go_online(client);
+  broker.push(1, 11, "ring");  // the server never saw the PUBACK
+  broker.push(2, 12, "again");
+  ASSERT_TRUE(await_pushes(2));
+  EXPECT_EQ(broker.take(2), (Words{"PUBACK", "PUBACK"}));
+  EXPECT_EQ(pushes.size(), 2u);
+  EXPECT_EQ(pushes[1].title, "again");
+}
+
+TEST_F(PushClientTest, LeavesAPushWhoseHandlerThrewToTheNextRun) {
+  {
+    PushClient client = create(options());
+    client.on_push([](const Push&) { throw std::runtime_error("the app's own"); });
+    go_online(client);
+    broker.push(1, 10, "ring");
+    EXPECT_THROW(dispatch_until(app, [] { return false; }), std::runtime_error);
+  }
+  EXPECT_EQ(broker.take(1), Words{"DISCONNECT"});
+  PushClient client = create(options());
+  go_online(client);
+  broker.push(1, 10, "ring");
+  EXPECT_TRUE(await_pushes(1));
+  EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+}
+
+TEST_F(PushClientTest, AcknowledgesByHandWhenAskedTo) {
+  auto wanted = options();
+  wanted.manual_accept = true;
+  PushClient client = create(wanted);
+  go_online(client);
+  broker.push(1, 10, "one");
+  broker.push(2, 11, "two");
+  ASSERT_TRUE(await_pushes(2));
+  EXPECT_EQ(broker.heard(), 0u);
+  client.accept(pushes[1].id);
+  EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+}
+
+TEST_F(PushClientTest, TagsItsSocketBeforeTheFirstByteAndHoldsTheAppAwakeMeanwhile) {
+  PushClient client = create(options());
+  go_online(client);
+  ASSERT_TRUE(peer.await(4));
+  EXPECT_TRUE(client.is_wake_capable());
+  std::vector<std::string> types;
+  for (const auto& message : peer.take(5)) {
+    if (std::holds_alternative<host::SetKeepAlive>(message)) types.emplace_back("keep_alive");
+    if (std::holds_alternative<host::BeginTask>(message)) types.emplace_back("begin");
+    if (std::holds_alternative<host::Tag>(message)) types.emplace_back("tag");
+    if (std::holds_alternative<host::EndTask>(message)) types.emplace_back("end");
+    if (std::holds_alternative<host::QueryTag>(message)) types.emplace_back("query");
+  }
+  EXPECT_EQ(types, (Words{"keep_alive", "begin", "tag", "end", "query"}));
+  EXPECT_EQ(peer.descriptors(), 1u);
+  client.stop();
+  const auto last = peer.take(2);
+  EXPECT_EQ(last[0], host::Message(host::Untag{.tag = 3}));
+  EXPECT_EQ(last[1], host::Message(host::SetKeepAlive{.timeout_s = 0}));
+}
+
+TEST_F(PushClientTest, PingsInTheKeepAliveWindowButNotForBytesOfItsOwnSocket) {
+  PushClient client = create(options());
+  go_online(client);
+  ASSERT_TRUE(peer.await(4));
+  peer.send(host::Woken{.cause = host::WakeCause::kSocketData, .tag = 3});
+  broker.push(1, 10, "ring");
+  ASSERT_TRUE(await_pushes(1));
+  EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+  peer.take(4);
+  peer.send(host::RunKeepAlive{.budget_ms = 10'000});
+  EXPECT_EQ(broker.take(1), Words{"PINGREQ"});
+  EXPECT_TRUE(dispatch_until(app, [&] {
+    const auto heard = peer.heard();
+    return std::ranges::count(heard, host::Message(host::KeepAliveDone{})) == 1;
+  }));
+}
+
+TEST_F(PushClientTest, ComesBackWhenItsLineIsLost) {
+  PushClient client = create(options());
+  std::vector<LinkState> states;
+  client.on_state([&](const LinkStatus& status) { states.push_back(status.state); });
+  go_online(client);
+  broker.drop();
+  ASSERT_TRUE(dispatch_until(app, [&] { return client.status().state == LinkState::kWaiting; }));
+  EXPECT_EQ(client.status().why, "peer_closed");
+  EXPECT_TRUE(client.status().retry_in.has_value());
+  peer.send(host::Woken{.cause = host::WakeCause::kForeground});
+  ASSERT_TRUE(dispatch_until(app, [&] { return client.status().state == LinkState::kReady; }));
+  EXPECT_EQ(broker.take(1), Words{"CONNECT"});
+  EXPECT_TRUE(dispatch_until(app, [&] { return states.size() == 5; }));
+  EXPECT_EQ(states, (std::vector{LinkState::kConnecting, LinkState::kReady, LinkState::kWaiting,
+                                 LinkState::kConnecting, LinkState::kReady}));
+}
+
+TEST_F(PushClientTest, SaysWhyItIsNotOnline) {
+  broker.greet_with(mqtt::Reason::kBadCredentials);
+  PushClient client = create(options());
+  client.start();
+  const auto why = [&](std::string_view wanted) {
+    return dispatch_until(app, [&] { return client.status().why == wanted; });
+  };
+  EXPECT_TRUE(why("bad_credentials"));
+  auto wanted = options();
+  wanted.state_file = folder.file("other");
+  wanted.port = 1;  // nobody listens there
+  PushClient unreachable = create(wanted);
+  unreachable.start();
+  EXPECT_TRUE(dispatch_until(app, [&] { return unreachable.status().why == "connect_failed"; }));
+}
+
+TEST_F(PushClientTest, SpeaksTlsToAServerOfItsAuthorityAlone) {
+  const std::string certificate = folder.file("certificate.pem");
+  const std::string other = folder.file("other.pem");
+  ASSERT_TRUE(io::make_self_signed(certificate, folder.file("key.pem"), {"127.0.0.1"}));
+  ASSERT_TRUE(io::make_self_signed(other, folder.file("other-key.pem"), {"127.0.0.1"}));
+  TestBroker secure(*io::TlsContext::server(certificate, folder.file("key.pem")));
+  auto wanted = options();
+  wanted.tls = true;
+  wanted.port = secure.port();
+  wanted.ca_file = other;
+  {
+    PushClient client = create(wanted);
+    client.start();
+    EXPECT_TRUE(dispatch_until(app, [&] { return client.status().why == "tls_failed"; }));
+  }
+  wanted.ca_file = certificate;
+  PushClient client = create(wanted);
+  client.start();
+  EXPECT_TRUE(dispatch_until(app, [&] { return client.status().state == LinkState::kReady; }));
+  EXPECT_EQ(secure.take(1), Words{"CONNECT"});
+  secure.push(1, 10, "ring");
+  EXPECT_TRUE(await_pushes(1));
+}
+
+TEST_F(PushClientTest, RefusesFaultyOptions) {
+  auto wanted = options();
+  wanted.host = "push.example";
+  EXPECT_EQ(fault(wanted), ErrorCode::kInvalidArgument);  // without TLS
+  wanted = options();
+  wanted.device = "no/name";
+  EXPECT_EQ(fault(wanted), ErrorCode::kInvalidArgument);
+  wanted = options();
+  wanted.tls = true;
+  wanted.ca_file = folder.file("none.pem");
+  EXPECT_EQ(fault(wanted), ErrorCode::kNotFound);
+  wanted = options();
+  ASSERT_TRUE(io::write_file(folder.file("plain"), ""));
+  wanted.state_file = folder.file("plain/state");
+  EXPECT_EQ(fault(wanted), ErrorCode::kOs);  // not a folder
+}
+
+TEST_F(PushClientTest, TakesItsStateFileForItselfAlone) {
+  std::optional<PushClient> first = create(options());
+  EXPECT_EQ(fault(options()), ErrorCode::kBusy);
+  first.reset();
+  EXPECT_EQ(fault(options()), ErrorCode::kOk);
+}
+
+TEST_F(PushClientTest, SetsACorruptStateFileAside) {
+  const auto wanted = options();
+  ASSERT_TRUE(io::make_folder(folder.file("state")));
+  ASSERT_TRUE(io::write_file(wanted.state_file, "torn"));
+  PushClient client = create(wanted);
+  EXPECT_EQ(io::read_file(wanted.state_file + ".corrupt", 100), "torn");
+  go_online(client);
+}
+
+}  // namespace
+}  // namespace wakeline::app::test
