@@ -79,8 +79,9 @@ struct Address {
 struct Delivery {
   DeliveryId id;          ///< what accept() takes
   Sequence sequence = 0;  ///< 0 from a broker that numbers nothing
-  bool duplicate =
-      false;  ///< it may have been given to an earlier run of this app that did not accept it
+  /// The server says that it sent it before, so an earlier run of this app may have had it. False
+  /// proves nothing: a server that was restarted does not know.
+  bool duplicate = false;
   std::string topic;
   base::Bytes payload;
   std::string urgency;
