@@ -76,13 +76,13 @@ Outcome<Registry> open_registry(const DataFolder& folder, Database::Mode mode) {
 
 }  // namespace
 
-Outcome<FirstStart> prepare_data_folder(const std::string& path,
+Outcome<FirstStart> prepare_data_folder(const std::string& folder,
                                         const std::vector<std::string>& names) {
-  const DataFolder folder(path);
-  if (auto made = io::make_folder(path); !made) return failure(path, made.error());
-  const auto certificate = make_certificate(folder, names);
+  const DataFolder files(folder);
+  if (auto made = io::make_folder(folder); !made) return failure(folder, made.error());
+  const auto certificate = make_certificate(files, names);
   if (!certificate) return std::unexpected(certificate.error());
-  auto token = make_admin_token(folder);
+  auto token = make_admin_token(files);
   if (!token) return std::unexpected(token.error());
   return FirstStart{*certificate, std::move(*token)};
 }
@@ -99,36 +99,36 @@ Outcome<void> write_credentials(const std::string& file, const Credentials& cred
   return {};
 }
 
-Outcome<Credentials> add_device(const std::string& path, const std::string& name,
+Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
                                 const std::string& host, std::uint16_t port) {
   if (!wire::is_device_name(name)) return failure(name, ErrorCode::kInvalidArgument, "device name");
-  const DataFolder folder(path);
-  auto registry = open_registry(folder, Database::Mode::kWrite);
+  const DataFolder files(folder);
+  auto registry = open_registry(files, Database::Mode::kWrite);
   if (!registry) return std::unexpected(registry.error());
   Credentials credentials{.host = host,
                           .port = port,
                           .device = name,
                           .token = make_token(),
-                          .ca_file = std::filesystem::absolute(folder.certificate()).string()};
+                          .ca_file = std::filesystem::absolute(files.certificate()).string()};
   const auto added =
       registry->add_device(name, hash_token(base::as_bytes(credentials.token)), io::wall_now());
   if (!added) return failure(name, added.error());
   return credentials;
 }
 
-Outcome<void> remove_device(const std::string& path, const std::string& name) {
-  auto registry = open_registry(DataFolder(path), Database::Mode::kWrite);
+Outcome<void> remove_device(const std::string& folder, const std::string& name) {
+  auto registry = open_registry(DataFolder(folder), Database::Mode::kWrite);
   if (!registry) return std::unexpected(registry.error());
   if (auto removed = registry->remove_device(name); !removed) return failure(name, removed.error());
   return {};
 }
 
-Outcome<std::vector<DeviceInfo>> list_devices(const std::string& path) {
-  const DataFolder folder(path);
-  auto registry = open_registry(folder, Database::Mode::kRead);
+Outcome<std::vector<DeviceInfo>> list_devices(const std::string& folder) {
+  const DataFolder files(folder);
+  auto registry = open_registry(files, Database::Mode::kRead);
   if (!registry) return std::unexpected(registry.error());
   const auto devices = registry->devices();
-  if (!devices) return failure(folder.store(), devices.error());
+  if (!devices) return failure(files.store(), devices.error());
   std::vector<DeviceInfo> list;
   for (const store::Device& device : *devices)
     list.push_back({device.name, device.created, device.waiting});

@@ -189,18 +189,19 @@ bool MqttFront::receives(std::string_view device) const {
   return it != devices_.end() && it->second->session.receiving();
 }
 
-void MqttFront::on_push_stored(std::string_view name, store::DeviceId id,
+void MqttFront::on_push_stored(std::string_view device, store::DeviceId id,
                                store::Sequence sequence) {
-  const auto it = devices_.find(name);
+  const auto it = devices_.find(device);
   if (it == devices_.end() || it->second->id != id) return;
-  Device& device = *it->second;
-  device.session.on_push_stored(io::now(), config_, sequence, asked_);
-  carry_out(device);
+  Device& known = *it->second;
+  known.session.on_push_stored(io::now(), config_, sequence, asked_);
+  carry_out(known);
 }
 
 void MqttFront::stop() {
   const base::Duration drain = spread();
   std::vector<std::string> names;  // a device may be gone when its connection is
+  names.reserve(devices_.size());
   for (const auto& [name, device] : devices_) names.emplace_back(name);
   for (const std::string& name : names) {
     Device& device = *devices_.at(name);

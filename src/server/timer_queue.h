@@ -18,13 +18,11 @@ class Timed {
   explicit Timed(TimerQueue& queue) : queue_(queue) {}
   Timed(const Timed&) = delete;
   Timed& operator=(const Timed&) = delete;
+  virtual ~Timed();
 
   virtual base::Instant next_deadline() const = 0;
   /// May destroy the object.
   virtual void on_deadline(base::Instant now) = 0;
-
- protected:
-  virtual ~Timed();
 
  private:
   friend class TimerQueue;

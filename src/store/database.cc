@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "store/schema.h"
 
 namespace wakeline::store {
@@ -160,7 +161,10 @@ base::Result<void> Database::make_tables() {
   if (!tables) return base::fail(tables.error());
   auto done = *tables == 0 ? run(kSchema) : check_file();
   if (done) done = run("COMMIT");
-  if (!done && in_transaction()) (void)run("ROLLBACK");  // the first error is the one to tell
+  if (!done && in_transaction()) {
+    if (const auto rolled_back = run("ROLLBACK"); !rolled_back)
+      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
+  }
   return done;
 }
 

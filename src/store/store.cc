@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/check.h"
+#include "base/log.h"
 
 namespace wakeline::store {
 
@@ -210,7 +210,8 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
   if (done) done = write_database_.run("COMMIT");
   if (!done && write_database_.in_transaction()) {
     // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.
-    (void)write_database_.run("ROLLBACK");
+    if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)
+      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
   }
   return done;
 }

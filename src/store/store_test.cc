@@ -143,7 +143,7 @@ TEST(Store, ShowsNoPushWhoseDeletionIsOnItsWay) {
   Sequence stored = 0;
   for (int i = 0; i < 5; ++i)
     ASSERT_TRUE(
-        (*store)->add(push_to("door"), [&](auto accepted) { stored = accepted->sequence; }));
+        (*store)->add(push_to("door"), [&](const auto& accepted) { stored = accepted->sequence; }));
   ASSERT_TRUE(mailbox.run_until([&] { return stored == 5; }));
   (*store)->remove(door, 1);
   (*store)->remove(door, 3);
@@ -165,10 +165,10 @@ TEST(Store, WritesWhatIsQueuedBeforeItCloses) {
     Mailbox mailbox;
     auto store = Store::open({.path = path}, mailbox.post());
     ASSERT_TRUE(store);
-    for (int i = 0; i < 10; ++i) ASSERT_TRUE((*store)->add(push_to("door"), [](auto) {}));
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE((*store)->add(push_to("door"), [](const auto&) {}));
     (*store)->remove(door, 1);
   }
-  auto store = Store::open({.path = path}, [](auto) {});
+  auto store = Store::open({.path = path}, [](const auto&) {});
   EXPECT_EQ((*store)->pending(door, 0, 20, kNow)->sequences.size(), 9U);
 }
 
@@ -179,7 +179,7 @@ TEST(Store, SweepsAndSaysHowMuch) {
   Mailbox mailbox;
   auto store = Store::open({.path = path}, mailbox.post());
   ASSERT_TRUE(store);
-  ASSERT_TRUE((*store)->add(push_to("door"), [](auto) {}));
+  ASSERT_TRUE((*store)->add(push_to("door"), [](const auto&) {}));
   std::int64_t swept = -1;
   (*store)->sweep(kNow + hours(1), [&](base::Result<std::int64_t> count) { swept = *count; });
   ASSERT_TRUE(mailbox.run_until([&] { return swept >= 0; }));
@@ -237,14 +237,15 @@ TEST(Store, HasEveryAnsweredPushAfterItsProcessWasKilled) {
         ASSERT_TRUE(answered.insert(static_cast<Sequence>(number)).second) << number;
       else
         maybe_deleted.insert(static_cast<Sequence>(-number));
-      if (left > 0 && --left == 0) kill(child, SIGKILL);
+      if (left == 1) kill(child, SIGKILL);
+      if (left > 0) --left;
     }
     close(pipe[0]);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
 
-    auto store = Store::open({.path = path}, [](auto) {});
+    auto store = Store::open({.path = path}, [](const auto&) {});
     ASSERT_TRUE(store) << to_string(store.error());
     const auto found = (*store)->pending(door, 0, 60'000, kNow);
     ASSERT_TRUE(found);
