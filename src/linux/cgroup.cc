@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <tuple>
 
 #include "io/clock.h"
 #include "linux/control_file.h"
@@ -80,11 +81,13 @@ base::Result<Cgroup> Cgroup::open(const std::string& folder) {
   cgroup.folder_fd_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup.folder_fd_) return base::fail(base::os_error("cgroup", errno));
   const int fd = cgroup.folder_fd_.get();
-  cgroup.freeze_fd_.reset(::openat(fd, "cgroup.freeze", O_RDWR | O_CLOEXEC));
-  if (!cgroup.freeze_fd_ && errno == ENOENT) {
-    return base::fail(ErrorCode::kUnsupported, "cgroup.freeze", errno);
+  const int freeze_fd = ::openat(fd, "cgroup.freeze", O_RDWR | O_CLOEXEC);
+  if (freeze_fd < 0) {
+    const int error = errno;
+    if (error == ENOENT) return base::fail(ErrorCode::kUnsupported, "cgroup.freeze", error);
+    return base::fail(base::os_error("cgroup.freeze", error));
   }
-  if (!cgroup.freeze_fd_) return base::fail(base::os_error("cgroup.freeze", errno));
+  cgroup.freeze_fd_.reset(freeze_fd);
   cgroup.events_fd_.reset(::openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC));
   if (!cgroup.events_fd_) return base::fail(base::os_error("cgroup.events", errno));
   return cgroup;
@@ -97,7 +100,7 @@ base::Result<FreezeOutcome> Cgroup::freeze(base::Duration bound) {
   const auto done = await_flag(events_fd_.get(), "frozen", true, bound);
   if (!done) {
     // Nobody knows then what it is; a running app is the harmless case.
-    static_cast<void>(thaw());
+    std::ignore = thaw();
     return base::fail(done.error());
   }
   return *done ? FreezeOutcome::kComplete : FreezeOutcome::kIncomplete;

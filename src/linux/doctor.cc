@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <tuple>
 
 #include "linux/cgroup.h"
 #include "linux/control_file.h"
@@ -56,7 +57,7 @@ class Sleeper {
   explicit Sleeper(int cgroup = -1) : process_(spawn(options(), cgroup)) {}
   ~Sleeper() {
     if (!process_) return;
-    static_cast<void>(send_signal(process_->pidfd.get(), SIGKILL));
+    std::ignore = send_signal(process_->pidfd.get(), SIGKILL);
     ::waitpid(process_->pid, nullptr, 0);
   }
   Sleeper(const Sleeper&) = delete;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <tuple>
 
 #include "base/log.h"
 #include "linux/freezer_parts.h"
@@ -142,7 +143,7 @@ class CgroupFreezer final : public Freezer {
     }
     for (const auto& id : tree_.apps()) {
       auto cgroup = tree_.open_app(id);
-      if (cgroup && !cgroup->populated()) static_cast<void>(cgroup->remove());
+      if (cgroup && !cgroup->populated()) std::ignore = cgroup->remove();
     }
     return {};
   }

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "base/log.h"
 #include "io/clock.h"
@@ -67,7 +68,7 @@ class SignalGroup final : public AppGroup {
       const auto list = members();
       const auto stopped = stop_new(list);
       if (!stopped) {
-        static_cast<void>(thaw());
+        std::ignore = thaw();
         return base::fail(stopped.error());
       }
       const bool quiet = std::ranges::all_of(

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstddef>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -172,7 +173,7 @@ void Guardian::end() {
   if (!pidfd_) return;
   pollfd wait{pidfd_.get(), POLLIN, 0};
   ::poll(&wait, 1, kEndBoundMs);
-  static_cast<void>(take_exit(pidfd_.get()));
+  std::ignore = take_exit(pidfd_.get());
   pidfd_.reset();
 }
 

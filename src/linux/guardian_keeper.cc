@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/guardian_keeper.h"
 
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,7 @@ base::Result<void> GuardianKeeper::will_stop(std::span<const ProcessKey> process
 void GuardianKeeper::have_resumed(std::span<const ProcessKey> processes) {
   for (const auto& key : processes) stopped_.erase(key);
   // A guardian that misses this sends SIGCONT to a running process one day: harmless.
-  static_cast<void>(guardian_.have_resumed(processes));
+  std::ignore = guardian_.have_resumed(processes);
 }
 
 void GuardianKeeper::keep(io::Loop& loop) {

@@ -100,7 +100,7 @@ base::Result<void> send_signal(int pidfd, int number) {
 }
 
 base::Result<base::Duration> process_cpu_time(pid_t pid) {
-  clockid_t clock;
+  clockid_t clock = 0;
   if (const int error = ::clock_getcpuclockid(pid, &clock)) {
     return base::fail(base::os_error("clock_getcpuclockid", error));
   }

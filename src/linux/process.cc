@@ -17,6 +17,7 @@
 #include <climits>
 #include <csignal>
 #include <string_view>
+#include <tuple>
 
 #include "linux/fd_watch.h"
 #include "linux/pidfd_info.h"
@@ -162,7 +163,7 @@ base::Result<std::string> find_program(const std::string& name,
   int error = ENOENT;
   while (!path.empty()) {
     const auto end = path.find(':');
-    const std::string candidate = std::string(path.substr(0, end)) + "/" + name;
+    std::string candidate = std::string(path.substr(0, end)) + "/" + name;
     struct stat about = {};
     if (::stat(candidate.c_str(), &about) == 0 && S_ISREG(about.st_mode)) {
       if (::access(candidate.c_str(), X_OK) == 0) return candidate;
@@ -175,6 +176,7 @@ base::Result<std::string> find_program(const std::string& name,
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> list;
+  list.reserve(texts.size() + 1);
   for (const auto& text : texts) list.push_back(const_cast<char*>(text.c_str()));
   list.push_back(nullptr);
   return list;
@@ -228,7 +230,7 @@ base::Result<Process> spawn(const SpawnOptions& options, int cgroup) {
   write_end.reset();
   if (const auto started = await_exec(read_end); !started) {
     // It has ended already, or it hangs before exec: either way it goes.
-    static_cast<void>(send_signal(process->pidfd.get(), SIGKILL));
+    std::ignore = send_signal(process->pidfd.get(), SIGKILL);
     siginfo_t info{};
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(process->pidfd.get()), &info,
              WEXITED);

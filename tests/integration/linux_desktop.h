@@ -16,6 +16,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -60,7 +61,7 @@ class BusDaemon {
   }
   void kill() {
     if (!process_.pidfd) return;
-    static_cast<void>(send_signal(process_.pidfd.get(), SIGKILL));
+    std::ignore = send_signal(process_.pidfd.get(), SIGKILL);
     ::waitpid(process_.pid, nullptr, 0);
     process_.pidfd.reset();
   }
@@ -111,12 +112,12 @@ class DesktopServer {
     return closed_;
   }
   void invoke(std::uint32_t id, const std::string& action) {
-    command([=, this] {
+    command([this, id, action] {
       ::sd_bus_emit_signal(bus_, kPath, kName, "ActionInvoked", "us", id, action.c_str());
     });
   }
   void dismiss(std::uint32_t id) {
-    command([=, this] {
+    command([this, id] {
       ::sd_bus_emit_signal(bus_, kPath, kName, "NotificationClosed", "uu", id, 2u);
     });
   }

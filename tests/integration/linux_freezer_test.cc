@@ -20,18 +20,18 @@ class FreezerTest : public ::testing::TestWithParam<const char*> {
   void SetUp() override {
     open();
     if (options().signals_only) {
-      EXPECT_EQ(freezer_->mechanism(), "sigstop");
+      EXPECT_EQ(freezer->mechanism(), "sigstop");
     }
-    auto group = freezer_->group("bell");
-    ASSERT_OK(group);
-    group_ = std::move(*group);
+    auto new_group = freezer->group("bell");
+    ASSERT_OK(new_group);
+    group = std::move(*new_group);
   }
   void TearDown() override {
-    if (group_) {
-      EXPECT_OK(group_->remove());
+    if (group) {
+      EXPECT_OK(group->remove());
     }
-    group_.reset();
-    freezer_.reset();
+    group.reset();
+    freezer.reset();
     while (::waitpid(-1, nullptr, 0) > 0) {
     }
   }
@@ -41,26 +41,26 @@ class FreezerTest : public ::testing::TestWithParam<const char*> {
             .signals_only = GetParam() == std::string("sigstop")};
   }
   void open() {
-    auto freezer = Freezer::open(options());
-    ASSERT_OK(freezer);
-    freezer_ = std::move(*freezer);
+    auto new_freezer = Freezer::open(options());
+    ASSERT_OK(new_freezer);
+    freezer = std::move(*new_freezer);
   }
   void launch() {
-    auto process = group_->launch(server_.answering_app());
-    ASSERT_OK(process);
-    process_ = std::move(*process);
-    peer_ = server_.accept();
-    hello_ = hello_of(peer_);
-    ASSERT_EQ(hello_.pid, process_.pid);
+    auto new_process = group->launch(server.answering_app());
+    ASSERT_OK(new_process);
+    process = std::move(*new_process);
+    peer = server.accept();
+    hello = hello_of(peer);
+    ASSERT_EQ(hello.pid, process.pid);
   }
-  base::Duration used() { return group_->cpu_time().value_or(base::Duration::zero()); }
+  base::Duration used() { return group->cpu_time().value_or(base::Duration::zero()); }
 
-  test::Server server_;
-  test::Peer peer_;
-  test::Hello hello_;
-  std::unique_ptr<Freezer> freezer_;
-  std::unique_ptr<AppGroup> group_;
-  Process process_;
+  test::Server server;
+  test::Peer peer;
+  test::Hello hello;
+  std::unique_ptr<Freezer> freezer;
+  std::unique_ptr<AppGroup> group;
+  Process process;
 };
 
 INSTANTIATE_TEST_SUITE_P(Mechanism, FreezerTest, ::testing::Values("best", "sigstop"),
@@ -71,108 +71,108 @@ TEST_P(FreezerTest, StopsTheWholeTreeAndNothingOfItRuns) {
   // The host stays an ancestor of its apps.
   ASSERT_OK(adopt_orphans());
   launch();
-  EXPECT_EQ(peer_.ask('f'), 'F');
-  EXPECT_EQ(peer_.ask('d'), 'D');
-  EXPECT_TRUE(test::eventually([&] { return group_->processes().size() == 3; }));
+  EXPECT_EQ(peer.ask('f'), 'F');
+  EXPECT_EQ(peer.ask('d'), 'D');
+  EXPECT_TRUE(test::eventually([&] { return group->processes().size() == 3; }));
   const auto start = used();
   EXPECT_TRUE(test::eventually([&] { return used() > start; }));
-  for (const pid_t pid : group_->processes()) {
-    EXPECT_TRUE(group_->contains(pid));
-    EXPECT_EQ(freezer_->app_of(pid), "bell");
+  for (const pid_t pid : group->processes()) {
+    EXPECT_TRUE(group->contains(pid));
+    EXPECT_EQ(freezer->app_of(pid), "bell");
   }
-  EXPECT_FALSE(group_->contains(::getpid()));
-  EXPECT_EQ(freezer_->app_of(::getpid()), std::nullopt);
+  EXPECT_FALSE(group->contains(::getpid()));
+  EXPECT_EQ(freezer->app_of(::getpid()), std::nullopt);
 
-  EXPECT_EQ(group_->freeze(), FreezeOutcome::kComplete);
+  EXPECT_EQ(group->freeze(), FreezeOutcome::kComplete);
   const auto before = used();
   ::usleep(30'000);  // the span under observation, in which nothing may run
   EXPECT_EQ(used(), before);
-  EXPECT_OK(group_->thaw());
+  EXPECT_OK(group->thaw());
   EXPECT_TRUE(test::eventually([&] { return used() > before; }));
-  EXPECT_EQ(peer_.ask('?'), '!');
+  EXPECT_EQ(peer.ask('?'), '!');
 }
 
 // C7: a thread blocked in recv sees no spurious EINTR, error or timeout.
 TEST_P(FreezerTest, LeavesABlockedRecvUndisturbed) {
   launch();
   for (int cycle = 0; cycle < 50; ++cycle) {
-    ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-    ASSERT_OK(group_->thaw());
+    ASSERT_EQ(group->freeze(), FreezeOutcome::kComplete);
+    ASSERT_OK(group->thaw());
   }
   // It would have sent an 'E' for each interrupted call.
-  EXPECT_EQ(peer_.ask('?'), '!');
-  EXPECT_EQ(peer_.receive(std::chrono::milliseconds(0)), -1);
+  EXPECT_EQ(peer.ask('?'), '!');
+  EXPECT_EQ(peer.receive(std::chrono::milliseconds(0)), -1);
 }
 
 TEST_P(FreezerTest, HoldsWhatArrivesUntilTheThaw) {
   launch();
-  ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-  EXPECT_TRUE(peer_.send('?'));
-  EXPECT_EQ(peer_.receive(std::chrono::milliseconds(30)), -1);
-  EXPECT_OK(group_->thaw());
-  EXPECT_EQ(peer_.receive(), '!');
+  ASSERT_EQ(group->freeze(), FreezeOutcome::kComplete);
+  EXPECT_TRUE(peer.send('?'));
+  EXPECT_EQ(peer.receive(std::chrono::milliseconds(30)), -1);
+  EXPECT_OK(group->thaw());
+  EXPECT_EQ(peer.receive(), '!');
 }
 
 // C24: on termination the peer sees the close.
 TEST_P(FreezerTest, KillsAFrozenAppAndItsPeerSeesTheClose) {
   launch();
-  ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-  EXPECT_OK(group_->kill());
-  EXPECT_EQ(peer_.receive(), 0);
-  EXPECT_TRUE(test::eventually([&] { return take_exit(process_.pidfd.get()).has_value(); }));
-  EXPECT_EQ(group_->main_process().error().code, ErrorCode::kNotFound);
-  EXPECT_TRUE(group_->processes().empty());
+  ASSERT_EQ(group->freeze(), FreezeOutcome::kComplete);
+  EXPECT_OK(group->kill());
+  EXPECT_EQ(peer.receive(), 0);
+  EXPECT_TRUE(test::eventually([&] { return take_exit(process.pidfd.get()).has_value(); }));
+  EXPECT_EQ(group->main_process().error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(group->processes().empty());
 }
 
 TEST_P(FreezerTest, SendsASignalToEveryProcess) {
   launch();
-  EXPECT_EQ(peer_.ask('f'), 'F');
-  EXPECT_OK(group_->signal(SIGTERM));
-  EXPECT_TRUE(test::eventually([&] { return group_->processes().empty(); }));
-  EXPECT_EQ(take_exit(process_.pidfd.get()), (ExitInfo{true, true, SIGTERM}));
+  EXPECT_EQ(peer.ask('f'), 'F');
+  EXPECT_OK(group->signal(SIGTERM));
+  EXPECT_TRUE(test::eventually([&] { return group->processes().empty(); }));
+  EXPECT_EQ(take_exit(process.pidfd.get()), (ExitInfo{true, true, SIGTERM}));
 }
 
 TEST_P(FreezerTest, StartsTheSecondLaunchFromNothing) {
   launch();
-  EXPECT_EQ(peer_.ask('f'), 'F');
+  EXPECT_EQ(peer.ask('f'), 'F');
   EXPECT_TRUE(test::eventually([&] { return used() > std::chrono::milliseconds(5); }));
-  EXPECT_TRUE(peer_.send('x'));
-  EXPECT_TRUE(test::eventually([&] { return take_exit(process_.pidfd.get()).has_value(); }));
+  EXPECT_TRUE(peer.send('x'));
+  EXPECT_TRUE(test::eventually([&] { return take_exit(process.pidfd.get()).has_value(); }));
   const auto before = used();
   launch();  // the child that the first one left is gone
-  EXPECT_EQ(group_->processes(), (std::vector<pid_t>{process_.pid}));
+  EXPECT_EQ(group->processes(), (std::vector<pid_t>{process.pid}));
   EXPECT_LT(used(), before);
 }
 
 TEST_P(FreezerTest, FindsTheAppsOfAnEarlierHost) {
   launch();
-  const bool notes = group_->set_attribute("profile", "linux").has_value();
-  EXPECT_EQ(notes, freezer_->mechanism() == "cgroup");
+  const bool notes = group->set_attribute("profile", "linux").has_value();
+  EXPECT_EQ(notes, freezer->mechanism() == "cgroup");
   // The host goes without a word to the app, which it had frozen.
-  ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-  group_.reset();
-  freezer_.reset();
+  ASSERT_EQ(group->freeze(), FreezeOutcome::kComplete);
+  group.reset();
+  freezer.reset();
   open();
-  EXPECT_EQ(freezer_->existing(), (std::vector<std::string>{"bell"}));
-  auto group = freezer_->group("bell");
-  ASSERT_OK(group);
-  group_ = std::move(*group);
-  const auto found = group_->main_process();
+  EXPECT_EQ(freezer->existing(), (std::vector<std::string>{"bell"}));
+  auto new_group = freezer->group("bell");
+  ASSERT_OK(new_group);
+  group = std::move(*new_group);
+  const auto found = group->main_process();
   ASSERT_OK(found);
-  EXPECT_EQ(found->pid, process_.pid);
-  EXPECT_EQ(group_->attribute("profile"),
+  EXPECT_EQ(found->pid, process.pid);
+  EXPECT_EQ(group->attribute("profile"),
             notes ? std::optional<std::string>("linux") : std::nullopt);
-  EXPECT_EQ(peer_.ask('?'), '!');
-  EXPECT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-  EXPECT_TRUE(peer_.send('?'));
-  EXPECT_EQ(peer_.receive(std::chrono::milliseconds(20)), -1);
-  EXPECT_OK(group_->thaw());
-  EXPECT_EQ(peer_.receive(), '!');
+  EXPECT_EQ(peer.ask('?'), '!');
+  EXPECT_EQ(group->freeze(), FreezeOutcome::kComplete);
+  EXPECT_TRUE(peer.send('?'));
+  EXPECT_EQ(peer.receive(std::chrono::milliseconds(20)), -1);
+  EXPECT_OK(group->thaw());
+  EXPECT_EQ(peer.receive(), '!');
 }
 
 TEST_P(FreezerTest, RefusesIdsThatAreNoNames) {
   for (const char* id : {"", ".", "..", "a/b", "Bell", "a b"}) {
-    EXPECT_EQ(freezer_->group(id).error().code, ErrorCode::kInvalidArgument) << id;
+    EXPECT_EQ(freezer->group(id).error().code, ErrorCode::kInvalidArgument) << id;
   }
   EXPECT_EQ(Freezer::open({.name = "../x"}).error().code, ErrorCode::kInvalidArgument);
 }

@@ -21,27 +21,27 @@ class NotificationsTest : public ::testing::Test {
   void SetUp() override {
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    terminal_read_.reset(ends[0]);
-    terminal_write_.reset(ends[1]);
+    terminal_read.reset(ends[0]);
+    terminal_write.reset(ends[1]);
   }
   void open(const std::string& address, base::Duration bound = std::chrono::seconds(5)) {
-    notifier_ = make_desktop_notifier(
-        loop_, {.bus_address = address, .terminal = terminal_write_.get(), .answer_bound = bound},
+    notifier = make_desktop_notifier(
+        loop, {.bus_address = address, .terminal = terminal_write.get(), .answer_bound = bound},
         {.on_action = [this](std::uint64_t key,
-                             const std::string& action) { actions_.emplace_back(key, action); },
+                             const std::string& action) { actions.emplace_back(key, action); },
          .on_closed = [this](std::uint64_t key,
-                             CloseCause cause) { closed_.emplace_back(key, cause); }});
+                             CloseCause cause) { closed.emplace_back(key, cause); }});
   }
   // Shows it, and waits for the outcome.
   base::Result<void> show(std::uint64_t key, const Notice& notice) {
     std::optional<base::Result<void>> outcome;
-    notifier_->show(key, notice, [&](base::Result<void> result) { outcome = result; });
-    EXPECT_TRUE(test::run_until(loop_, [&] { return outcome.has_value(); }));
+    notifier->show(key, notice, [&](base::Result<void> result) { outcome = result; });
+    EXPECT_TRUE(test::run_until(loop, [&] { return outcome.has_value(); }));
     return outcome.value_or(base::fail(ErrorCode::kTimeout, "test"));
   }
   std::string terminal() {
     char text[4'096];
-    const ssize_t size = ::read(terminal_read_.get(), text, sizeof text);
+    const ssize_t size = ::read(terminal_read.get(), text, sizeof text);
     return {text, static_cast<std::size_t>(size > 0 ? size : 0)};
   }
   static Notice ring() {
@@ -57,11 +57,11 @@ class NotificationsTest : public ::testing::Test {
     return notice;
   }
 
-  io::Loop loop_;
-  io::UniqueFd terminal_read_, terminal_write_;
-  std::unique_ptr<Notifier> notifier_;
-  std::vector<std::pair<std::uint64_t, std::string>> actions_;
-  std::vector<std::pair<std::uint64_t, CloseCause>> closed_;
+  io::Loop loop;
+  io::UniqueFd terminal_read, terminal_write;
+  std::unique_ptr<Notifier> notifier;
+  std::vector<std::pair<std::uint64_t, std::string>> actions;
+  std::vector<std::pair<std::uint64_t, CloseCause>> closed;
 };
 
 // C27
@@ -80,7 +80,7 @@ TEST_F(NotificationsTest, CarryEverythingToTheServerThatUnderstandsIt) {
                                   {"category", "call.incoming"},
                                   {"sound-name", "phone-incoming-call"}}};
   EXPECT_EQ(server.received(), (std::vector<Received>{wanted}));
-  EXPECT_EQ(notifier_->describe(), "Test desktop 7 on the session bus");
+  EXPECT_EQ(notifier->describe(), "Test desktop 7 on the session bus");
   EXPECT_EQ(terminal(), "");
 }
 
@@ -108,9 +108,9 @@ TEST_F(NotificationsTest, ReplaceTheOneOfTheSameKeyAlsoWhenItIsStillUnderWay) {
   open(daemon.address());
   int shown = 0;
   for (const std::uint64_t key : {7, 8, 7}) {
-    notifier_->show(key, ring(), [&](base::Result<void> result) { shown += result.has_value(); });
+    notifier->show(key, ring(), [&](base::Result<void> result) { shown += result.has_value(); });
   }
-  ASSERT_TRUE(test::run_until(loop_, [&] { return shown == 3; }));
+  ASSERT_TRUE(test::run_until(loop, [&] { return shown == 3; }));
   std::vector<std::uint32_t> replaced;
   for (const auto& notice : server.received()) replaced.push_back(notice.replaces);
   EXPECT_EQ(replaced, (std::vector<std::uint32_t>{0, 0, 41}));
@@ -129,20 +129,20 @@ TEST_F(NotificationsTest, TellWhatTheUserDidWithThem) {
   server.dismiss(41);
   server.invoke(41, "answer");  // closed by now
   server.invoke(42, "default");
-  ASSERT_TRUE(test::run_until(loop_, [&] { return closed_.size() == 2; }));
+  ASSERT_TRUE(test::run_until(loop, [&] { return closed.size() == 2; }));
   // One more that is shown and acted upon: whatever was sent before it has been handled.
   EXPECT_OK(show(9, ring()));
   server.invoke(43, "default");
-  ASSERT_TRUE(test::run_until(loop_, [&] { return actions_.size() == 2; }));
-  EXPECT_EQ(actions_,
+  ASSERT_TRUE(test::run_until(loop, [&] { return actions.size() == 2; }));
+  EXPECT_EQ(actions,
             (std::vector<std::pair<std::uint64_t, std::string>>{{7, "answer"}, {9, "default"}}));
-  EXPECT_EQ(closed_, (std::vector<std::pair<std::uint64_t, CloseCause>>{
-                         {8, CloseCause::kDismissed}, {7, CloseCause::kDismissed}}));
+  EXPECT_EQ(closed, (std::vector<std::pair<std::uint64_t, CloseCause>>{
+                        {8, CloseCause::kDismissed}, {7, CloseCause::kDismissed}}));
 
-  notifier_->close(9);
-  notifier_->close(1'000);
-  EXPECT_TRUE(test::run_until(loop_, [&] {
-    loop_.post([] {});
+  notifier->close(9);
+  notifier->close(1'000);
+  EXPECT_TRUE(test::run_until(loop, [&] {
+    loop.post([] {});
     return server.closed() == std::vector<std::uint32_t>{43};
   }));
 }
@@ -153,7 +153,7 @@ TEST_F(NotificationsTest, AreToldTheUserOnTheTerminalWithoutABus) {
   ASSERT_FALSE(shown);
   EXPECT_EQ(shown.error(), (base::Error{ErrorCode::kNotFound, "bus", ENOENT}));
   EXPECT_EQ(terminal(), "[Doorbell] Someone is at the door: Front <door> & gate\n");
-  EXPECT_EQ(notifier_->describe(), "the terminal, because: " + base::to_string(shown.error()));
+  EXPECT_EQ(notifier->describe(), "the terminal, because: " + base::to_string(shown.error()));
 }
 
 TEST_F(NotificationsTest, FindTheServerThatComesLater) {
@@ -202,17 +202,17 @@ TEST_F(NotificationsTest, DoNotWaitForAServerThatDoesNotAnswer) {
   open(daemon.address(), std::chrono::milliseconds(200));
   int failed = 0;
   for (const std::uint64_t key : {7, 8, 9}) {
-    notifier_->show(key, ring(), [&](base::Result<void> result) {
+    notifier->show(key, ring(), [&](base::Result<void> result) {
       failed += !result && result.error().code == ErrorCode::kTimeout;
     });
   }
-  EXPECT_TRUE(test::run_until(loop_, [&] { return failed == 3; }));
+  EXPECT_TRUE(test::run_until(loop, [&] { return failed == 3; }));
   const auto text = terminal();
   EXPECT_EQ(std::ranges::count(text, '\n'), 3);
 }
 
 TEST_F(NotificationsTest, CannotSteerTheTerminal) {
-  const auto notifier = make_terminal_notifier(terminal_write_.get());
+  notifier = make_terminal_notifier(terminal_write.get());
   Notice notice;
   notice.app_name = "Evil\n[Bank]";
   notice.title = "a\x1b[2Jb\x7f";

@@ -35,7 +35,7 @@ std::string output_of(SpawnOptions options, int cgroup = -1) {
   if (!process) return base::to_string(process.error());
   std::string text;
   char buffer[1'024];
-  for (ssize_t got; (got = ::read(read_end.get(), buffer, sizeof buffer)) > 0;) {
+  for (ssize_t got = 0; (got = ::read(read_end.get(), buffer, sizeof buffer)) > 0;) {
     text.append(buffer, static_cast<std::size_t>(got));
   }
   ::waitpid(process->pid, nullptr, 0);

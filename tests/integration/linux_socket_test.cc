@@ -142,42 +142,42 @@ class SocketWatchTest : public ::testing::Test {
   using Event = std::pair<WatchKey, SocketEvent>;
 
   void SetUp() override {
-    auto watch = SocketWatch::create(
-        loop_, [this](WatchKey key, SocketEvent event) { events_.emplace_back(key, event); });
-    ASSERT_OK(watch);
-    watch_ = std::move(*watch);
+    auto new_watch = SocketWatch::create(
+        loop, [this](WatchKey key, SocketEvent event) { events.emplace_back(key, event); });
+    ASSERT_OK(new_watch);
+    watch = std::move(*new_watch);
   }
   bool run_to(std::size_t count) {
-    return test::run_until(loop_, [&] { return events_.size() >= count; });
+    return test::run_until(loop, [&] { return events.size() >= count; });
   }
   // Everything that is ready now has been told after it: nothing is polled later.
   void run_what_is_ready() {
-    loop_.context().restart();
-    for (int turn = 0; turn < 4; ++turn) loop_.context().poll();
+    loop.context().restart();
+    for (int turn = 0; turn < 4; ++turn) loop.context().poll();
   }
 
-  test::Server server_;
-  io::Loop loop_;
-  std::vector<Event> events_;
-  std::unique_ptr<SocketWatch> watch_;
+  test::Server server;
+  io::Loop loop;
+  std::vector<Event> events;
+  std::unique_ptr<SocketWatch> watch;
 };
 
 constexpr WatchKey kFirst{1, 1};
 constexpr WatchKey kSecond{1, 2};
 
 TEST_F(SocketWatchTest, TellsDataEndAndErrorOnceEach) {
-  auto data = connect_pair(server_);
-  auto end = connect_pair(server_);
-  auto error = connect_pair(server_);
-  auto data_and_end = connect_pair(server_);
+  auto data = connect_pair(server);
+  auto end = connect_pair(server);
+  auto error = connect_pair(server);
+  auto data_and_end = connect_pair(server);
   int member = 0;
   for (const auto* pair : {&data, &end, &error, &data_and_end}) {
     const WatchKey key{7, static_cast<std::uint64_t>(++member)};
-    EXPECT_OK(watch_->add(key, duplicate(pair->client), WatchMode::kLevel));
+    EXPECT_OK(watch->add(key, duplicate(pair->client), WatchMode::kLevel));
   }
-  EXPECT_EQ(watch_->size(), 4u);
+  EXPECT_EQ(watch->size(), 4u);
   run_what_is_ready();
-  EXPECT_TRUE(events_.empty());
+  EXPECT_TRUE(events.empty());
 
   EXPECT_TRUE(data.server.send('a'));
   ASSERT_TRUE(run_to(1));
@@ -191,109 +191,109 @@ TEST_F(SocketWatchTest, TellsDataEndAndErrorOnceEach) {
   data_and_end.server.close();
   EXPECT_TRUE(data.server.send('b'));
   run_what_is_ready();
-  EXPECT_EQ(events_, (std::vector<Event>{{{7, 1}, SocketEvent::kData},
-                                         {{7, 2}, SocketEvent::kEnd},
-                                         {{7, 3}, SocketEvent::kError},
-                                         {{7, 4}, SocketEvent::kData}}));
-  EXPECT_EQ(watch_->remove_group(7), 4u);
-  EXPECT_EQ(watch_->size(), 0u);
+  EXPECT_EQ(events, (std::vector<Event>{{{7, 1}, SocketEvent::kData},
+                                        {{7, 2}, SocketEvent::kEnd},
+                                        {{7, 3}, SocketEvent::kError},
+                                        {{7, 4}, SocketEvent::kData}}));
+  EXPECT_EQ(watch->remove_group(7), 4u);
+  EXPECT_EQ(watch->size(), 0u);
 }
 
 // C11: readiness is checked after suspending.
 TEST_F(SocketWatchTest, TellsDataThatLayThereBefore) {
-  auto pair = connect_pair(server_);
+  auto pair = connect_pair(server);
   EXPECT_TRUE(pair.server.send('a'));
   EXPECT_TRUE(unread_is(pair.client, 1));
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
   ASSERT_TRUE(run_to(1));
-  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
 }
 
 // C11: data left unread gives one more wake, then only new data wakes.
 TEST_F(SocketWatchTest, TellsOnlyNewDataOnAnEdge) {
-  auto pair = connect_pair(server_);
+  auto pair = connect_pair(server);
   EXPECT_TRUE(pair.server.send('a'));
   EXPECT_TRUE(unread_is(pair.client, 1));
   const auto known = read_socket(pair.client.get());
   ASSERT_OK(known);
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
   run_what_is_ready();
-  EXPECT_TRUE(events_.empty());
+  EXPECT_TRUE(events.empty());
   EXPECT_TRUE(pair.server.send('b'));
   ASSERT_TRUE(run_to(1));
-  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
 }
 
 TEST_F(SocketWatchTest, TellsOnAnEdgeWhatCameSinceTheReading) {
-  auto pair = connect_pair(server_);
+  auto pair = connect_pair(server);
   EXPECT_TRUE(pair.server.send('a'));
   EXPECT_TRUE(unread_is(pair.client, 1));
   const auto known = read_socket(pair.client.get());
   ASSERT_OK(known);
   EXPECT_TRUE(pair.server.send('b'));
   EXPECT_TRUE(unread_is(pair.client, 2));
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
   ASSERT_TRUE(run_to(1));
-  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
 }
 
 TEST_F(SocketWatchTest, TellsTheEndOnAnEdgeOnlyWhenItIsNew) {
-  auto pair = connect_pair(server_);
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge));
+  auto pair = connect_pair(server);
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kEdge));
   pair.server.close();
   ASSERT_TRUE(run_to(1));
-  EXPECT_TRUE(watch_->remove(kFirst));
+  EXPECT_TRUE(watch->remove(kFirst));
   const auto known = read_socket(pair.client.get());
   ASSERT_OK(known);
   EXPECT_TRUE(known->ended);
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kEdge, *known));
   run_what_is_ready();
-  EXPECT_EQ(events_, (std::vector<Event>{{kFirst, SocketEvent::kEnd}}));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kEnd}}));
 }
 
 TEST_F(SocketWatchTest, TellsNothingOfARemovedOne) {
-  auto pair = connect_pair(server_);
-  auto other = connect_pair(server_);
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  auto pair = connect_pair(server);
+  auto other = connect_pair(server);
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
   EXPECT_TRUE(pair.server.send('a'));
   EXPECT_TRUE(unread_is(pair.client, 1));
-  EXPECT_TRUE(watch_->remove(kFirst));
-  EXPECT_FALSE(watch_->remove(kFirst));
-  EXPECT_EQ(watch_->read(kFirst).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(watch->remove(kFirst));
+  EXPECT_FALSE(watch->remove(kFirst));
+  EXPECT_EQ(watch->read(kFirst).error().code, ErrorCode::kNotFound);
   // The slot's next user does not get the event of the earlier one.
-  EXPECT_OK(watch_->add(kSecond, duplicate(other.client), WatchMode::kLevel));
-  EXPECT_EQ(watch_->read(kSecond), (SocketReading{0, 0, false}));
+  EXPECT_OK(watch->add(kSecond, duplicate(other.client), WatchMode::kLevel));
+  EXPECT_EQ(watch->read(kSecond), (SocketReading{0, 0, false}));
   run_what_is_ready();
-  EXPECT_TRUE(events_.empty());
+  EXPECT_TRUE(events.empty());
 }
 
 TEST_F(SocketWatchTest, RefusesASecondUseOfAKeyAndWhatCannotBeWatched) {
-  const auto pair = connect_pair(server_);
-  EXPECT_OK(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
-  EXPECT_EQ(watch_->add(kFirst, duplicate(pair.client), WatchMode::kLevel).error().code,
+  const auto pair = connect_pair(server);
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kLevel));
+  EXPECT_EQ(watch->add(kFirst, duplicate(pair.client), WatchMode::kLevel).error().code,
             ErrorCode::kAlreadyExists);
   io::UniqueFd file(::open("/etc/passwd", O_RDONLY | O_CLOEXEC));
-  EXPECT_EQ(watch_->add(kSecond, std::move(file), WatchMode::kLevel).error().code,
+  EXPECT_EQ(watch->add(kSecond, std::move(file), WatchMode::kLevel).error().code,
             ErrorCode::kInvalidArgument);
-  EXPECT_EQ(watch_->size(), 1u);
+  EXPECT_EQ(watch->size(), 1u);
 }
 
 TEST_F(SocketWatchTest, SurvivesAHandlerThatRemovesTheOthersAndItself) {
   std::vector<test::Pair> pairs;
   int told = 0;
-  auto watch = SocketWatch::create(loop_, [&](WatchKey key, SocketEvent) {
+  auto new_watch = SocketWatch::create(loop, [&](WatchKey key, SocketEvent) {
     ++told;
-    watch_->remove_group(key.group);
-    watch_.reset();
+    watch->remove_group(key.group);
+    watch.reset();
   });
-  ASSERT_OK(watch);
-  watch_ = std::move(*watch);
+  ASSERT_OK(new_watch);
+  watch = std::move(*new_watch);
   for (std::uint64_t i = 0; i < 100; ++i) {
-    pairs.push_back(connect_pair(server_));
-    EXPECT_OK(watch_->add({3, i}, duplicate(pairs.back().client), WatchMode::kLevel));
+    pairs.push_back(connect_pair(server));
+    EXPECT_OK(watch->add({3, i}, duplicate(pairs.back().client), WatchMode::kLevel));
     EXPECT_TRUE(pairs.back().server.send('a'));
   }
-  ASSERT_TRUE(test::run_until(loop_, [&] { return told == 1; }));
+  ASSERT_TRUE(test::run_until(loop, [&] { return told == 1; }));
   run_what_is_ready();
   EXPECT_EQ(told, 1);
 }
@@ -304,39 +304,39 @@ class WatchedAppTest : public SocketWatchTest {
  protected:
   void SetUp() override {
     SocketWatchTest::SetUp();
-    auto freezer = Freezer::open({.name = test::unique_name("watch")});
-    ASSERT_OK(freezer);
-    freezer_ = std::move(*freezer);
-    auto group = freezer_->group("bell");
-    ASSERT_OK(group);
-    group_ = std::move(*group);
-    auto process = group_->launch(server_.answering_app());
-    ASSERT_OK(process);
-    process_ = std::move(*process);
-    peer_ = server_.accept();
-    hello_ = hello_of(peer_);
-    const auto seen = duplicate_fd(process_.pidfd.get(), hello_.fd);
+    auto new_freezer = Freezer::open({.name = test::unique_name("watch")});
+    ASSERT_OK(new_freezer);
+    freezer = std::move(*new_freezer);
+    auto new_group = freezer->group("bell");
+    ASSERT_OK(new_group);
+    group = std::move(*new_group);
+    auto new_process = group->launch(server.answering_app());
+    ASSERT_OK(new_process);
+    process = std::move(*new_process);
+    peer = server.accept();
+    hello = hello_of(peer);
+    const auto seen = duplicate_fd(process.pidfd.get(), hello.fd);
     ASSERT_OK(seen);
-    cookie_ = socket_cookie(seen->get()).value_or(0);
-    flags_ = ::fcntl(seen->get(), F_GETFL);
+    cookie = socket_cookie(seen->get()).value_or(0);
+    flags = ::fcntl(seen->get(), F_GETFL);
   }
   void TearDown() override {
-    watch_.reset();
-    EXPECT_OK(group_->remove());
-    group_.reset();
-    freezer_.reset();
+    watch.reset();
+    EXPECT_OK(group->remove());
+    group.reset();
+    freezer.reset();
     while (::waitpid(-1, nullptr, 0) > 0) {
     }
   }
   void suspend_and_watch() {
-    ASSERT_EQ(group_->freeze(), FreezeOutcome::kComplete);
-    auto socket = duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_);
+    ASSERT_EQ(group->freeze(), FreezeOutcome::kComplete);
+    auto socket = duplicate_socket(process.pidfd.get(), hello.fd, cookie);
     ASSERT_OK(socket);
-    ASSERT_OK(watch_->add(kFirst, std::move(*socket), WatchMode::kLevel));
+    ASSERT_OK(watch->add(kFirst, std::move(*socket), WatchMode::kLevel));
   }
   void resume() {
-    watch_->remove_group(kFirst.group);
-    ASSERT_OK(group_->thaw());
+    watch->remove_group(kFirst.group);
+    ASSERT_OK(group->thaw());
   }
 
   // Freezes; watches until something comes, if the app has answered all that it received; thaws.
@@ -344,63 +344,63 @@ class WatchedAppTest : public SocketWatchTest {
   std::string cycle(std::uint64_t& wakes, const std::atomic<std::uint64_t>& answers,
                     const std::atomic<bool>& done) {
     std::string fault;
-    ++cycles_;
-    const auto frozen = group_->freeze();
+    ++cycles;
+    const auto frozen = group->freeze();
     if (!frozen) return "freeze: " + test::text_of(frozen);
-    auto socket = duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_);
+    auto socket = duplicate_socket(process.pidfd.get(), hello.fd, cookie);
     if (!socket) return "duplicate: " + test::text_of(socket);
     const auto reading = read_socket(socket->get());
     if (!reading) return "read: " + test::text_of(reading);
     if (reading->bytes == answers && !done) {
-      events_.clear();
-      const auto added = watch_->add(kFirst, std::move(*socket), WatchMode::kLevel);
+      events.clear();
+      const auto added = watch->add(kFirst, std::move(*socket), WatchMode::kLevel);
       if (!added) fault = "add: " + test::text_of(added);
-      watching_ = true;
+      watching = true;
       // The sender waits for nobody else: its next byte is the only thing that can come.
-      if (!test::run_until(loop_, [&] { return !events_.empty() || done; })) fault = "lost wake";
-      watching_ = false;
+      if (!test::run_until(loop, [&] { return !events.empty() || done; })) fault = "lost wake";
+      watching = false;
       ++wakes;
     }
-    watch_->remove(kFirst);
+    watch->remove(kFirst);
     socket->reset();
-    if (const auto thawed = group_->thaw(); !thawed) fault = "thaw: " + test::text_of(thawed);
+    if (const auto thawed = group->thaw(); !thawed) fault = "thaw: " + test::text_of(thawed);
     return fault;
   }
 
-  test::Peer peer_;
-  test::Hello hello_;
-  std::atomic<std::uint64_t> cycles_ = 0;
-  std::atomic<bool> watching_ = false;
-  std::uint64_t cookie_ = 0;
-  int flags_ = 0;
-  std::unique_ptr<Freezer> freezer_;
-  std::unique_ptr<AppGroup> group_;
-  Process process_;
+  test::Peer peer;
+  test::Hello hello;
+  std::atomic<std::uint64_t> cycles = 0;
+  std::atomic<bool> watching = false;
+  std::uint64_t cookie = 0;
+  int flags = 0;
+  std::unique_ptr<Freezer> freezer;
+  std::unique_ptr<AppGroup> group;
+  Process process;
 };
 
 // C9, C7, C24: the whole cycle; afterwards the app's own close is a close, and its flags are its.
 TEST_F(WatchedAppTest, WakesOnDataAndClosesAsIfNobodyHadWatched) {
   for (std::size_t cycle = 1; cycle <= 20; ++cycle) {
     suspend_and_watch();
-    EXPECT_TRUE(peer_.send('?'));
+    EXPECT_TRUE(peer.send('?'));
     ASSERT_TRUE(run_to(cycle));
-    EXPECT_EQ(peer_.receive(std::chrono::milliseconds(0)), -1) << "it sleeps until the thaw";
+    EXPECT_EQ(peer.receive(std::chrono::milliseconds(0)), -1) << "it sleeps until the thaw";
     resume();
-    ASSERT_EQ(peer_.receive(), '!');
+    ASSERT_EQ(peer.receive(), '!');
   }
-  const auto seen = duplicate_fd(process_.pidfd.get(), hello_.fd);
+  const auto seen = duplicate_fd(process.pidfd.get(), hello.fd);
   ASSERT_OK(seen);
-  EXPECT_EQ(::fcntl(seen->get(), F_GETFL), flags_);
+  EXPECT_EQ(::fcntl(seen->get(), F_GETFL), flags);
 }
 
 TEST_F(WatchedAppTest, LetsTheFinOutAtTheAppsOwnClose) {
   suspend_and_watch();
-  EXPECT_TRUE(peer_.send('c'));
+  EXPECT_TRUE(peer.send('c'));
   ASSERT_TRUE(run_to(1));
   resume();
-  EXPECT_EQ(peer_.receive(), 0);
-  EXPECT_EQ(take_exit(process_.pidfd.get()).error().code, ErrorCode::kBusy) << "it lives on";
-  EXPECT_EQ(duplicate_socket(process_.pidfd.get(), hello_.fd, cookie_).error().code,
+  EXPECT_EQ(peer.receive(), 0);
+  EXPECT_EQ(take_exit(process.pidfd.get()).error().code, ErrorCode::kBusy) << "it lives on";
+  EXPECT_EQ(duplicate_socket(process.pidfd.get(), hello.fd, cookie).error().code,
             ErrorCode::kNotFound);
 }
 
@@ -415,14 +415,14 @@ TEST_F(WatchedAppTest, LosesNoWakeAtAnyPhaseOfTheCycle) {
     base::Random random(11);
     for (std::uint64_t i = 0; i < kSends && !done; ++i) {
       // Counted from the beginning of a freeze, so that every phase is met on a busy machine too.
-      for (const auto seen = cycles_.load(); cycles_ == seen && !watching_ && !done;) {
+      for (const auto seen = cycles.load(); cycles == seen && !watching && !done;) {
         std::this_thread::yield();
       }
       const auto until =
           io::now() + random.between(std::chrono::nanoseconds(0), std::chrono::microseconds(150));
       while (io::now() < until) {
       }
-      if (const int answer = peer_.ask('?'); answer != '!') {
+      if (const int answer = peer.ask('?'); answer != '!') {
         wrong_answer = answer;
         break;
       }
