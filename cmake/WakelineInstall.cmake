@@ -4,6 +4,9 @@
 if(TARGET wakeline)
   install(TARGETS wakeline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  install(FILES docs/man/wakeline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES packaging/completion/wakeline.bash
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME wakeline)
 endif()
 
 # The target is `libwakeline`, as `wakeline` is the program; the file is libwakeline.so.
@@ -17,3 +20,12 @@ if(TARGET libwakeline)
   install(FILES ${PROJECT_BINARY_DIR}/wakeline.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()
+
+# What `wakeline demo` and `wakeline bench` start.
+foreach(program doorbell bench-app)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/wakeline)
+    set_target_properties(${program} PROPERTIES
+      INSTALL_RPATH "$ORIGIN/../../${CMAKE_INSTALL_LIBDIR}")
+  endif()
+endforeach()

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/program.h"
+#include "host/control_client.h"
+#include "io/unique_fd.h"
+
+namespace wakeline::bench {
+
+using cli::Outcome;
+
+/// CLOCK_MONOTONIC in nanoseconds: what both ends of a measurement read.
+std::int64_t monotonic_ns();
+
+/// A blocking listening TCP socket on a free port of loopback.
+class Door {
+ public:
+  static Outcome<Door> open();
+  std::uint16_t port() const { return port_; }
+  /// The next connection, TCP_NODELAY set. Fails after `timeout_ms`.
+  Outcome<io::UniqueFd> accept(int timeout_ms) const;
+
+ private:
+  io::UniqueFd fd_;
+  std::uint16_t port_ = 0;
+};
+
+/// One `bench-app`, seen from its server: the connection over which it is rung.
+struct Line {
+  io::UniqueFd socket;
+  std::string app;  ///< its id at the host; empty: it runs without one
+};
+
+/// Sends one byte and waits for the answer of `bench-app`: the moment at which its `recv` had
+/// returned. Returns: nanoseconds from before `send` to then.
+Outcome<std::int64_t> ring(const Line& line);
+
+/// What one host of a benchmark is made with.
+struct BedOptions {
+  std::string name;     ///< of its folder
+  std::string freezer;  ///< "cgroup" or "sigstop"
+  int apps = 1;
+  std::vector<std::string> profile;  ///< "linger=0ms", …
+};
+
+/// A real host in a folder of its own with `apps` bench apps, each with one tagged connection to
+/// `door`. Destroying it ends all.
+class Bed {
+ public:
+  /// Starts the host, waits until every app is connected, tagged and suspended. `progress` is
+  /// called with the number of apps asleep.
+  static Outcome<std::unique_ptr<Bed>> make(const BedOptions& options, const Door& door);
+  ~Bed();
+
+  const std::vector<Line>& lines() const { return lines_; }
+  pid_t host_pid() const { return host_.pid(); }
+  host::ControlClient& control() { return *control_; }
+  /// Waits until the ledger says that `app` was suspended after the last line read. `timeout` in
+  /// all.
+  Outcome<void> await_suspended(const std::string& app,
+                                base::Duration timeout = std::chrono::seconds(10));
+  /// Waits for one more `event` of `app`.
+  Outcome<void> await_event(const std::string& app, const std::string& event,
+                            base::Duration timeout = std::chrono::seconds(10));
+  /// The next connection of an app at the door, with its id read from it.
+  static Outcome<Line> welcome(const Door& door);
+
+ private:
+  Bed() = default;
+
+  std::string folder_;
+  cli::Program host_;
+  std::optional<host::ControlClient> control_;
+  std::vector<Line> lines_;
+};
+
+/// The path of a program that is built beside this one.
+std::string beside(const std::string& program);
+
+}  // namespace wakeline::bench

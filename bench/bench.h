@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli/program.h"
+#include "report.h"
+
+namespace wakeline::bench {
+
+/// The benchmarks; `quick`: under thirty seconds, fewer samples. Errors: a sentence for people.
+cli::Outcome<Report> run_wake(bool quick);
+cli::Outcome<Report> run_host_idle(bool quick);
+
+}  // namespace wakeline::bench

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "bed.h"
+#include "bench.h"
+
+namespace wakeline::bench {
+namespace {
+
+struct Usage {
+  double wakeups =
+      0;  ///< times that a thread gave up the processor by itself, and so was woken again
+  double cpu_ms = 0;
+  double rss_kib = 0;
+  double anonymous_kib = 0;
+};
+
+/// The value behind `key` in a file of lines "key: value".
+double field(const std::string& path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key)) return std::atof(line.c_str() + key.size());
+  }
+  return 0;
+}
+
+Usage usage(pid_t pid) {
+  const std::string folder = fmt::format("/proc/{}/", pid);
+  Usage now;
+  now.rss_kib = field(folder + "status", "VmRSS:");
+  now.anonymous_kib = field(folder + "smaps_rollup", "Pss_Anon:");
+  std::error_code error;
+  for (const auto& thread : std::filesystem::directory_iterator(folder + "task", error)) {
+    now.wakeups += field(thread.path() / "status", "voluntary_ctxt_switches:");
+    std::ifstream file(thread.path() / "schedstat");
+    double run_ns = 0;
+    file >> run_ns;
+    now.cpu_ms += run_ns / 1e6;
+  }
+  return now;
+}
+
+}  // namespace
+
+cli::Outcome<Report> run_host_idle(bool quick) {
+  const int apps = quick ? 100 : 1000;
+  const int seconds = quick ? 10 : 60;
+  auto door = Door::open();
+  if (!door) return std::unexpected(door.error());
+  auto none = Bed::make({"idle0", "cgroup", 0, {}}, *door);
+  if (!none) return std::unexpected(none.error());
+  const Usage empty = usage((*none)->host_pid());
+  none->reset();
+  auto bed = Bed::make({"idle", "cgroup", apps, {"relaunch_quick=0s"}}, *door);
+  if (!bed) return std::unexpected(bed.error());
+
+  // What the host still writes down of the last suspension belongs to the suspension.
+  ::poll(nullptr, 0, 2'000);
+  const Usage before = usage((*bed)->host_pid());
+  ::poll(nullptr, 0, seconds * 1000);
+  const Usage after = usage((*bed)->host_pid());
+
+  Report report{
+      fmt::format("host-idle: {} suspended apps with a tagged socket each, no traffic, {} s", apps,
+                  seconds),
+      quick ? "wakeline bench host-idle --quick" : "wakeline bench host-idle",
+      machine_line(),
+      {},
+      {}};
+  report.figures = {
+      {"wakeups of the host", after.wakeups - before.wakeups, "", std::nullopt, ""},
+      {"wakeups of the host in 10 s", (after.wakeups - before.wakeups) * 10 / seconds, "",
+       std::nullopt, ""},
+      {"CPU time of the host", after.cpu_ms - before.cpu_ms, "ms", std::nullopt, ""},
+      {"resident memory of the host without apps", empty.rss_kib, "KiB", std::nullopt, ""},
+      {"resident memory of the host", after.rss_kib, "KiB", after.rss_kib / empty.rss_kib,
+       "without apps"},
+      {"memory of the host for each app", (after.anonymous_kib - empty.anonymous_kib) / apps, "KiB",
+       std::nullopt, ""},
+  };
+  Samples samples;
+  for (const Line& line : (*bed)->lines()) {
+    if (samples.size() == 100) break;
+    const auto ns = ring(line);
+    if (!ns) return std::unexpected(ns.error());
+    samples.add(*ns);
+  }
+  report.figures.push_back(
+      {"wake of one of them: p50", samples.percentile_us(50), "µs", std::nullopt, ""});
+  report.figures.push_back(
+      {"wake of one of them: p99", samples.percentile_us(99), "µs", std::nullopt, ""});
+  report.notes.push_back("Wakeups are the voluntary context switches of every thread of the host.");
+  return report;
+}
+
+}  // namespace wakeline::bench

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The app of the benchmarks: connects to a port of loopback, tags its socket, and answers each byte
+// with the moment at which its blocking recv had returned.
+//   bench-app PORT
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <wakeline/app.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+namespace {
+
+int connect_to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -1;
+  return fd;
+}
+
+std::int64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::uint16_t port = 0;
+  if (argc != 2 ||
+      std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), port).ec != std::errc()) {
+    std::fprintf(stderr, "usage: bench-app PORT\n");
+    return 2;
+  }
+  auto app = wakeline::App::create();
+  if (!app) return std::fprintf(stderr, "bench-app: %s\n", app.error().message.c_str()), 1;
+  const int fd = connect_to(port);
+  if (fd < 0) return std::perror("bench-app: connect"), 1;
+  std::array<char, 64> id{};
+  if (const auto host = app->host()) {
+    if (const auto tagged = app->enable_backgrounding(fd); !tagged) {
+      return std::fprintf(stderr, "bench-app: tag: %s\n", tagged.error().message.c_str()), 1;
+    }
+    std::strncpy(id.data(), host->app.c_str(), id.size() - 1);
+  }
+  if (::send(fd, id.data(), id.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(id.size())) return 1;
+  for (;;) {
+    char byte = 0;
+    const ssize_t got = ::recv(fd, &byte, 1, 0);
+    const std::int64_t received = monotonic_ns();
+    if (got <= 0) return 0;
+    if (::send(fd, &received, sizeof received, MSG_NOSIGNAL) != sizeof received) return 0;
+  }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/random.h"
+#include "bed.h"
+#include "bench.h"
+
+namespace wakeline::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Modes {
+  Samples never;
+  Samples cgroup;
+  Samples sigstop;
+};
+
+/// A process that spins on one processor until destroyed.
+class Load {
+ public:
+  Load() : pid_(::fork()) {
+    if (pid_ == 0) {
+      for (;;) asm volatile("" ::: "memory");
+    }
+  }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+  ~Load() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+/// Gap before each byte, random so that it meets no timer's phase.
+void pause_between(base::Random& random) {
+  const auto gap = random.between(800us, 2300us);
+  const timespec span{0, gap.count()};
+  ::nanosleep(&span, nullptr);
+}
+
+/// Rings the app of `bed` when it is asleep.
+Outcome<std::int64_t> ring_asleep(Bed& bed, base::Random& random) {
+  pause_between(random);
+  const auto ns = ring(bed.lines()[0]);
+  if (!ns) return ns;
+  if (const auto asleep = bed.await_suspended(bed.lines()[0].app); !asleep)
+    return std::unexpected(asleep.error());
+  return ns;
+}
+
+/// The three modes in turn, so that a change of the machine's speed meets all of them.
+Outcome<Modes> play(const Line& never, Bed& cgroup, Bed& sigstop, int rings, base::Random& random) {
+  Modes modes;
+  for (int i = 0; i < rings; ++i) {
+    pause_between(random);
+    const auto a = ring(never);
+    if (!a) return std::unexpected(a.error());
+    const auto b = ring_asleep(cgroup, random);
+    if (!b) return std::unexpected(b.error());
+    const auto c = ring_asleep(sigstop, random);
+    if (!c) return std::unexpected(c.error());
+    modes.never.add(*a);
+    modes.cgroup.add(*b);
+    modes.sigstop.add(*c);
+  }
+  return modes;
+}
+
+/// From the kill of the app to the `recv` of the app that the host started in its place.
+Outcome<Samples> relaunch(Bed& bed, const Door& door, int rounds) {
+  Samples samples;
+  const std::string app = bed.lines()[0].app;
+  // Kept open: an app whose server closes the line ends well, and a well ended app stays ended.
+  std::vector<Line> lines;
+  for (int i = 0; i < rounds; ++i) {
+    const auto apps = bed.control().list();
+    if (!apps || apps->empty() || apps->front().pid <= 0)
+      return std::unexpected("the host does not know the app's process");
+    const std::int64_t start = monotonic_ns();
+    ::kill(static_cast<pid_t>(apps->front().pid), SIGKILL);
+    auto line = Bed::welcome(door);
+    if (!line) return std::unexpected(line.error());
+    const auto sent = monotonic_ns();
+    const auto ns = ring(*line);
+    if (!ns) return std::unexpected(ns.error());
+    samples.add(sent - start + *ns);
+    if (const auto asleep = bed.await_suspended(app); !asleep)
+      return std::unexpected(asleep.error());
+    // An app that died within ten seconds of its launch is held back; that is policy, not latency.
+    if (i + 1 < rounds) ::poll(nullptr, 0, 100);
+  }
+  return samples;
+}
+
+void add_mode(Report& report, const std::string& name, const Samples& samples,
+              const Samples& floor) {
+  for (const double percent : {50.0, 99.0}) {
+    const double value = samples.percentile_us(percent);
+    report.figures.push_back({fmt::format("{}: p{:.0f}", name, percent), value, "µs",
+                              value / floor.percentile_us(percent),
+                              fmt::format("never suspended: p{:.0f}", percent)});
+  }
+}
+
+void add_modes(Report& report, const std::string& load, const Modes& modes) {
+  for (const double percent : {50.0, 99.0}) {
+    report.figures.push_back({fmt::format("{}, never suspended: p{:.0f}", load, percent),
+                              modes.never.percentile_us(percent), "µs", std::nullopt, ""});
+  }
+  add_mode(report, load + ", suspended (cgroup)", modes.cgroup, modes.never);
+  add_mode(report, load + ", suspended (SIGSTOP)", modes.sigstop, modes.never);
+}
+
+}  // namespace
+
+Outcome<Report> run_wake(bool quick) {
+  const int rounds = quick ? 3 : 8;
+  const int rings = quick ? 60 : 300;
+  // The shortest quiet that the host takes for an answer, so that a cycle is short; the wake itself
+  // is the same.
+  const std::vector<std::string> profile = {"linger=0ms", "sample_interval=5ms",
+                                            "limit_action=none", "relaunch_quick=0s"};
+  base::Random random(1);
+  auto door = Door::open();
+  if (!door) return std::unexpected(door.error());
+  auto program = cli::Program::start({beside("bench-app"), std::to_string(door->port())},
+                                     "/dev/null", {"WAKELINE_HOST="});
+  if (!program) return std::unexpected(program.error());
+  const auto never = Bed::welcome(*door);
+  if (!never) return std::unexpected(never.error());
+  auto cgroup = Bed::make({"cgroup", "cgroup", 1, profile}, *door);
+  if (!cgroup) return std::unexpected(cgroup.error());
+  auto sigstop = Bed::make({"sigstop", "sigstop", 1, profile}, *door);
+  if (!sigstop) return std::unexpected(sigstop.error());
+
+  Report report{"wake: byte sent on loopback TCP → the app's recv returned",
+                quick ? "wakeline bench wake --quick" : "wakeline bench wake",
+                machine_line(),
+                {},
+                {}};
+  Modes idle;
+  Modes loaded;
+  for (int round = 0; round < rounds; ++round) {
+    for (const bool load : {false, true}) {
+      const std::optional<Load> spin = load ? std::optional<Load>(std::in_place) : std::nullopt;
+      const auto modes = play(*never, **cgroup, **sigstop, rings, random);
+      if (!modes) return std::unexpected(modes.error());
+      Modes& sum = load ? loaded : idle;
+      sum.never.append(modes->never);
+      sum.cgroup.append(modes->cgroup);
+      sum.sigstop.append(modes->sigstop);
+    }
+  }
+  add_modes(report, "idle", idle);
+  add_modes(report, "one core loaded", loaded);
+  const auto launched = relaunch(**cgroup, *door, quick ? 3 : 10);
+  if (!launched) return std::unexpected(launched.error());
+  add_mode(report, "idle, not running (killed → relaunched)", *launched, idle.never);
+  report.notes.push_back(
+      fmt::format("{} rounds of {} rings in each mode, the modes in turn; the host rests {} ms "
+                  "after the app's last byte "
+                  "before it suspends it again.",
+                  rounds, rings, 5));
+  return report;
+}
+
+}  // namespace wakeline::bench

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace wakeline::cli {
+
+/// Parses the command line and runs the subcommand. Returns: the exit code, see `exit_code.h`.
+int run(int argc, char** argv);
+
+/// A subcommand adds itself to `root`; when it is chosen, it stores what it returned in
+/// `exit_code`.
+using AddCommand = void (*)(CLI::App& root, int& exit_code);
+
+void add_host(CLI::App& root, int& exit_code);
+void add_server(CLI::App& root, int& exit_code);
+void add_apps(CLI::App& root, int& exit_code);
+void add_log(CLI::App& root, int& exit_code);
+void add_push(CLI::App& root, int& exit_code);
+void add_demo(CLI::App& root, int& exit_code);
+void add_doctor(CLI::App& root, int& exit_code);
+void add_sim(CLI::App& root, int& exit_code);
+void add_bench(CLI::App& root, int& exit_code);
+
+}  // namespace wakeline::cli

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace wakeline::cli {
+
+/// What every subcommand ends with; in the manual page too. Append only.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,         ///< the thing asked for did not happen
+  kExitUsage = 2,          ///< the command line is wrong
+  kExitConfiguration = 3,  ///< a file or value of the user is wrong: the message names it
+  kExitAddressInUse = 4,   ///< another program holds the port or socket path
+  kExitPermission = 5,     ///< the system does not allow it
+  kExitUnreachable = 6,    ///< the host or server does not answer
+  kExitUnauthorized = 7,   ///< the server refused the token
+  kExitStorage = 8,        ///< the disk is full or failed
+};
+
+int exit_code_of(base::ErrorCode code);
+
+/// Prints "wakeline: WHAT: TEXT" on stderr, then `hint` on a line of its own when it is not empty.
+/// Returns: the exit code of the error.
+int report(std::string_view what, const base::Error& error, std::string_view hint = {});
+int report(std::string_view what, base::ErrorCode code, std::string_view text,
+           std::string_view hint = {});
+
+}  // namespace wakeline::cli

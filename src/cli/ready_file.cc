@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/ready_file.h"
+
+#include "base/log.h"
+#include "io/file.h"
+
+namespace wakeline::cli {
+
+void write_ready_file(const std::string& path, std::string_view text) {
+  if (path.empty()) return;
+  const auto written = io::write_file(path, text, 0644);
+  if (!written) {
+    base::log(base::LogLevel::kWarning, "ready-file", "{}: {}", path,
+              base::to_string(written.error()));
+  }
+}
+
+}  // namespace wakeline::cli

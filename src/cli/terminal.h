@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wakeline::cli {
+
+enum class Colour { kNone, kDim, kBold, kRed, kGreen, kYellow, kCyan };
+
+/// Whether that file is a terminal that shows colours (NO_COLOR and TERM=dumb turn them off).
+bool shows_colours(std::FILE* file);
+
+/// `text` in that colour where stdout shows colours, plain elsewhere.
+std::string paint(Colour colour, std::string_view text);
+
+/// Columns that fit their widest cell, two spaces apart; numbers to the right. Prints on stdout.
+class Table {
+ public:
+  enum class Align { kLeft, kRight };
+  struct Column {
+    std::string title;
+    Align align = Align::kLeft;
+  };
+
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  /// One cell for each column; `colour` paints the whole row.
+  void add(std::vector<std::string> cells, Colour colour = Colour::kNone);
+  void print() const;
+
+ private:
+  struct Row {
+    std::vector<std::string> cells;
+    Colour colour;
+  };
+  std::vector<Column> columns_;
+  std::vector<Row> rows_;
+};
+
+/// Terminal columns of UTF-8 text: code points, which is right for what we print.
+std::size_t width(std::string_view text);
+
+/// "14:03:07.123" in local time.
+std::string clock_text(long long wall_ns);
+/// "14 µs", "3.2 ms", "1.50 s".
+std::string span_text(long long ns);
+
+}  // namespace wakeline::cli

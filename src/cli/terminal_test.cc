@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/terminal.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/exit_code.h"
+
+namespace wakeline::cli {
+namespace {
+
+TEST(SpanText, TakesTheUnitThatFits) {
+  EXPECT_EQ(span_text(14'400), "14 µs");
+  EXPECT_EQ(span_text(3'210'000), "3.2 ms");
+  EXPECT_EQ(span_text(1'504'000'000), "1.50 s");
+}
+
+TEST(Width, CountsCharactersAndNotBytes) { EXPECT_EQ(width("14 µs"), 5U); }
+
+TEST(Table, AlignsItsColumnsAndPaintsNothingOnAPipe) {
+  testing::internal::CaptureStdout();
+  Table table({{"app"}, {"wakes", Table::Align::kRight}});
+  table.add({"doorbell", "3"}, Colour::kCyan);
+  table.add({"é", "12"});
+  table.print();
+  std::fflush(stdout);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "app       wakes\ndoorbell      3\né            12\n");
+}
+
+TEST(ExitCode, IsTheDocumentedOneForEachKindOfError) {
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kOk), 0);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kMalformed), 3);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kAddressInUse), 4);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kPermission), 5);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kUnreachable), 6);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kUnauthorized), 7);
+  EXPECT_EQ(exit_code_of(base::ErrorCode::kStorageFull), 8);
+}
+
+}  // namespace
+}  // namespace wakeline::cli
