@@ -11,7 +11,7 @@ namespace wakeline {
 class App;
 namespace app {
 class Core;
-}
+}  // namespace app
 
 /// A tagged connection (C3): its bytes wake the suspended app. It ends with this object; the
 /// socket itself stays the caller's, and is neither read nor changed nor kept open by it. Close the

@@ -17,7 +17,7 @@ namespace wakeline {
 
 namespace app {
 class PushCore;
-}
+}  // namespace app
 
 /// A push from the app's server. Texts are UTF-8.
 struct Push {

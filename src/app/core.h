@@ -59,7 +59,7 @@ class Core {
   }
   /// Calls the handler that is set by then, in the dispatching thread.
   template <class Handler, class... Args>
-  void dispatch(Handler Handlers::* which, Args... args) {
+  void dispatch(Handler Handlers::* which, const Args&... args) {
     dispatcher_.post([this, which, args...] {
       Handler handler;
       {

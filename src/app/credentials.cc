@@ -44,7 +44,8 @@ class Faults {
 /// Sets the field `key`; what is wrong with the value, or nothing.
 std::string_view set_field(PushClient::Options& options, std::string_view key,
                            std::string_view value) {
-  if (value.empty()) return "is empty";
+  // An empty ca_file is the system's trust store.
+  if (value.empty() && key != "ca_file") return "is empty";
   if (key == "port") {
     const auto* end = value.data() + value.size();
     const auto [rest, error] = std::from_chars(value.data(), end, options.port);

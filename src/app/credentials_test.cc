@@ -47,6 +47,7 @@ TEST_F(CredentialsTest, HasDefaultsAndARelativeCaFileBesideIt) {
   EXPECT_EQ(options->port, 8883);
   EXPECT_EQ(options->ca_file, folder.file("ca.pem"));
   EXPECT_EQ(read("host = h\ndevice = d\ntoken = t\n")->ca_file, "");
+  EXPECT_EQ(read("host = h\ndevice = d\ntoken = t\nca_file =\n")->ca_file, "");
 }
 
 TEST_F(CredentialsTest, NamesFileLineAndFieldOfAFault) {
