@@ -64,7 +64,8 @@ struct HostInfo {
 /// Threads: one internal thread speaks with the host. Handlers run in the thread that calls
 /// `dispatch` or `run` (one thread at a time). Every other method may be called from any thread,
 /// also in a handler. An exception out of a handler leaves `dispatch` or `run` by the way it came.
-/// One App a process; a fork keeps nothing of it.
+/// One App a process; a fork keeps nothing of it. Warnings go to standard error; the environment's
+/// WAKELINE_LOG chooses: debug, info, warning, error.
 class WAKELINE_API App {
  public:
   struct Options {

@@ -6,6 +6,7 @@
 
 #include "app/core.h"
 #include "app/errors.h"
+#include "base/log.h"
 
 namespace wakeline {
 namespace {
@@ -22,6 +23,12 @@ constexpr app::KeepAlive::Key kAppKeepAlive = 0;
 std::string host_path_from_environment() {
   const char* path = std::getenv("WAKELINE_HOST");  // NOLINT(concurrency-mt-unsafe)
   return path == nullptr ? std::string() : path;
+}
+
+/// The library is a guest on the app's standard error: warnings alone, unless it is asked for more.
+void set_log_level_from_environment() {
+  const char* level = std::getenv("WAKELINE_LOG");  // NOLINT(concurrency-mt-unsafe)
+  if (level == nullptr || !base::set_log_level(level)) base::set_log_level("warning");
 }
 
 /// Wraps a handler so that it runs in the dispatching thread.
@@ -46,6 +53,7 @@ std::string_view name(WakeCause cause) {
 Result<App> App::create() { return create(Options()); }
 
 Result<App> App::create(const Options& options) {
+  set_log_level_from_environment();
   auto core =
       Core::create(options.host_path.empty() ? host_path_from_environment() : options.host_path);
   if (!core) return app::to_public(core.error());
