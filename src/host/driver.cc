@@ -220,8 +220,12 @@ void Driver::disconnected(AppRecord& app) {
   if (!app.process->running()) return;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     // Errors here mean that the machine has already forgotten them.
-    for (const doze::TaskId task : app.tasks) (void)doze.end_task(now, app.id, task, out);
-    if (app.keep_alive_set) (void)doze.set_keep_alive(now, app.id, base::Duration::zero(), out);
+    for (const doze::TaskId task : app.tasks) {
+      static_cast<void>(doze.end_task(now, app.id, task, out));
+    }
+    if (app.keep_alive_set) {
+      static_cast<void>(doze.set_keep_alive(now, app.id, base::Duration::zero(), out));
+    }
   });
   app.tasks.clear();
   app.keep_alive_set = false;

@@ -77,14 +77,6 @@ std::expected<void, StartError> fill_in(HostOptions& options) {
   return {};
 }
 
-base::Result<void> tolerate(base::Result<void> done, std::string_view what) {
-  if (!done) {
-    base::log(LogLevel::kInfo, "host", "{}: {}; going on without", what,
-              base::to_string(done.error()));
-  }
-  return {};
-}
-
 }  // namespace
 
 class Host::Impl {
@@ -134,7 +126,10 @@ std::expected<void, StartError> Host::Impl::prepare() {
   if (auto files = sys::raise_file_limit(); !files) {
     base::log(LogLevel::kInfo, "host", "file limit: {}", base::to_string(files.error()));
   }
-  (void)tolerate(sys::raise_priority(), "priority");
+  if (auto raised = sys::raise_priority(); !raised) {
+    base::log(LogLevel::kInfo, "host", "runs at the priority of its apps: {}",
+              base::to_string(raised.error()));
+  }
   if (auto opened = open_freezer(); !opened) return opened;
   if (auto opened = open_parts(app_limits); !opened) return opened;
   return open_doors();

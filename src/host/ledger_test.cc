@@ -14,13 +14,14 @@ namespace wakeline::host {
 namespace {
 
 class LedgerFile : public testing::Test {
- protected:
+ public:
   LedgerFile() {
     std::string pattern = testing::TempDir() + "wakeline-ledger-XXXXXX";
     folder = mkdtemp(pattern.data());
   }
   ~LedgerFile() override { std::filesystem::remove_all(folder); }
 
+ protected:
   static LedgerLine line(std::string app, std::string event) {
     LedgerLine line;
     line.wall_ns = 1'700'000'000'000'000'000;

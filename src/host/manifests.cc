@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/manifests.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -40,7 +42,7 @@ ManifestScan scan_manifests(const std::vector<std::string>& folders) {
   std::map<std::string, std::string> file_of_id;
   for (const std::string& folder : folders) {
     for (const std::string& name : manifest_files(folder, scan.faults)) {
-      const std::string path = folder + "/" + name;
+      const std::string path = fmt::format("{}/{}", folder, name);
       const auto text = io::read_file(path, wire::kManifestMax);
       if (!text) {
         scan.faults.push_back(path + ": " + base::to_string(text.error()));

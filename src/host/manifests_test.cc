@@ -11,7 +11,7 @@ namespace wakeline::host {
 namespace {
 
 class ManifestFolder : public testing::Test {
- protected:
+ public:
   ManifestFolder() {
     std::string pattern = testing::TempDir() + "wakeline-manifests-XXXXXX";
     folder = mkdtemp(pattern.data());
@@ -22,12 +22,14 @@ class ManifestFolder : public testing::Test {
   }
   ~ManifestFolder() override { std::filesystem::remove_all(folder); }
 
+ protected:
   static void write(const std::string& path, const std::string& name) {
     std::ofstream(path) << "[Desktop Entry]\nType=Application\nName=" << name
                         << "\nExec=/bin/true\n";
   }
   static std::vector<std::string> names(const ManifestScan& scan) {
     std::vector<std::string> names;
+    names.reserve(scan.manifests.size());
     for (const auto& manifest : scan.manifests) names.push_back(manifest.name);
     return names;
   }

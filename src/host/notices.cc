@@ -26,9 +26,10 @@ bool session_bus_exists() {
 
 }  // namespace
 
-Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice) : driver_(driver) {
-  desktop_ =
-      choice == NotifierChoice::kDbus || (choice == NotifierChoice::kAuto && session_bus_exists());
+Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice)
+    : driver_(driver),
+      desktop_(choice == NotifierChoice::kDbus ||
+               (choice == NotifierChoice::kAuto && session_bus_exists())) {
   if (!desktop_) {
     notifier_ = sys::make_terminal_notifier(STDERR_FILENO);
     return;

@@ -41,7 +41,7 @@ class Notices {
 
   Driver& driver_;
   std::unique_ptr<sys::Notifier> notifier_;
-  bool desktop_ = false;                  ///< the notifier tries a bus
+  bool desktop_;                          ///< the notifier tries a bus
   std::map<std::uint64_t, Shown> shown_;  // by number: oldest first
   std::uint64_t next_number_ = 1;
 };

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -79,7 +80,7 @@ bool PeerConnection::fill(base::Instant deadline) {
 
 std::optional<std::string> PeerConnection::line(base::Duration timeout) {
   const base::Instant deadline = io::now() + timeout;
-  std::size_t end;
+  std::size_t end = 0;
   while ((end = buffer_.find('\n')) == std::string::npos) {
     if (!fill(deadline)) return std::nullopt;
   }
@@ -111,7 +112,7 @@ void PeerConnection::reset() {
   fd_.reset();
 }
 
-HostProcess::HostProcess(std::vector<std::string> arguments, std::string log_path,
+HostProcess::HostProcess(std::vector<std::string> arguments, const std::string& log_path,
                          bool without_ptrace) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return;
@@ -120,6 +121,7 @@ HostProcess::HostProcess(std::vector<std::string> arguments, std::string log_pat
   arguments.insert(arguments.begin(), WAKELINE_HOST_PROGRAM);
   arguments.push_back("ready_fd=" + std::to_string(ends[1]));
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   pid_ = ::fork();
@@ -128,8 +130,7 @@ HostProcess::HostProcess(std::vector<std::string> arguments, std::string log_pat
   if (without_ptrace) ::prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0);
   ::fcntl(ends[1], F_SETFD, 0);
   const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::dup2(log, 1);
-  ::dup2(log, 2);
+  if (log < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) ::_exit(126);
   ::execv(argv[0], argv.data());
   ::_exit(127);
 }
@@ -177,32 +178,40 @@ std::string number_of(const std::string& reply) {
 
 HostTest::HostTest() {
   std::string pattern = testing::TempDir() + "wakeline-host-XXXXXX";
-  folder_ = ::mkdtemp(pattern.data());
-  manifests_ = folder_ + "/apps";
-  std::filesystem::create_directory(manifests_);
-  listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  folder = ::mkdtemp(pattern.data());
+  manifests = folder + "/apps";
+  std::filesystem::create_directory(manifests);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (listener < 0) std::abort();
+  listener_.reset(listener);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), size);
-  ::listen(listener_.get(), 64);
-  ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  EXPECT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), size), 0);
+  EXPECT_EQ(::listen(listener, 64), 0);
+  EXPECT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
   port_ = ntohs(address.sin_port);
 }
 
 HostTest::~HostTest() {
-  control_.reset();
-  host_.reset();
+  control.reset();
+  daemon.reset();
   if (HasFailure()) std::fprintf(stderr, "--- the host's log:\n%s---\n", host_log().c_str());
-  std::filesystem::remove_all(folder_);
+  std::filesystem::remove_all(folder);
 }
 
-std::string HostTest::socket() const { return socket_path(folder_ + "/run"); }
-std::string HostTest::host_log() const { return read_all(folder_ + "/host.log"); }
+void HostTest::SetUp() {
+  if (GetParam() != "cgroup") return;
+  const auto chosen = sys::CgroupTree::choose("host-test");
+  if (!chosen) GTEST_SKIP() << "no cgroup to write: " << base::to_string(chosen.error());
+}
+
+std::string HostTest::socket() const { return socket_path(folder + "/run"); }
+std::string HostTest::host_log() const { return read_all(folder + "/host.log"); }
 
 void HostTest::write_file(const std::string& name, const std::string& text) {
-  std::ofstream(manifests_ + "/" + name) << text;
+  std::ofstream(manifests + "/" + name) << text;
 }
 
 void HostTest::write_manifest(const std::string& id, const std::string& modes) {
@@ -214,31 +223,31 @@ void HostTest::write_manifest(const std::string& id, const std::string& modes) {
 
 void HostTest::start_host(const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {
-      "runtime=" + folder_ + "/run", "state=" + folder_ + "/state", "manifests=" + manifests_,
+      "runtime=" + folder + "/run", "state=" + folder + "/state", "manifests=" + manifests,
       "freezer=" + GetParam(), "notifier=terminal", "grace_ms=2000",
       // A shortened profile: the rules are the same, the numbers are not waited for.
       "set:linger=150ms", "set:sample_interval=30ms", "set:wake_window=1s", "set:keep_alive_min=1s",
       "set:keep_alive_budget=500ms", "set:task_pool=1500ms", "set:task_warning=500ms",
       "set:relaunch_first=100ms", "set:relaunch_max=400ms", "set:limit_wakes=100000"};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  if (auto reader = LedgerReader::open(folder_ + "/state")) {
+  if (auto reader = LedgerReader::open(folder + "/state")) {
     const auto newest = reader->newest(1);
     if (newest && !newest->empty()) known_line_ = newest->front().id;
   }
-  host_ = std::make_unique<HostProcess>(arguments, folder_ + "/host.log", without_ptrace_);
-  ASSERT_TRUE(host_->wait_ready()) << "the host did not start";
-  auto control = ControlClient::connect(socket());
-  ASSERT_TRUE(control) << control.error().message;
-  control_.emplace(std::move(*control));
-  const auto followed = control_->follow(1'000);
+  daemon = std::make_unique<HostProcess>(arguments, folder + "/host.log", without_ptrace);
+  ASSERT_TRUE(daemon->wait_ready()) << "the host did not start";
+  auto connected = ControlClient::connect(socket());
+  ASSERT_TRUE(connected) << connected.error().message;
+  control.emplace(std::move(*connected));
+  const auto followed = control->follow(1'000);
   ASSERT_TRUE(followed) << followed.error().message;
 }
 
 void HostTest::kill_host() {
-  control_.reset();
-  host_->signal(SIGKILL);
-  host_->wait();
-  host_.reset();
+  control.reset();
+  daemon->signal(SIGKILL);
+  daemon->wait();
+  daemon.reset();
 }
 
 io::UniqueFd HostTest::accept_connection() {
@@ -263,12 +272,12 @@ std::optional<wire::host::LedgerLine> HostTest::next_line(const std::string& app
   for (;;) {
     const auto left = deadline - io::now();
     if (left <= base::Duration::zero()) return std::nullopt;
-    auto line = control_->next_line(left);
+    auto line = control->next_line(left);
     if (!line) {
       ADD_FAILURE() << "ledger: " << line.error().message;
       return std::nullopt;
     }
-    if (*line && (*line)->id > known_line_ && (*line)->app == app) return std::move(**line);
+    if (*line && (*line)->id > known_line_ && (*line)->app == app) return std::move(*line);
   }
 }
 
@@ -285,7 +294,7 @@ wire::host::LedgerLine HostTest::wait_ledger(const std::string& app, const std::
 }
 
 wire::host::AppInfo HostTest::info(const std::string& app) {
-  const auto apps = control_->list();
+  const auto apps = control->list();
   if (!apps) {
     ADD_FAILURE() << apps.error().message;
     return {};
@@ -298,7 +307,7 @@ wire::host::AppInfo HostTest::info(const std::string& app) {
 }
 
 void HostTest::command(wire::host::Command command, const std::string& app) {
-  const auto done = control_->command(command, app);
+  const auto done = control->command(command, app);
   ASSERT_TRUE(done) << done.error().message;
 }
 

@@ -107,9 +107,9 @@ TEST_P(HostLife, KillsAnAppThatDoesNotEndWithinTheGrace) {
   TestApp again = accept_app();
   again.report.command("stubborn");
   again.report.expect("stubborn");
-  control_.reset();
-  host_->signal(SIGTERM);
-  EXPECT_EQ(host_->wait(), 0);
+  control.reset();
+  daemon->signal(SIGTERM);
+  EXPECT_EQ(daemon->wait(), 0);
   EXPECT_TRUE(is_gone(again.pid));
 }
 
@@ -119,9 +119,9 @@ TEST_P(HostLife, SaysWhatIsWrongWithAManifestAndGoesOn) {
   write_manifest("good");
   start_host();
   TestApp app = accept_app();
-  EXPECT_NE(host_log().find(manifests_ + "/bad.desktop:"), std::string::npos);
-  EXPECT_NE(host_log().find(manifests_ + "/worse.desktop:"), std::string::npos);
-  const auto none = control_->command(Command::kLaunch, "bad");
+  EXPECT_NE(host_log().find(manifests + "/bad.desktop:"), std::string::npos);
+  EXPECT_NE(host_log().find(manifests + "/worse.desktop:"), std::string::npos);
+  const auto none = control->command(Command::kLaunch, "bad");
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, base::ErrorCode::kNotFound);
   // A manifest that comes later is found when it is asked for.
@@ -145,16 +145,16 @@ TEST_P(HostLife, EndsItsAppsAndTakesItsThingsAwayWhenItIsAskedToEnd) {
   start_host();
   TestApp app = accept_app();
   wait_ledger("app", "suspend");
-  const pid_t host = host_->pid();
-  control_.reset();
-  host_->signal(SIGTERM);
-  const int status = host_->wait();
+  const pid_t host = daemon->pid();
+  control.reset();
+  daemon->signal(SIGTERM);
+  const int status = daemon->wait();
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_TRUE(app.line.ended());
   EXPECT_TRUE(is_gone(app.pid));
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/host.sock"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/run/host.sock"));
   for (const auto& process : sys::list_processes()) EXPECT_NE(process.parent, host);
-  auto reader = LedgerReader::open(folder_ + "/state");
+  auto reader = LedgerReader::open(folder + "/state");
   ASSERT_TRUE(reader);
   const auto lines = reader->newest(1);
   ASSERT_TRUE(lines && lines->size() == 1);
@@ -163,13 +163,13 @@ TEST_P(HostLife, EndsItsAppsAndTakesItsThingsAwayWhenItIsAskedToEnd) {
 
 TEST_P(HostLife, RefusesASecondHostOnTheSameFolder) {
   start_host();
-  HostProcess second({"runtime=" + folder_ + "/run", "state=" + folder_ + "/state2",
-                      "manifests=" + manifests_, "freezer=" + GetParam()},
-                     folder_ + "/second.log", false);
+  HostProcess second({"runtime=" + folder + "/run", "state=" + folder + "/state2",
+                      "manifests=" + manifests, "freezer=" + GetParam()},
+                     folder + "/second.log", false);
   EXPECT_FALSE(second.wait_ready());
   const int status = second.wait();
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
-  EXPECT_TRUE(control_->list());
+  EXPECT_TRUE(control->list());
 }
 
 TEST_P(HostLife, LeavesNothingFrozenWhenItIsKilledAndANewHostTakesOver) {

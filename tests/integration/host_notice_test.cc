@@ -17,10 +17,11 @@ using wire::host::AppState;
 constexpr std::uint32_t kFirst = 41;
 
 class HostNotice : public HostTest {
- protected:
+ public:
   HostNotice() { ::setenv("DBUS_SESSION_BUS_ADDRESS", bus_.address().c_str(), 1); }
   ~HostNotice() override { ::unsetenv("DBUS_SESSION_BUS_ADDRESS"); }
 
+ protected:
   /// Starts everything, and lets the app post one.
   TestApp post(const std::string& id) {
     write_manifest(id);

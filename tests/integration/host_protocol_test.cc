@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "host/options.h"
@@ -19,9 +20,10 @@ class HostProtocol : public HostTest {
   /// A connection of the test itself, which is no app of the host.
   io::UniqueFd connect_stranger() const {
     io::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!fd) std::abort();
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    const std::string path = socket_path(folder_ + "/run");
+    const std::string path = socket_path(folder + "/run");
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     return fd;
@@ -107,7 +109,7 @@ TEST_P(HostProtocol, NamesTheFaultOfAMalformedDatagramAndEndsTheConnectionAfterS
   say(fd, "{");
   EXPECT_EQ(hear_reply(fd).error, ErrorCode::kMalformed);
   EXPECT_EQ(hear(fd), std::nullopt);
-  EXPECT_TRUE(control_->list());
+  EXPECT_TRUE(control->list());
 }
 
 TEST_P(HostProtocol, KeepsTheRolesApart) {
@@ -155,7 +157,7 @@ TEST_P(HostProtocol, RefusesEachDescriptorThatIsNoConnectionOfTheApp) {  // C4
 
 TEST_P(HostProtocol, SaysWhatIsMissingWhenItMayNotLookIntoTheApp) {  // C4
   // With CAP_SYS_PTRACE the host may look into every process.
-  without_ptrace_ = true;
+  without_ptrace = true;
   write_manifest("shy");
   start_host();
   TestApp app = accept_app();
@@ -190,7 +192,7 @@ TEST_P(HostProtocol, GivesALongListOfAppsInParts) {
         "[Desktop Entry]\nType=Application\nName=" + std::string(64, 'n') + "\nExec=/bin/true\n");
   }
   start_host();
-  const auto apps = control_->list();
+  const auto apps = control->list();
   ASSERT_TRUE(apps) << apps.error().message;
   EXPECT_EQ(apps->size(), 70U);
 }

@@ -254,10 +254,10 @@ TEST_P(HostSleep, MakesNoWakeupOfItsOwnWhileAllSleep) {
   }
   // What the suspension still entails comes to its end: lines are told and committed, orphans of
   // the start are looked for.
-  for (int lines = 0; lines < 100 && *control_->next_line(1500ms); ++lines) continue;
-  const std::uint64_t switches = host_->voluntary_switches();
-  EXPECT_FALSE(*control_->next_line(4s));
-  EXPECT_EQ(host_->voluntary_switches(), switches);
+  for (int lines = 0; lines < 100 && *control->next_line(1500ms); ++lines) continue;
+  const std::uint64_t switches = daemon->voluntary_switches();
+  EXPECT_FALSE(*control->next_line(4s));
+  EXPECT_EQ(daemon->voluntary_switches(), switches);
   EXPECT_EQ(info("a").state, AppState::kSuspended);
   EXPECT_EQ(info("b").state, AppState::kSuspended);
 }
