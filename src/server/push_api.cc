@@ -89,7 +89,7 @@ HttpResponse accepted(const std::string& device, store::Sequence sequence) {
 
 }  // namespace
 
-void PushApi::handle(const HttpRequest& request, HttpFront::Respond respond) {
+void PushApi::handle(const HttpRequest& request, const HttpFront::Respond& respond) {
   const std::string_view path =
       std::string_view(request.target).substr(0, request.target.find('?'));
   if (path == "/healthz") {
@@ -100,7 +100,7 @@ void PushApi::handle(const HttpRequest& request, HttpFront::Respond respond) {
   if (path == "/v1/push") {
     if (request.method != "POST")
       return respond(with(failure(405, ErrorCode::kUnsupported, "POST only"), "Allow", "POST"));
-    return push(request, std::move(respond));
+    return push(request, respond);
   }
   respond(failure(404, ErrorCode::kNotFound, "there is nothing at this path"));
 }
@@ -115,7 +115,7 @@ base::Result<bool> PushApi::authorized(const HttpRequest& request) {
   return sender->has_value();
 }
 
-void PushApi::push(const HttpRequest& request, HttpFront::Respond respond) {
+void PushApi::push(const HttpRequest& request, const HttpFront::Respond& respond) {
   const auto allowed = authorized(request);
   if (!allowed) {
     base::log(base::LogLevel::kError, "http", "{}", base::to_string(allowed.error()));

@@ -12,10 +12,10 @@ class PushApi {
  public:
   PushApi(store::Registry& senders, PushDesk& desk) : senders_(senders), desk_(desk) {}
 
-  void handle(const HttpRequest& request, HttpFront::Respond respond);
+  void handle(const HttpRequest& request, const HttpFront::Respond& respond);
 
  private:
-  void push(const HttpRequest& request, HttpFront::Respond respond);
+  void push(const HttpRequest& request, const HttpFront::Respond& respond);
   base::Result<bool> authorized(const HttpRequest& request);
 
   store::Registry& senders_;

@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& name) {
   fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd_) return;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
