@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <memory>
 
 #include "base/random.h"
 #include "bed.h"
@@ -85,8 +86,8 @@ Outcome<Samples> relaunch(Bed& bed, const Door& door, int rounds) {
   std::vector<Line> lines;
   for (int i = 0; i < rounds; ++i) {
     const auto apps = bed.control().list();
-    if (!apps || apps->empty() || apps->front().pid <= 0)
-      return std::unexpected("the host does not know the app's process");
+    if (!apps) return std::unexpected("the host does not list its apps: " + apps.error().message);
+    if (apps->empty() || apps->front().pid <= 0) return std::unexpected(app + " does not run");
     const std::int64_t start = monotonic_ns();
     ::kill(static_cast<pid_t>(apps->front().pid), SIGKILL);
     auto line = Bed::welcome(door);
@@ -95,10 +96,9 @@ Outcome<Samples> relaunch(Bed& bed, const Door& door, int rounds) {
     const auto ns = ring(*line);
     if (!ns) return std::unexpected(ns.error());
     samples.add(sent - start + *ns);
+    lines.push_back(std::move(*line));
     if (const auto asleep = bed.await_suspended(app); !asleep)
       return std::unexpected(asleep.error());
-    // An app that died within ten seconds of its launch is held back; that is policy, not latency.
-    if (i + 1 < rounds) ::poll(nullptr, 0, 100);
   }
   return samples;
 }
@@ -153,7 +153,7 @@ Outcome<Report> run_wake(bool quick) {
   Modes loaded;
   for (int round = 0; round < rounds; ++round) {
     for (const bool load : {false, true}) {
-      const std::optional<Load> spin = load ? std::optional<Load>(std::in_place) : std::nullopt;
+      const auto spin = load ? std::make_unique<Load>() : nullptr;
       const auto modes = play(*never, **cgroup, **sigstop, rings, random);
       if (!modes) return std::unexpected(modes.error());
       Modes& sum = load ? loaded : idle;
