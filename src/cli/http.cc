@@ -62,6 +62,9 @@ class Request {
 
   void connected(error_code error) {
     if (error) return end(error, ErrorCode::kUnreachable, "connect");
+    // The server is silent after a TLS handshake: the request would wait for its late ACK (40 ms).
+    error_code ignored;
+    lowest().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
     if (!secure_) return send(*plain_);
     secure_->async_handshake(asio::ssl::stream_base::client, [this](error_code e) {
       if (e) return end(e, ErrorCode::kTls, "TLS handshake");
