@@ -20,6 +20,8 @@ using Heard = std::vector<host::Message>;
 struct TcpPair {
   TcpPair() {
     listener.reset(::socket(AF_INET, SOCK_STREAM, 0));
+    ours.reset(::socket(AF_INET, SOCK_STREAM, 0));
+    WL_CHECK(listener && ours);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -27,7 +29,6 @@ struct TcpPair {
     auto* name = reinterpret_cast<sockaddr*>(&address);
     WL_CHECK(::bind(listener.get(), name, size) == 0 && ::listen(listener.get(), 1) == 0);
     WL_CHECK(::getsockname(listener.get(), name, &size) == 0);
-    ours.reset(::socket(AF_INET, SOCK_STREAM, 0));
     WL_CHECK(::connect(ours.get(), name, size) == 0);
     theirs.reset(::accept(listener.get(), nullptr, nullptr));
   }

@@ -146,7 +146,7 @@ class FailedStream : public Stream {
 }  // namespace
 
 std::unique_ptr<Stream> accept_stream(Loop& loop, tcp::socket socket,
-                                      std::shared_ptr<TlsContext> tls) {
+                                      const std::shared_ptr<TlsContext>& tls) {
   const int fd = socket.native_handle();
   auto transport = tls ? Transport::tls_server(fd, tls->native().native_handle())
                        : base::Result<Transport>(Transport::plain(fd));

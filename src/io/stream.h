@@ -76,7 +76,7 @@ std::unique_ptr<ConnectAttempt> connect(
 /// Wraps an accepted socket; `tls` null: plain. The handshake runs in the background of `start`;
 /// its failure is an on_end with kTls or kClosed. It has no deadline of its own.
 std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket socket,
-                                      std::shared_ptr<TlsContext> tls);
+                                      const std::shared_ptr<TlsContext>& tls);
 
 /// Sets SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT (idle +
 /// interval × count).
