@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/host.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <memory>
 
@@ -36,6 +38,8 @@ int run_host(Options& options) {
   if (!started)
     return report("host", started.error().error.code, host::to_string(started.error()),
                   "wakeline doctor");
+  fmt::print("{}", (*started)->describe());
+  std::fflush(stdout);
   (*started)->run();
   return kExitOk;
 }

@@ -23,10 +23,13 @@ std::expected<host::ControlClient, host::ControlError> connect_to_host(const Hos
 int report_host_error(const HostAddress& address, const host::ControlError& error) {
   const bool absent =
       error.code == base::ErrorCode::kNotFound || error.code == base::ErrorCode::kUnreachable;
+  if (absent) {
+    return report(host::socket_path(address.runtime_folder), base::ErrorCode::kUnreachable,
+                  "no host runs there", "Start it: wakeline host; or name its --runtime-folder");
+  }
   return report(
-      host::socket_path(address.runtime_folder), error.code,
-      error.message.empty() ? base::describe(error.code) : std::string_view(error.message),
-      absent ? "Start the host: wakeline host" : "");
+      "host", error.code,
+      error.message.empty() ? base::describe(error.code) : std::string_view(error.message));
 }
 
 }  // namespace wakeline::cli

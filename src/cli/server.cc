@@ -40,7 +40,9 @@ int report_failure(const server::Failure& failure) {
   std::string_view hint;
   if (failure.error.code == kAddressInUse)
     hint = "Another port: --mqtts, --https; or end the program that holds it.";
-  if (failure.error.code == kBusy) hint = "Another server runs on that data folder.";
+  if (failure.error.code == kPermission && failure.what.find(':') != std::string::npos &&
+      std::string_view(failure.error.where).starts_with("plain"))
+    hint = "Tokens would go in clear. Use --mqtts and --https, or say --plain-off-loopback.";
   return report("server", failure.error.code, server::to_string(failure), hint);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "host/app_sockets.h"
+#include "linux/doctor.h"
 
 namespace wakeline::host {
 namespace {
@@ -46,17 +47,15 @@ base::Result<void> Driver::make_timers() {
   if (!stop) return base::fail(stop.error());
   stop_timer_ = std::move(*stop);
 
-  auto alarm = io::DeadlineTimer::create(loop_, io::TimerKind::kAlarm, due);
-  if (alarm) {
-    base::log(LogLevel::kInfo, "host", "keep-alive deadlines wake the machine from sleep");
-  } else {
-    base::log(LogLevel::kWarning, "host",
-              "keep-alive deadlines do not wake the machine from sleep ({}); they run when it is "
-              "awake again",
-              base::to_string(alarm.error()));
-    alarm = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, due);
-    if (!alarm) return base::fail(alarm.error());
+  // An alarm timer is given also where no clock can wake the machine: the probe knows (C18).
+  const sys::Probe probe = sys::probe_alarm();
+  const bool wakes = probe.state == sys::ProbeState::kOk;
+  if (!wakes) {
+    base::log(LogLevel::kWarning, "host", "keep-alive: {}; {}", probe.found, probe.fallback);
   }
+  auto alarm = io::DeadlineTimer::create(
+      loop_, wakes ? io::TimerKind::kAlarm : io::TimerKind::kBoottime, due);
+  if (!alarm) return base::fail(alarm.error());
   alarm_timer_ = std::move(*alarm);
   return {};
 }

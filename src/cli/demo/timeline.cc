@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/terminal.h"
 #include "io/clock.h"
@@ -27,11 +28,14 @@ void Timeline::add(const wire::host::LedgerLine& line) {
 }
 
 void Timeline::print() const {
-  std::vector<Moment> sorted = moments_;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Moment& a, const Moment& b) { return a.wall_ns < b.wall_ns; });
+  std::vector<const Moment*> sorted;
+  for (const Moment& moment : moments_) sorted.push_back(&moment);
+  // Moments of one time keep the order in which they were seen: that of their places.
+  std::ranges::sort(sorted, {},
+                    [](const Moment* moment) { return std::pair(moment->wall_ns, moment); });
   Table table({{"time"}, {"part"}, {"event"}, {"reason"}});
-  for (const Moment& moment : sorted) {
+  for (const Moment* at : sorted) {
+    const Moment& moment = *at;
     Colour colour = Colour::kNone;
     if (moment.event.ends_with("notify")) colour = Colour::kGreen;
     if (moment.event.ends_with(": wake")) colour = Colour::kCyan;
