@@ -3,9 +3,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/log.h"
+#include "linux/proc.h"
 
 namespace wakeline::host {
 namespace {
@@ -53,6 +55,9 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
   if (!cpu) return base::fail(cpu.error());
   app.cpu = *cpu;
   result.reading.cpu = *cpu;
+  if (!keep_duplicates) {
+    result.reading.busy = std::ranges::any_of(app.process->group().processes(), sys::is_busy);
+  }
   for (auto& [id, tag] : app.tags) {
     auto duplicate = sys::duplicate_socket(tag.pidfd->get(), tag.fd, tag.cookie);
     if (!duplicate) {

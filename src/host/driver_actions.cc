@@ -54,7 +54,8 @@ void Driver::carry_out(const doze::Sample& action) {
     base::log(LogLevel::kWarning, "host", "{}: cannot be read: {}", app->manifest.id,
               base::to_string(read.error()));
     read = AppReading{};
-    read->reading.cpu = app->cpu + options_.profile.sample_interval;  // busy, so far as is known
+    read->reading.cpu = app->cpu;
+    read->reading.busy = true;  // as far as is known
     for (const auto& [id, tag] : app->tags) {
       read->reading.tags.push_back({id, tag.reading.bytes, tag.reading.unread, tag.reading.ended});
     }

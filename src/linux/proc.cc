@@ -19,6 +19,11 @@ namespace {
 
 using base::ErrorCode;
 
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+using Folder = std::unique_ptr<DIR, CloseFolder>;
+
 std::string proc_file(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
 }
@@ -69,10 +74,7 @@ base::Result<ProcStat> read_proc_stat(pid_t pid) {
 
 std::vector<ProcStat> list_processes() {
   std::vector<ProcStat> list;
-  struct CloseFolder {
-    void operator()(DIR* folder) const { ::closedir(folder); }
-  };
-  const std::unique_ptr<DIR, CloseFolder> folder(::opendir("/proc"));
+  const Folder folder(::opendir("/proc"));
   if (!folder) return list;
   while (const dirent* entry = ::readdir(folder.get())) {
     pid_t pid = 0;
@@ -80,6 +82,20 @@ std::vector<ProcStat> list_processes() {
     if (const auto stat = read_proc_stat(pid)) list.push_back(*stat);
   }
   return list;
+}
+
+bool is_busy(pid_t pid) {
+  const Folder folder(::opendir(proc_file(pid, "task").c_str()));
+  if (!folder) return false;
+  while (const dirent* entry = ::readdir(folder.get())) {
+    if (entry->d_name[0] == '.') continue;
+    const std::string file = std::string(entry->d_name) + "/stat";
+    const auto text = read_control(::dirfd(folder.get()), file.c_str());
+    if (!text) continue;  // the thread ended meanwhile
+    const auto stat = parse_proc_stat(*text);
+    if (stat && (stat->state == 'R' || stat->state == 'D')) return true;
+  }
+  return false;
 }
 
 base::Result<io::UniqueFd> open_pidfd(const ProcessKey& key) {

@@ -44,6 +44,10 @@ base::Result<io::UniqueFd> open_pidfd(const ProcessKey& key);
 base::Result<void> send_signal(int pidfd, int number);
 /// CPU time of a living process, all threads, to the nanosecond. Errors: kNotFound, kOs.
 base::Result<base::Duration> process_cpu_time(pid_t pid);
+/// Whether a thread of the process runs, waits for a processor or waits for a device (states R and
+/// D): it is in the midst of something, even when it has used no CPU time for a while. False for a
+/// process that has ended.
+bool is_busy(pid_t pid);
 /// The value of a variable in the environment that the process was started with.
 /// Errors: kNotFound (no such variable or process), kPermission.
 base::Result<std::string> initial_environment(pid_t pid, std::string_view variable);

@@ -238,6 +238,23 @@ TEST(Orphans, AreCollectedAndOurOwnChildrenAreNot) {
             0);
 }
 
+TEST(IsBusy, TellsAProcessThatHasWorkFromOneThatWaits) {
+  EXPECT_TRUE(is_busy(::getpid()));  // it is running this
+  SpawnOptions waiting;
+  waiting.command = {"sleep", "60"};
+  auto sleeper = spawn(waiting);
+  ASSERT_OK(sleeper);
+  EXPECT_TRUE(test::eventually([&] { return !is_busy(sleeper->pid); }));
+  auto spinner = spawn(test::app({"spin"}));
+  ASSERT_OK(spinner);
+  EXPECT_TRUE(test::eventually([&] { return is_busy(spinner->pid); }));
+  for (const auto* process : {&*sleeper, &*spinner}) {
+    EXPECT_OK(send_signal(process->pidfd.get(), SIGKILL));
+    EXPECT_TRUE(test::eventually([&] { return take_exit(process->pidfd.get()).has_value(); }));
+    EXPECT_FALSE(is_busy(process->pid));
+  }
+}
+
 TEST(ProcessKey, DoesNotOpenAnotherProcessOfTheSameNumber) {
   const auto self = read_proc_stat(::getpid());
   ASSERT_OK(self);

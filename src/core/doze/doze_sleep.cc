@@ -47,7 +47,8 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
   Run& run = app->run;
   const bool first = !run.sampled;
   const bool data = run.tags.update(reading) && !first;
-  const bool busy = (reading.cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
+  const bool busy =
+      reading.busy || (reading.cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
   run.sampled = true;
   run.sampled_at = now;
   run.cpu = reading.cpu;

@@ -65,6 +65,23 @@ TEST(Sleep, C9SuspendsABusyAppWhenItsWindowIsOver) {
   EXPECT_EQ(bed.suspended(a, bed.reading(a)).front(), Action(ledger(a, kSuspend, "window_over")));
 }
 
+TEST(Sleep, C11LeavesAnAppAwakeThatHasWorkAndGetsNoProcessor) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  bed.tag(a);
+  const Instant start = bed.now;
+  List answer;
+  while (answer.empty() && bed.next() == List{Sample{a}}) {
+    Reading reading = bed.reading(a);
+    reading.busy = bed.now - start < 3s;
+    bed.doze.on_sample(bed.now, a, reading, bed.out);
+    answer = bed.take();
+  }
+  EXPECT_EQ(answer, List{Suspend{a}});
+  EXPECT_EQ(bed.now - start, 3'900ms);  // a second after the last sample that found it busy
+}
+
 TEST(Sleep, C12ToleratesTheOnePercentOfAnIdleProgramsTimers) {
   Bed bed;
   bed.launch(bed.app);

@@ -94,6 +94,9 @@ struct TagReading {
 struct Reading {
   std::vector<TagReading> tags;
   Duration cpu{};  ///< CPU time since the launch
+  /// A thread runs, or waits for a processor or a device: it is in the midst of something, perhaps
+  /// of data that it has taken and not answered, even if it has used no CPU time.
+  bool busy = false;
   friend bool operator==(const Reading&, const Reading&) = default;
 };
 
