@@ -62,7 +62,7 @@ base::Result<void> AppProcess::watch(sys::Process process) {
 void AppProcess::exited(sys::ExitInfo info) {
   exit_watch_.reset();
   process_ = {};
-  grace_timer_->set(base::kNever);
+  grace_timer_.reset();
   // Children that outlived the main process belong to nobody now, and hold its sockets.
   if (!group_->processes().empty()) kill();
   on_exit_(info);
@@ -73,6 +73,15 @@ void AppProcess::end(base::Duration grace) {
     base::log(base::LogLevel::kWarning, "host", "{}: SIGTERM: {}", id_,
               base::to_string(sent.error()));
   }
+  auto timer = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, [this] { kill(); });
+  if (!timer) {
+    // Without a clock there is no grace.
+    base::log(base::LogLevel::kWarning, "host", "{}: grace: {}", id_,
+              base::to_string(timer.error()));
+    kill();
+    return;
+  }
+  grace_timer_ = std::move(*timer);
   grace_timer_->set(base::saturating_add(io::now(), grace));
 }
 

@@ -60,8 +60,8 @@ class AppProcess {
   OnExit on_exit_;
   std::unique_ptr<sys::AppGroup> group_;
   sys::Process process_;
-  std::unique_ptr<sys::ExitWatch> exit_watch_;  // before process_ dies: it uses the pidfd
-  std::unique_ptr<io::DeadlineTimer> grace_timer_;
+  std::unique_ptr<sys::ExitWatch> exit_watch_;      // before process_ dies: it uses the pidfd
+  std::unique_ptr<io::DeadlineTimer> grace_timer_;  // only while one runs: a descriptor each
 };
 
 }  // namespace wakeline::host

@@ -2,6 +2,7 @@
 #include "host/driver.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/log.h"
 #include "host/app_sockets.h"
@@ -218,12 +219,10 @@ void Driver::disconnected(AppRecord& app) {
   app.sink = nullptr;
   if (!app.process->running()) return;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-    // Errors here mean that the machine has already forgotten them.
-    for (const doze::TaskId task : app.tasks) {
-      static_cast<void>(doze.end_task(now, app.id, task, out));
-    }
+    // Nothing is refused here but what the machine has forgotten already.
+    for (const doze::TaskId task : app.tasks) std::ignore = doze.end_task(now, app.id, task, out);
     if (app.keep_alive_set) {
-      static_cast<void>(doze.set_keep_alive(now, app.id, base::Duration::zero(), out));
+      std::ignore = doze.set_keep_alive(now, app.id, base::Duration::zero(), out);
     }
   });
   app.tasks.clear();

@@ -18,7 +18,7 @@ constexpr std::uint32_t kFirst = 41;
 
 class HostNotice : public HostTest {
  public:
-  HostNotice() { ::setenv("DBUS_SESSION_BUS_ADDRESS", bus_.address().c_str(), 1); }
+  HostNotice() { ::setenv("DBUS_SESSION_BUS_ADDRESS", bus.address().c_str(), 1); }
   ~HostNotice() override { ::unsetenv("DBUS_SESSION_BUS_ADDRESS"); }
 
  protected:
@@ -34,14 +34,14 @@ class HostNotice : public HostTest {
     return app;
   }
 
-  BusDaemon bus_;
-  DesktopServer desktop_{bus_.address(), {"actions", "body"}};
+  BusDaemon bus;
+  DesktopServer desktop{bus.address(), {"actions", "body"}};
 };
 INSTANTIATE_TEST_SUITE_P(Freezer, HostNotice, testing::Values("cgroup", "sigstop"), parameter_name);
 
 TEST_P(HostNotice, ReachesTheDesktopUnderTheNameOfTheApp) {  // C27
   TestApp app = post("ring");
-  const auto received = desktop_.received();
+  const auto received = desktop.received();
   ASSERT_EQ(received.size(), 1U);
   EXPECT_EQ(received[0].app, "Test ring");
   EXPECT_EQ(received[0].title, "Ring");
@@ -51,7 +51,7 @@ TEST_P(HostNotice, ReachesTheDesktopUnderTheNameOfTheApp) {  // C27
 TEST_P(HostNotice, WakesASleepingAppWithTheUsersAnswer) {  // C28
   TestApp app = post("answer");
   wait_ledger("answer", "suspend");
-  desktop_.invoke(kFirst, "answer");
+  desktop.invoke(kFirst, "answer");
   wait_ledger("answer", "wake", "notification");
   EXPECT_EQ(app.report.expect("activated"), "activated answer payload of Ring");
   EXPECT_EQ(info("answer").state, AppState::kBackground);
@@ -62,7 +62,7 @@ TEST_P(HostNotice, WakesASleepingAppWithTheUsersAnswer) {  // C28
 TEST_P(HostNotice, BringsTheAppToTheForegroundWhenTheUserOpensIt) {  // C28
   TestApp app = post("open");
   wait_ledger("open", "suspend");
-  desktop_.invoke(kFirst, "default");
+  desktop.invoke(kFirst, "default");
   wait_ledger("open", "wake", "notification");
   wait_ledger("open", "foreground");
   EXPECT_EQ(app.report.expect("state"), "state foreground");
@@ -73,14 +73,14 @@ TEST_P(HostNotice, LaunchesAnEndedAppForTheUsersAnswer) {  // C28, C23
   TestApp app = post("ended");
   app.report.command("exit 0");
   wait_ledger("ended", "exit");
-  desktop_.invoke(kFirst, "answer");
+  desktop.invoke(kFirst, "answer");
   TestApp again = accept_app();
   EXPECT_EQ(again.report.expect("welcome"), "welcome ended notification background");
   EXPECT_EQ(again.report.expect("activated"), "activated answer payload of Ring");
 }
 
 TEST_P(HostNotice, IsPrintedWhereThereIsNoDesktop) {  // C27
-  bus_.kill();
+  bus.kill();
   write_manifest("print");
   start_host({"notifier=dbus"});
   TestApp app = accept_app();
