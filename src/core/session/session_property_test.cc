@@ -52,7 +52,11 @@ class World {
   void settle() {
     if (!session_.online()) connect();
     subscribe();
-    for (int i = 0; i < 10'000 && !(stored_.empty() && questions_.empty()); ++i) {
+    // A push that expired on its way is in no store and still has to be acknowledged.
+    const auto at_rest = [&] {
+      return stored_.empty() && questions_.empty() && on_the_line_.empty();
+    };
+    for (int i = 0; i < 10'000 && !at_rest(); ++i) {
       announce_all();
       answer();
       acknowledge();
