@@ -23,7 +23,7 @@ void on_signal(int /*number*/) {
   if (running_app != nullptr) running_app->stop();
 }
 
-void say(const std::string& line) { std::cout << "doorbell: " << line << std::endl; }
+void say(const std::string& line) { std::cout << "doorbell: " << line << '\n' << std::flush; }
 
 int fail(int code, const wakeline::Error& error) {
   std::cerr << "doorbell: " << error.message << '\n';

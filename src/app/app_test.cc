@@ -273,7 +273,7 @@ TEST_F(HostedAppTest, AsksARestartedHostForAllAgainButNotForAClosedConnection) {
   peer.listen();
   EXPECT_EQ(peer.take(3), (Heard{host::Tag{.fd = tcp.ours.get()}, host::BeginTask{.name = "work"},
                                  host::SetKeepAlive{.timeout_s = 600}}));
-  EXPECT_TRUE(app.host());
+  EXPECT_TRUE(dispatch_until(app, [&] { return app.host().has_value(); }));
 }
 
 TEST_F(HostedAppTest, SaysWhyTheHostRefusesThisProcess) {

@@ -64,47 +64,70 @@ Result<host::Welcome> Contract::host() const {
   return welcome_;
 }
 
-void Contract::tag(int fd, std::function<void(Result<TagKey>)> done) {
+TagKey Contract::tag(int fd, std::function<void(Result<TagKey>)> done) {
   const auto cookie = check_socket(fd, ready());
-  if (!cookie) return done(to_public(cookie.error().code, {}));
+  if (!cookie) {
+    done(to_public(cookie.error().code, {}));
+    return 0;
+  }
   forget_closed();
   const TagKey key = ++last_key_;
-  tags_.emplace(key, Tagged{fd, *cookie, 0});
-  if (!ready()) return done(key);
-  ask_tag(key, std::move(done));
+  tags_.emplace(key, Tagged{.fd = fd, .cookie = *cookie});
+  if (ready()) {
+    ask_tag(key, std::move(done));
+  } else {
+    done(key);
+  }
+  return key;
 }
 
 void Contract::ask_tag(TagKey key, std::function<void(Result<TagKey>)> done) {
-  const Tagged& wanted = tags_.at(key);
-  const auto answered = [this, key, done = std::move(done)](const Result<std::uint64_t>& reply) {
-    const auto found = tags_.find(key);
-    if (reply && found == tags_.end()) {
-      channel_->ask(host::Untag{.tag = *reply}, ignore);
-    } else if (reply) {
-      found->second.host_id = *reply;
-    } else if (found != tags_.end() && channel_->ready()) {
-      tags_.erase(found);
-      return done(reply.error());
-    }
-    // The host went meanwhile: the next one is asked.
-    done(key);
-  };
-  channel_->ask(host::Tag{.fd = wanted.fd}, answered, wanted.fd);
+  Tagged& wanted = tags_.at(key);
+  wanted.asked = true;
+  channel_->ask(
+      host::Tag{.fd = wanted.fd},
+      [this, key, done = std::move(done)](const Result<std::uint64_t>& reply) {
+        on_tag_answer(key, reply, done);
+      },
+      wanted.fd);
+}
+
+void Contract::on_tag_answer(TagKey key, const Result<std::uint64_t>& reply,
+                             const std::function<void(Result<TagKey>)>& done) {
+  const auto found = tags_.find(key);
+  if (found == tags_.end()) {  // untagged meanwhile
+    if (reply) channel_->ask(host::Untag{.tag = *reply}, ignore);
+    return done(key);
+  }
+  found->second.asked = false;
+  const auto after_answer = std::exchange(found->second.after_answer, {});
+  const bool refused = !reply && channel_->ready();
+  if (reply) found->second.host_id = *reply;
+  if (refused) tags_.erase(found);
+  // Where the host went meanwhile, the next one is asked.
+  done(refused ? Result<TagKey>(reply.error()) : Result<TagKey>(key));
+  for (const auto& next : after_answer) next();
 }
 
 void Contract::untag(TagKey tag) {
   const auto found = tags_.find(tag);
   if (found == tags_.end()) return;
-  const std::uint64_t host_id = found->second.host_id;
+  const Tagged former = std::move(found->second);
   tags_.erase(found);
-  if (host_id != 0 && ready()) channel_->ask(host::Untag{.tag = host_id}, ignore);
+  if (former.host_id != 0 && ready()) channel_->ask(host::Untag{.tag = former.host_id}, ignore);
+  for (const auto& next : former.after_answer) next();
 }
 
 void Contract::is_wake_capable(TagKey tag, std::function<void(bool)> done) {
   const auto found = tags_.find(tag);
-  const bool asked = found != tags_.end() && found->second.host_id != 0 && ready() &&
+  if (found != tags_.end() && found->second.asked) {
+    found->second.after_answer.push_back(
+        [this, tag, done = std::move(done)] { is_wake_capable(tag, done); });
+    return;
+  }
+  const bool known = found != tags_.end() && found->second.host_id != 0 && ready() &&
                      socket_cookie(found->second.fd) == found->second.cookie;
-  if (!asked) return done(false);
+  if (!known) return done(false);
   channel_->ask(
       host::QueryTag{.tag = found->second.host_id},
       [done = std::move(done)](const Result<std::uint64_t>& reply) { done(reply && *reply == 1); });
@@ -121,7 +144,7 @@ TagKey Contract::find_tag(int fd) const {
 /// Drops the tags whose connections were closed: what `enable_backgrounding` leaves behind.
 void Contract::forget_closed() {
   std::erase_if(tags_, [](const auto& entry) {
-    return socket_cookie(entry.second.fd) != entry.second.cookie;
+    return !entry.second.asked && socket_cookie(entry.second.fd) != entry.second.cookie;
   });
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/host_channel.h"
 #include "app/keep_alive.h"
@@ -41,10 +42,12 @@ class Contract {
   Result<wire::host::Welcome> host() const;
 
   /// Keeps `fd` tagged until `untag`; `done` with what the host said, or at once without one.
+  /// Returns: the tag, good for `untag` before the host has answered; 0 when it is refused at once.
   /// Errors: as App::tag; nothing is kept then.
-  void tag(int fd, std::function<void(Result<TagKey>)> done);
+  TagKey tag(int fd, std::function<void(Result<TagKey>)> done);
   /// Before the socket is closed, so that the host never watches another one of its number.
   void untag(TagKey tag);
+  /// Waits for the host's answer to a tag that was just asked for.
   void is_wake_capable(TagKey tag, std::function<void(bool)> done);
   /// The tag of that connection; 0: none.
   TagKey find_tag(int fd) const;
@@ -67,6 +70,8 @@ class Contract {
     int fd = -1;
     std::uint64_t cookie = 0;
     std::uint64_t host_id = 0;  ///< 0: the host does not know it
+    bool asked = false;         ///< and its answer is awaited
+    std::vector<std::function<void()>> after_answer = {};
   };
   struct Task {
     std::string name;
@@ -76,6 +81,8 @@ class Contract {
 
   explicit Contract(Events events) : events_(std::move(events)) {}
   void ask_tag(TagKey key, std::function<void(Result<TagKey>)> done);
+  void on_tag_answer(TagKey key, const Result<std::uint64_t>& reply,
+                     const std::function<void(Result<TagKey>)>& done);
   void ask_task(TaskKey key, std::function<void(Result<TaskKey>)> done);
   void forget_closed();
   void on_ready(const wire::host::Welcome& welcome);

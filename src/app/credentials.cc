@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <wakeline/push_client.h>
 
-#include <array>
+#include <algorithm>
 #include <charconv>
+#include <memory>
 #include <set>
 #include <string_view>
 
@@ -47,8 +48,8 @@ std::string_view set_field(PushClient::Options& options, std::string_view key,
   // An empty ca_file is the system's trust store.
   if (value.empty() && key != "ca_file") return "is empty";
   if (key == "port") {
-    const auto* end = value.data() + value.size();
-    const auto [rest, error] = std::from_chars(value.data(), end, options.port);
+    const auto* end = std::to_address(value.end());
+    const auto [rest, error] = std::from_chars(std::to_address(value.begin()), end, options.port);
     const bool whole = error == std::errc() && rest == end && options.port != 0;
     return whole ? "" : "must be a whole number from 1 to 65535";
   }

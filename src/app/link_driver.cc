@@ -181,19 +181,10 @@ void LinkDriver::carry_out(const link::Connect& connect) {
 
 /// Tags before the first byte, so that none can come to an app that is asleep and untagged.
 void LinkDriver::on_tcp(link::AttemptId id, int fd) {
-  core_.contract().tag(fd, [this, id, alive = std::weak_ptr(alive_)](const Result<TagKey>& tag) {
-    if (alive.expired()) return;
-    if (!tag) {
-      base::log(base::LogLevel::kWarning, "link", "pushes cannot wake this app: {}",
-                tag.error().message);
-      return;
-    }
-    const auto line = lines_.find(id);
-    if (line == lines_.end()) {
-      core_.contract().untag(*tag);
-    } else {
-      line->second.tag = *tag;
-    }
+  lines_.at(id).tag = core_.contract().tag(fd, [](const Result<TagKey>& tag) {
+    if (tag) return;
+    base::log(base::LogLevel::kWarning, "link", "pushes cannot wake this app: {}",
+              tag.error().message);
   });
 }
 
