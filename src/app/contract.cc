@@ -121,7 +121,7 @@ void Contract::untag(TagKey tag) {
 void Contract::is_wake_capable(TagKey tag, std::function<void(bool)> done) {
   const auto found = tags_.find(tag);
   if (found != tags_.end() && found->second.asked) {
-    found->second.after_answer.push_back(
+    found->second.after_answer.emplace_back(
         [this, tag, done = std::move(done)] { is_wake_capable(tag, done); });
     return;
   }
