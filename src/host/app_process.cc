@@ -15,10 +15,6 @@ base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys
   auto group = freezer.group(id);
   if (!group) return base::fail(group.error());
   app->group_ = std::move(*group);
-  auto timer =
-      io::DeadlineTimer::create(loop, io::TimerKind::kBoottime, [app = app.get()] { app->kill(); });
-  if (!timer) return base::fail(timer.error());
-  app->grace_timer_ = std::move(*timer);
   return app;
 }
 

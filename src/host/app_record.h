@@ -3,11 +3,11 @@
 
 #include <sys/types.h>
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/doze/types.h"
 #include "host/app_process.h"
@@ -51,7 +51,7 @@ struct AppRecord {
 
   MessageSink* sink = nullptr;  ///< null: not connected
   wire::host::LaunchReason launch_reason = wire::host::LaunchReason::kUser;
-  std::deque<wire::host::NotificationActivated> undelivered;
+  std::vector<wire::host::NotificationActivated> undelivered;
   std::set<doze::TaskId> tasks;  ///< begun over the connection, ended with it
   bool keep_alive_set = false;   ///< over the connection, cleared with it
 

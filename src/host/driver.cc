@@ -211,7 +211,7 @@ void Driver::deliver(AppRecord& app, wire::host::NotificationActivated activatio
     tell(app, std::move(activation));
     return;
   }
-  if (app.undelivered.size() == kUndeliveredMax) app.undelivered.pop_front();
+  if (app.undelivered.size() == kUndeliveredMax) app.undelivered.erase(app.undelivered.begin());
   app.undelivered.push_back(std::move(activation));
 }
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <deque>
+#include <list>
 #include <optional>
 #include <utility>
 
@@ -211,7 +211,7 @@ class State : public std::enable_shared_from_this<State> {
   std::size_t message_max_ = 0;
   Seqpacket::OnMessage on_message_;
   Seqpacket::OnEnd on_end_;
-  std::deque<Outgoing> waiting_;
+  std::list<Outgoing> waiting_;  // nearly always empty, and then without memory
   std::optional<base::Error> failure_;
   bool closed_ = false;
 };
