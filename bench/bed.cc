@@ -154,7 +154,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto host = cli::Program::start(command, log);
   if (!host) return std::unexpected(host.error());
   bed->host_ = std::move(*host);
-  if (const auto text = cli::await_ready_file(ready, bed->host_, log); !text)
+  if (const auto text = cli::await_ready_file(ready, bed->host_, log, 60s); !text)
     return std::unexpected(text.error());
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
   if (!control) return std::unexpected("the host does not answer: " + control.error().message);

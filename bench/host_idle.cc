@@ -45,6 +45,18 @@ Usage usage(pid_t pid) {
   return now;
 }
 
+/// What the host says of an app that does not answer.
+std::string state_of(Bed& bed, const std::string& app) {
+  const auto apps = bed.control().list();
+  if (!apps) return "; the host does not list its apps: " + apps.error().message;
+  for (const wire::host::AppInfo& info : *apps) {
+    if (info.app == app)
+      return fmt::format("; it is {}, with {} tags and {} wakes", wire::host::name(info.state),
+                         info.tags, info.wakes);
+  }
+  return "; the host does not know it";
+}
+
 }  // namespace
 
 cli::Outcome<Report> run_host_idle(bool quick) {
@@ -87,7 +99,7 @@ cli::Outcome<Report> run_host_idle(bool quick) {
   for (const Line& line : (*bed)->lines()) {
     if (samples.size() == 100) break;
     const auto ns = ring(line);
-    if (!ns) return std::unexpected(ns.error());
+    if (!ns) return std::unexpected(line.app + ": " + ns.error() + state_of(**bed, line.app));
     samples.add(*ns);
   }
   report.figures.push_back(

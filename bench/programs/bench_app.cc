@@ -4,6 +4,7 @@
 //   bench-app PORT
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <wakeline/app.h>
@@ -12,6 +13,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -49,7 +51,15 @@ int main(int argc, char** argv) {
   const int fd = connect_to(port);
   if (fd < 0) return std::perror("bench-app: connect"), 1;
   std::array<char, 64> id{};
-  if (const auto host = app->host()) {
+  // A host that is launching a thousand apps may welcome this one late; untagged it would be no app
+  // to measure.
+  const char* wanted = std::getenv("WAKELINE_HOST");
+  auto host = app->host();
+  for (int i = 0; i < 1200 && wanted != nullptr && *wanted != 0 && !host; ++i) {
+    ::poll(nullptr, 0, 50);
+    host = app->host();
+  }
+  if (host) {
     if (const auto tagged = app->enable_backgrounding(fd); !tagged) {
       return std::fprintf(stderr, "bench-app: tag: %s\n", tagged.error().message.c_str()), 1;
     }

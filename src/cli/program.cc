@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kStopGrace = 8s;
 constexpr auto kEndTimeout = 10s;
-constexpr auto kReadyTimeout = 10s;
 constexpr int kReadyPollMs = 5;
 constexpr std::size_t kReadyFileMax = 4'096;
 
@@ -86,8 +85,8 @@ int Program::wait() {
 }
 
 Outcome<std::string> await_ready_file(const std::string& path, const Program& program,
-                                      const std::string& log_file) {
-  const base::Instant end = io::now() + kReadyTimeout;
+                                      const std::string& log_file, base::Duration timeout) {
+  const base::Instant end = io::now() + timeout;
   while (io::now() < end && program.alive()) {
     if (auto text = io::read_file(path, kReadyFileMax)) return *text;
     ::poll(nullptr, 0, kReadyPollMs);

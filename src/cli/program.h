@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/time.h"
 #include "linux/process.h"
 
 namespace wakeline::cli {
@@ -45,8 +46,9 @@ class Program {
   sys::Process process_;
 };
 
-/// Waits, at most ten seconds, until the daemon has written its ready file. Returns: its text.
+/// Waits until the daemon has written its ready file. Returns: its text.
 Outcome<std::string> await_ready_file(const std::string& path, const Program& program,
-                                      const std::string& log_file);
+                                      const std::string& log_file,
+                                      base::Duration timeout = std::chrono::seconds(10));
 
 }  // namespace wakeline::cli
