@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/link/heartbeat.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace wakeline::link {
+namespace {
+
+using base::Duration;
+using base::Instant;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+constexpr Duration kReprobe = hours(24 * 7);
+/// After the network has shown another face: its new one may not be the last.
+constexpr Duration kReprobeAfterChange = hours(24);
+/// A network not proven for so long is as good as new.
+constexpr Duration kProofAge = hours(24 * 30);
+constexpr int kMainDeathsMax = 2;
+
+/// `gap` times `percent` per cent.
+constexpr Duration scaled(Duration gap, int percent) { return gap / 100 * percent; }
+/// What is left below the longest proven gap: timers are late, and NATs differ by the moment.
+constexpr int kMargin = 93;
+/// A bracket as narrow as that is not worth a wake; also the step without a probe flow.
+constexpr int kStep = 106;
+/// Two gaps that differ by less are the same: clocks and round trips blur them.
+constexpr int kBlur = 102;
+
+/// The gap in the middle of the bracket, on a scale of factors; whole ms.
+Duration middle(Duration lo, Duration hi) {
+  const auto product =
+      static_cast<double>(lo / milliseconds(1)) * static_cast<double>(hi / milliseconds(1));
+  return milliseconds(static_cast<std::int64_t>(std::sqrt(product)));
+}
+
+}  // namespace
+
+HeartbeatPolicy::Plan HeartbeatPolicy::decide(const Gaps& gaps, Instant now) const {
+  return {.heartbeat = heartbeat(gaps), .probe = probe(gaps, now)};
+}
+
+Duration HeartbeatPolicy::heartbeat(const Gaps& gaps) const {
+  Duration h = scaled(gaps.lo, kMargin);
+  if (gaps.lo == Duration::zero()) {
+    h = gaps.limit > Duration::zero()  ? gaps.limit
+        : gaps.hint > Duration::zero() ? gaps.hint
+                                       : prior;
+  } else if (gaps.probe_unreliable) {
+    // The main flow is the only one to learn from: by steps so small that a wrong one costs little.
+    const Duration next = scaled(gaps.lo, kStep);
+    if (gaps.hi == Duration::zero() || scaled(next, kStep) < gaps.hi) h = next;
+  }
+  if (gaps.limit > Duration::zero()) h = std::min(h, gaps.limit);
+  return std::clamp(h, floor, cap);
+}
+
+/// The gap that allows a heartbeat of `cap`; a longer one is of no use.
+Duration HeartbeatPolicy::longest() const { return cap / kMargin * 100 + milliseconds(1); }
+
+Duration HeartbeatPolicy::probe(const Gaps& gaps, Instant now) const {
+  const bool nothing_proven = gaps.lo == Duration::zero();
+  if (nothing_proven || gaps.probe_unreliable || gaps.lo >= longest()) return {};
+  if (gaps.doubt > gaps.lo) return gaps.doubt;
+  if (gaps.hi == Duration::zero()) return std::min(2 * gaps.lo, longest());
+  if (gaps.reprobe_at <= now) return gaps.hi;
+  if (gaps.hi < scaled(gaps.lo, kStep)) return {};
+  return middle(gaps.lo, gaps.hi);
+}
+
+Gaps HeartbeatPolicy::learn(Gaps gaps, const GapEvidence& evidence, Instant now) const {
+  const Duration gap = evidence.gap;
+  if (gaps.hi > Duration::zero() && now - gaps.proven_at > kProofAge) {
+    gaps.reprobe_at = gaps.proven_at = now;
+  }
+  if (!evidence.alive) {
+    if (evidence.flow == Flow::kMain) return main_died(gaps, gap, now);
+    return gap > gaps.lo ? found_dead(gaps, gap, now) : gaps;
+  }
+  if (evidence.flow == Flow::kMain) {
+    if (gap >= Plan{heartbeat(gaps), {}}.earliest()) gaps.main_deaths = 0;
+    gaps.main_lo = std::max(gaps.main_lo, gap);
+  }
+  gaps.lo = std::max(gaps.lo, gap);
+  if (gap >= scaled(gaps.lo, kMargin - 3)) gaps.proven_at = now;
+  if (gaps.hi <= gap) {  // it was wrong, or the network is another one now
+    gaps.hi = {};
+    gaps.reprobe_at = base::kNever;
+  }
+  if (gaps.doubt <= gap) gaps.doubt = {};
+  if (gaps.limit <= gap) gaps.limit = {};
+  return gaps;
+}
+
+/// A gap longer than any proven one was found dead; proven dead is what was found so twice.
+Gaps HeartbeatPolicy::found_dead(Gaps gaps, Duration gap, Instant now) const {
+  if (gap > scaled(longest(), kStep)) return gaps;
+  if (gaps.doubt == Duration::zero()) {
+    gaps.doubt = gap;
+    return gaps;
+  }
+  const Duration proven = std::max(gaps.doubt, gap);
+  if (gaps.hi == Duration::zero() || proven < gaps.hi) gaps.hi = proven;
+  gaps.reprobe_at = saturating_add(now, kReprobe);
+  gaps.doubt = std::min(gaps.doubt, gap);
+  if (proven < scaled(gaps.doubt, kStep)) gaps.doubt = {};
+  return gaps;
+}
+
+Gaps HeartbeatPolicy::main_died(Gaps gaps, Duration gap, Instant now) const {
+  if (gap > scaled(longest(), kStep)) return gaps;
+  if (gap > gaps.lo) {
+    const Duration half = std::max(floor, gap / 2);
+    if (gaps.lo == Duration::zero()) gaps.limit = half;
+    if (!gaps.probe_unreliable) return found_dead(gaps, gap, now);
+    gaps.hi = gap;
+    gaps.reprobe_at = saturating_add(now, kReprobe);
+    return gaps;
+  }
+  // A path fault first: at 5 % loss every second reconnection would shrink the heartbeat else.
+  if (++gaps.main_deaths < kMainDeathsMax) return gaps;
+  gaps.main_deaths = 0;
+  gaps.doubt = {};
+  gaps.hi = gap;
+  gaps.reprobe_at = saturating_add(now, kReprobeAfterChange);
+  if (gap > scaled(gaps.main_lo, kBlur) && gaps.main_lo >= floor) {
+    gaps.probe_unreliable = true;
+    gaps.lo = gaps.main_lo;
+  } else {
+    gaps.lo = gaps.main_lo = {};
+    gaps.limit = std::max(floor, gap / 2);
+  }
+  return gaps;
+}
+
+Gaps HeartbeatPolicy::learn_hint(Gaps gaps, Duration hint, Instant now) const {
+  const Duration off = gaps.hint > hint ? gaps.hint - hint : hint - gaps.hint;
+  if (gaps.hint > Duration::zero() && off > gaps.hint / 4 && gaps.hi > Duration::zero())
+    gaps.reprobe_at = now;
+  gaps.hint = hint;
+  return gaps;
+}
+
+}  // namespace wakeline::link
