@@ -23,6 +23,9 @@ void Controls::scan() {
   for (const std::string& fault : found.faults) {
     base::log(LogLevel::kError, "host", "{}", fault);
   }
+  for (const std::string& warning : found.warnings) {
+    base::log(LogLevel::kWarning, "host", "{}", warning);
+  }
   for (const wire::Manifest& manifest : found.manifests) {
     const auto installed = driver_.install(manifest);
     if (installed || installed.error().code == ErrorCode::kBusy) continue;

@@ -49,7 +49,11 @@ ManifestScan scan_manifests(const std::vector<std::string>& folders) {
         continue;
       }
       const std::string_view stem = std::string_view(name).substr(0, name.size() - kSuffix.size());
-      auto manifest = wire::parse_desktop_entry(*text, stem);
+      std::vector<wire::ManifestError> warnings;
+      auto manifest = wire::parse_desktop_entry(*text, stem, &warnings);
+      for (const auto& warning : warnings) {
+        scan.warnings.push_back(wire::to_string(warning, path));
+      }
       if (!manifest) {
         scan.faults.push_back(wire::to_string(manifest.error(), path));
         continue;

@@ -17,6 +17,8 @@ struct ManifestScan {
   std::vector<wire::Manifest> manifests;  ///< ordered by id, each id once
   /// One line a fault, ready to print: "/path/doorbell.desktop:4: Exec: missing".
   std::vector<std::string> faults;
+  /// The same for what is passed over: a key that nobody knows.
+  std::vector<std::string> warnings;
 };
 
 /// Reads every *.desktop file of `folders`. A faulty file is a line in `faults` and is skipped; so

@@ -47,14 +47,25 @@ TEST_F(ManifestFolder, GivesManifestsByIdAndSkipsOtherFiles) {
   EXPECT_EQ(scan.faults, std::vector<std::string>{});
 }
 
-TEST_F(ManifestFolder, NamesFileLineAndKeyOfAFaultAndGoesOn) {
+TEST_F(ManifestFolder, WarnsOfAKeyThatNobodyKnowsAndTakesTheApp) {
   std::ofstream(first + "/a.desktop")
       << "[Desktop Entry]\nType=Application\nName=A\nExec=/bin/true\nX-Wakeline-Color=red\n";
+  const ManifestScan scan = scan_manifests({first});
+  EXPECT_EQ(names(scan), std::vector<std::string>{"A"});
+  EXPECT_EQ(scan.faults, std::vector<std::string>{});
+  ASSERT_EQ(scan.warnings.size(), 1U);
+  EXPECT_TRUE(scan.warnings[0].starts_with(first + "/a.desktop:5: X-Wakeline-Color: unknown key"))
+      << scan.warnings[0];
+}
+
+TEST_F(ManifestFolder, NamesFileLineAndKeyOfAFaultAndGoesOn) {
+  std::ofstream(first + "/a.desktop")
+      << "[Desktop Entry]\nType=Application\nName=A\nExec=/bin/true\nX-Wakeline-Ipc=red\n";
   write(first + "/b.desktop", "B");
   const ManifestScan scan = scan_manifests({first});
   EXPECT_EQ(names(scan), std::vector<std::string>{"B"});
   ASSERT_EQ(scan.faults.size(), 1U);
-  EXPECT_TRUE(scan.faults[0].starts_with(first + "/a.desktop:5: X-Wakeline-Color: "))
+  EXPECT_TRUE(scan.faults[0].starts_with(first + "/a.desktop:5: X-Wakeline-Ipc: "))
       << scan.faults[0];
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "wire/desktop_entry.h"
@@ -21,19 +22,21 @@ constexpr std::string_view kOurPrefix = "X-Wakeline-";
 constexpr std::string_view kId = "X-Wakeline-Id";
 constexpr std::string_view kModes = "X-Wakeline-BackgroundModes";
 constexpr std::string_view kEnvironment = "X-Wakeline-Environment";
-constexpr std::array kOurKeys = {kId, kModes, kEnvironment};
+constexpr std::string_view kVoip = "X-Wakeline-Voip";
+constexpr std::string_view kKeepAlive = "X-Wakeline-KeepAlive";
+constexpr std::string_view kTcpKeepAlive = "X-Wakeline-TcpKeepAlive";
+constexpr std::string_view kExitsOnSuspend = "X-Wakeline-ExitsOnSuspend";
+constexpr std::string_view kRelaunch = "X-Wakeline-Relaunch";
+constexpr std::string_view kReclaim = "X-Wakeline-Reclaim";
+constexpr std::string_view kIpc = "X-Wakeline-Ipc";
+constexpr std::string_view kStyle = "X-Wakeline-NotificationStyle";
+constexpr std::array kOurKeys = {kId,        kModes,        kEnvironment,    kVoip,
+                                 kKeepAlive, kTcpKeepAlive, kExitsOnSuspend, kRelaunch,
+                                 kReclaim,   kIpc,          kStyle};
 
 std::unexpected<ManifestError> fault(int line, std::string_view key, std::string message,
                                      ErrorCode code = ErrorCode::kMalformed) {
   return std::unexpected(ManifestError{code, line, shortened(key), std::move(message)});
-}
-
-bool is_app_id(std::string_view id) {
-  return !id.empty() && id.size() <= kAppNameMax && id[0] != '.' &&
-         std::ranges::all_of(id, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                  c == '-';
-         });
 }
 
 bool is_variable_name(std::string_view name) {
@@ -49,12 +52,14 @@ using Checked = std::expected<void, ManifestError>;
 /// The one value of a key, and the line that a fault in it is told with.
 class Reader {
  public:
-  explicit Reader(const Entry& entry) : entry_(entry) {}
+  Reader(const Entry& entry, std::vector<ManifestError>* warnings)
+      : entry_(entry), warnings_(warnings) {}
 
   Checked read(Manifest& out, std::string_view file_id) {
-    for (const auto& step :
-         {&Reader::read_our_keys, &Reader::read_type, &Reader::read_name, &Reader::read_command,
-          &Reader::read_path, &Reader::read_modes, &Reader::read_environment}) {
+    warn_of_unknown_keys();
+    for (const auto& step : {&Reader::read_type, &Reader::read_name, &Reader::read_command,
+                             &Reader::read_path, &Reader::read_modes, &Reader::read_environment,
+                             &Reader::read_voip, &Reader::read_settings}) {
       if (Checked checked = (this->*step)(out); !checked) return checked;
     }
     return read_id(out, file_id);
@@ -66,15 +71,17 @@ class Reader {
     return found == entry_.end() ? nullptr : &found->second;
   }
 
-  Checked read_our_keys(Manifest&) {
+  /// A key that a newer version knows must not keep an app from running.
+  void warn_of_unknown_keys() {
+    if (warnings_ == nullptr) return;
     for (const auto& [key, value] : entry_) {
       if (!key.starts_with(kOurPrefix) || std::ranges::find(kOurKeys, key) != kOurKeys.end()) {
         continue;
       }
-      return fault(value.line, key,
-                   fmt::format("unknown key; known: {}", fmt::join(kOurKeys, ", ")));
+      warnings_->push_back(
+          {ErrorCode::kUnsupported, value.line, shortened(key),
+           fmt::format("unknown key, passed over; known: {}", fmt::join(kOurKeys, ", "))});
     }
-    return {};
   }
 
   Checked read_type(Manifest&) {
@@ -174,6 +181,92 @@ class Reader {
     return {};
   }
 
+  Checked read_voip(Manifest& out) {
+    const Value* value = find(kVoip);
+    if (value == nullptr) return {};
+    auto rule = parse_socket_rule(value->text);
+    if (!rule) return fault(value->line, kVoip, std::move(rule.error()));
+    out.sockets = *std::move(rule);
+    out.voip = true;
+    return {};
+  }
+
+  Checked read_settings(Manifest& out) {
+    if (Checked checked = read_seconds(kKeepAlive, kTimeoutMaxS, out.keep_alive); !checked) {
+      return checked;
+    }
+    if (Checked checked = read_seconds(kTcpKeepAlive, kTcpKeepAliveMaxS, out.tcp_keep_alive);
+        !checked) {
+      return checked;
+    }
+    for (const auto& [key, field] :
+         {std::pair{kExitsOnSuspend, &Manifest::exits_on_suspend},
+          std::pair{kRelaunch, &Manifest::relaunch}, std::pair{kReclaim, &Manifest::reclaim}}) {
+      if (Checked checked = read_flag(key, out.*field); !checked) return checked;
+    }
+    if (Checked checked = read_choice(kIpc, IpcPolicy::kIgnore, out.ipc); !checked) return checked;
+    if (Checked checked = read_choice(kStyle, NotificationStyle::kNone, out.style); !checked) {
+      return checked;
+    }
+    return check_together(out);
+  }
+
+  Checked check_together(const Manifest& out) {
+    // The kernel's probes are set on the sockets that the rule finds, and on no other (C7).
+    if (out.tcp_keep_alive > base::Duration::zero() && out.sockets.empty()) {
+      return fault(find(kTcpKeepAlive)->line, kTcpKeepAlive,
+                   fmt::format("needs {}, which says of which sockets", kVoip));
+    }
+    if (out.keep_alive > base::Duration::zero() && !out.voip) {
+      return fault(find(kKeepAlive)->line, kKeepAlive,
+                   fmt::format("needs {}=voip; or {}", kModes, kVoip));
+    }
+    return {};
+  }
+
+  Checked read_seconds(std::string_view key, std::int64_t most, base::Duration& out) {
+    const Value* value = find(key);
+    if (value == nullptr) return {};
+    const std::string_view text = value->text;
+    std::int64_t seconds = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, seconds);
+    if (error != std::errc() || stop != end || seconds < 1 || seconds > most) {
+      return fault(value->line, key,
+                   fmt::format("must be a whole number of seconds from 1 to {}", most));
+    }
+    out = std::chrono::seconds(seconds);
+    return {};
+  }
+
+  // Source: §4, "boolean".
+  Checked read_flag(std::string_view key, bool& out) {
+    const Value* value = find(key);
+    if (value == nullptr) return {};
+    if (value->text != "true" && value->text != "false") {
+      return fault(value->line, key, "must be true or false");
+    }
+    out = value->text == "true";
+    return {};
+  }
+
+  template <class E>
+  Checked read_choice(std::string_view key, E last, E& out) {
+    const Value* value = find(key);
+    if (value == nullptr) return {};
+    std::string known;
+    for (int i = 0; i <= std::to_underlying(last); ++i) {
+      const std::string_view word = name(static_cast<E>(i));
+      if (value->text == word) {
+        out = static_cast<E>(i);
+        return {};
+      }
+      known += known.empty() ? "" : ", ";
+      known += word;
+    }
+    return fault(value->line, key, fmt::format("{} is none of: {}", quoted(value->text), known));
+  }
+
   Checked read_id(Manifest& out, std::string_view file_id) {
     const Value* value = find(kId);
     const std::string_view id = value == nullptr ? file_id : std::string_view(value->text);
@@ -189,19 +282,38 @@ class Reader {
   }
 
   const Entry& entry_;
+  std::vector<ManifestError>* warnings_;
 };
 
 }  // namespace
 
+bool is_app_id(std::string_view id) {
+  return !id.empty() && id.size() <= kAppNameMax && id[0] != '.' &&
+         std::ranges::all_of(id, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                  c == '-';
+         });
+}
+
+std::string_view name(IpcPolicy policy) {
+  static constexpr std::array<std::string_view, 3> kWords = {"drain", "wake", "ignore"};
+  return kWords.at(std::to_underlying(policy));
+}
+std::string_view name(NotificationStyle style) {
+  static constexpr std::array<std::string_view, 3> kWords = {"banner", "alert", "none"};
+  return kWords.at(std::to_underlying(style));
+}
+
 std::expected<Manifest, ManifestError> parse_desktop_entry(std::string_view text,
-                                                           std::string_view id) {
+                                                           std::string_view id,
+                                                           std::vector<ManifestError>* warnings) {
   if (text.size() > kManifestMax) {
     return fault(0, {}, fmt::format("longer than {} bytes", kManifestMax), ErrorCode::kTooLarge);
   }
   const auto entry = desktop::read_entry(text);
   if (!entry) return std::unexpected(entry.error());
   Manifest manifest;
-  if (Checked checked = Reader(*entry).read(manifest, id); !checked) {
+  if (Checked checked = Reader(*entry, warnings).read(manifest, id); !checked) {
     return std::unexpected(std::move(checked.error()));
   }
   return manifest;

@@ -13,7 +13,12 @@ using namespace wakeline;  // NOLINT(google-build-using-namespace): a program of
 /// and on one line.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto manifest = wire::parse_desktop_entry(text, "id");
+  std::vector<wire::ManifestError> warnings;
+  const auto manifest = wire::parse_desktop_entry(text, "id", &warnings);
+  for (const auto& warning : warnings) {
+    const std::string told = wire::to_string(warning, "id.desktop");
+    WL_CHECK_MSG(base::is_utf8(told) && told.find('\n') == std::string::npos, "{}", told);
+  }
   if (!manifest) {
     const std::string told = wire::to_string(manifest.error(), "id.desktop");
     WL_CHECK_MSG(base::is_utf8(told) && told.find('\n') == std::string::npos, "{}", told);
@@ -31,5 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const std::string& argument : manifest->command) {
     WL_CHECK(argument.find('\0') == std::string::npos);
   }
+  // What was read can be written, unless its escapes make it too long; the writer reads it back.
+  const auto written = wire::write_desktop_entry(*manifest);
+  WL_CHECK(written || written.error().code == base::ErrorCode::kTooLarge);
   return 0;
 }

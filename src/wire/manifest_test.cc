@@ -63,6 +63,40 @@ no key at all
   EXPECT_EQ(*manifest, expected);
 }
 
+TEST(Manifest, ReadsWhatAProgramThatKnowsNothingOfUsNeeds) {
+  const auto manifest = parse_desktop_entry(entry(R"(X-Wakeline-Voip=tcp:5061,5060,5061
+X-Wakeline-KeepAlive=600
+X-Wakeline-TcpKeepAlive=240
+X-Wakeline-ExitsOnSuspend=true
+X-Wakeline-Relaunch=false
+X-Wakeline-Reclaim=true
+X-Wakeline-Ipc=wake
+X-Wakeline-NotificationStyle=alert
+)"),
+                                            "id");
+  ASSERT_TRUE(manifest) << testing::PrintToString(manifest.error());
+  EXPECT_TRUE(manifest->voip);
+  EXPECT_EQ(manifest->sockets, (SocketRule{false, {5060, 5061}}));
+  EXPECT_EQ(manifest->keep_alive, std::chrono::seconds(600));
+  EXPECT_EQ(manifest->tcp_keep_alive, std::chrono::seconds(240));
+  EXPECT_TRUE(manifest->exits_on_suspend);
+  EXPECT_FALSE(manifest->relaunch);
+  EXPECT_TRUE(manifest->reclaim);
+  EXPECT_EQ(manifest->ipc, IpcPolicy::kWake);
+  EXPECT_EQ(manifest->style, NotificationStyle::kAlert);
+}
+
+TEST(Manifest, WarnsOfAnUnknownKeyOfOursAndRunsTheAppNevertheless) {
+  std::vector<ManifestError> warnings;
+  const auto manifest =
+      parse_desktop_entry(entry("X-Wakeline-Mode=voip\nX-Other=1\n"), "id", &warnings);
+  ASSERT_TRUE(manifest) << testing::PrintToString(manifest.error());
+  ASSERT_EQ(warnings.size(), 1U);
+  const std::string told = to_string(warnings[0], "f");
+  EXPECT_TRUE(told.starts_with("f:5: X-Wakeline-Mode: unknown key, passed over; known: ")) << told;
+  EXPECT_NE(told.find("X-Wakeline-BackgroundModes"), std::string::npos);
+}
+
 TEST(Manifest, GoesByTheFilesNameWithoutAnIdOfItsOwn) {
   const auto manifest = parse_desktop_entry(entry(""), "org.example.bell");
   ASSERT_TRUE(manifest);
@@ -154,9 +188,22 @@ TEST(Manifest, SaysWhereAFaultIs) {
       {with_exec("a %"),
        "f:4: Exec: '%' begins an unknown field code; write %% for a percent sign"},
       {entry("Path=tmp\n"), "f:5: Path: must start with '/'"},
-      {entry("X-Wakeline-Mode=voip\n"),
-       "f:5: X-Wakeline-Mode: unknown key; known: X-Wakeline-Id, X-Wakeline-BackgroundModes, "
-       "X-Wakeline-Environment"},
+      {entry("X-Wakeline-Voip=udp:1\n"),
+       "f:5: X-Wakeline-Voip: 'udp:1' is neither 'all' nor 'tcp:PORT,PORT'"},
+      {entry("X-Wakeline-Voip=tcp:1,,2\n"), "f:5: X-Wakeline-Voip: '' is no port from 1 to 65535"},
+      {entry("X-Wakeline-BackgroundModes=voip\nX-Wakeline-KeepAlive=10min\n"),
+       "f:6: X-Wakeline-KeepAlive: must be a whole number of seconds from 1 to 604800"},
+      {entry("X-Wakeline-Voip=all\nX-Wakeline-TcpKeepAlive=0\n"),
+       "f:6: X-Wakeline-TcpKeepAlive: must be a whole number of seconds from 1 to 32767"},
+      {entry("X-Wakeline-TcpKeepAlive=60\n"),
+       "f:5: X-Wakeline-TcpKeepAlive: needs X-Wakeline-Voip, which says of which sockets"},
+      {entry("X-Wakeline-KeepAlive=600\n"),
+       "f:5: X-Wakeline-KeepAlive: needs X-Wakeline-BackgroundModes=voip; or X-Wakeline-Voip"},
+      {entry("X-Wakeline-Reclaim=yes\n"), "f:5: X-Wakeline-Reclaim: must be true or false"},
+      {entry("X-Wakeline-Ipc=none\n"),
+       "f:5: X-Wakeline-Ipc: 'none' is none of: drain, wake, ignore"},
+      {entry("X-Wakeline-NotificationStyle=loud\n"),
+       "f:5: X-Wakeline-NotificationStyle: 'loud' is none of: banner, alert, none"},
       {entry("X-Wakeline-BackgroundModes=voop;\n"),
        "f:5: X-Wakeline-BackgroundModes: unknown mode 'voop'; known: voip, audio"},
       {entry("X-Wakeline-BackgroundModes=voip\\\n"),

@@ -130,6 +130,19 @@ void Doze::on_notification_action(Instant now, AppId id, Actions& out) {
   finish(now, *app, out);
 }
 
+void Doze::on_attention_wanted(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || app->run.ending) return;
+  if (app->suspended()) {
+    resume(now, *app, WakeCause::kControl, {}, out);
+  } else if (app->run.suspending) {
+    app->run.pending = WakeCause::kControl;
+  } else if (app->awake()) {
+    open_window(now, *app, profile_.wake_window);
+  }
+  finish(now, *app, out);
+}
+
 void Doze::on_host_stopping(Instant now, Actions& out) {
   stopping_ = true;
   for (auto& [id, app] : apps_) {
@@ -157,7 +170,7 @@ void Doze::on_launch_failed(Instant now, AppId id, Actions& out) {
   app->state = AppState::kStopped;
   // What could not be started will not start a moment later either: no launch at once.
   app->quick_deaths = std::max(app->quick_deaths, 1);
-  if (app->config.voip && !app->closed && !stopping_) {
+  if (app->config.voip && app->config.relaunch && !app->closed && !stopping_) {
     app->run.launched_at = now;
     relaunch_after_death(now, *app, out);
   }
@@ -194,7 +207,7 @@ void Doze::on_exited(Instant now, AppId id, ExitStatus status, Actions& out) {
   if (app->reopen) {
     const Reopen reopen = *std::exchange(app->reopen, std::nullopt);
     launch(*app, reopen.reason, reopen.foreground, out);
-  } else if (app->config.voip && failed && !app->closed && !stopping_) {
+  } else if (app->config.voip && app->config.relaunch && failed && !app->closed && !stopping_) {
     // Of an unknown status the worse is taken: a start too many harms less than a missed call.
     relaunch_after_death(now, *app, out);
   }
@@ -241,7 +254,8 @@ void Doze::relaunch_after_death(Instant now, App& app, Actions& out) {
 
 /// Ends the processes: by the user politely, which needs a running app; otherwise at once.
 void Doze::end_run(Instant now, App& app, KillReason reason, Actions& out) {
-  const bool politely = reason == KillReason::kClosedByUser;
+  const bool politely =
+      reason == KillReason::kClosedByUser || reason == KillReason::kExitsOnSuspend;
   app.run.ending = true;
   app.run.foreground = false;
   if (politely && app.suspended()) resume(now, app, WakeCause::kControl, {}, out);

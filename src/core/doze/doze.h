@@ -35,6 +35,8 @@ class Doze {
   /// The user chose an action of the app's notification (C28): resumes or launches it. Opening the
   /// notification itself is this and then on_foreground.
   void on_notification_action(Instant now, AppId id, Actions& out);
+  /// The user wants to reach the running app, with a signal for instance: resumes it for a window.
+  void on_attention_wanted(Instant now, AppId id, Actions& out);
   void on_system_resumed(Instant now, Actions& out);
   void on_network_changed(Instant now, Actions& out);  ///< C31
   void on_host_stopping(Instant now,
@@ -97,7 +99,7 @@ class Doze {
   bool may_sleep(const App& app) const;
   void open_window(Instant now, App& app, Duration length);
   void refresh_sampling(Instant now, App& app);
-  void suspend(App& app, SuspendReason reason, Actions& out);
+  void suspend(Instant now, App& app, SuspendReason reason, Actions& out);
   void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
   void enter_foreground(App& app, Actions& out);
   void wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);

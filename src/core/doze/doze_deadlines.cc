@@ -54,7 +54,7 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
     case AppTimer::kSuspendRetry:
       break;  // settle() begins the quiet check anew
     case AppTimer::kWindow:
-      suspend(app, SuspendReason::kWindowOver, out);
+      suspend(now, app, SuspendReason::kWindowOver, out);
       break;
     case AppTimer::kSample:
       out.push(Sample{app.id});

@@ -131,6 +131,43 @@ TEST(Life, StartsAnewWhatTheUserOpensWhileItEnds) {
   EXPECT_EQ(bed.doze.state(a), AppState::kForeground);
 }
 
+TEST(Life, DoesNotRelaunchAfterABadEndWhatAsksNotToBe) {
+  Bed bed;
+  const AppId a = bed.doze.add_app({.name = "once", .voip = true, .relaunch = false}).value();
+  bed.launch(a);
+  EXPECT_EQ(bed.exited(a, kExitCrashed), (List{ledger(a, kExit, "signal", 11)}));
+  bed.doze.on_launch_wanted(bed.now, a, LaunchReason::kUser, bed.out);
+  bed.take();
+  bed.doze.on_launch_failed(bed.now, a, bed.out);
+  EXPECT_EQ(bed.take(), (List{ledger(a, kExit, "launch_failed")}));
+  EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
+}
+
+TEST(Life, C2EndsAnAppThatExitsOnSuspendInsteadOfSuspendingIt) {
+  Bed bed;
+  const AppId a =
+      bed.doze.add_app({.name = "exits", .voip = true, .exits_on_suspend = true}).value();
+  bed.launch(a);
+  bed.tag(a);
+  EXPECT_EQ(bed.idle(a), (List{Kill{a, KillReason::kExitsOnSuspend, true},
+                               ledger(a, kKill, "exits_on_suspend")}));
+  // It ends by a signal, and by its own wish: that is no crash.
+  EXPECT_EQ(bed.exited(a, {.signaled = true, .code = 15}), (List{ledger(a, kExit, "signal", 15)}));
+  EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
+}
+
+TEST(Life, ResumesASleepingAppThatTheUserWantsToReach) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  bed.tag(a);
+  bed.sleep(a);
+  bed.doze.on_attention_wanted(bed.now, a, bed.out);
+  EXPECT_EQ(bed.take(), (List{Unwatch{a}, Resume{a, WakeCause::kControl, {}, 0s},
+                              ledger(a, kWake, "control")}));
+  bed.sleep(a);
+}
+
 TEST(Life, C24NothingOfARunOutlivesIt) {
   Bed bed;
   const AppId a = bed.app;

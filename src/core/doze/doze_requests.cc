@@ -211,7 +211,7 @@ void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
   if (profile_.keep_alive_overrun_kills) {
     end_run(now, app, KillReason::kKeepAliveOverrun, out);
   } else if (may_sleep(app)) {
-    suspend(app, SuspendReason::kKeepAliveOverrun, out);
+    suspend(now, app, SuspendReason::kKeepAliveOverrun, out);
   }
 }
 

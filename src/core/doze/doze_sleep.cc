@@ -62,7 +62,7 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
   } else if (now - run.quiet_since >= quiet_needed() &&
              (!app->config.voip || run.tags.has_line())) {
     // Without a line a voip app is likely on its way to one: it gets its whole window (C35).
-    suspend(*app, SuspendReason::kQuiet, out);
+    suspend(now, *app, SuspendReason::kQuiet, out);
   }
   if (!run.suspending)
     app->timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
@@ -186,7 +186,12 @@ void Doze::refresh_sampling(Instant now, App& app) {
   app.timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
 }
 
-void Doze::suspend(App& app, SuspendReason reason, Actions& out) {
+void Doze::suspend(Instant now, App& app, SuspendReason reason, Actions& out) {
+  if (app.config.exits_on_suspend) {
+    app.closed = true;  // it ended by its own rule: the user starts it again, or the next boot
+    end_run(now, app, KillReason::kExitsOnSuspend, out);
+    return;
+  }
   app.run.suspending = true;
   app.run.suspend_reason = reason;
   out.push(Suspend{app.id});

@@ -37,6 +37,8 @@ struct AppConfig {
   std::string name;
   bool voip = false;
   bool audio = false;
+  bool relaunch = true;           ///< after a bad end (C23)
+  bool exits_on_suspend = false;  ///< ended instead of suspended (C2)
   friend bool operator==(const AppConfig&, const AppConfig&) = default;
 };
 
@@ -120,7 +122,8 @@ enum class KillReason : std::uint8_t {
   kTasksExpired,
   kWakeLimit,
   kKeepAliveOverrun,
-  kRemoved  ///< it is no longer installed
+  kRemoved,        ///< it is no longer installed
+  kExitsOnSuspend  ///< it would be suspended, and its manifest says that it rather ends
 };
 std::string_view name(KillReason);
 
