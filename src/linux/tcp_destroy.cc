@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "linux/tcp_destroy.h"
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "linux/netlink_query.h"
+
+namespace wakeline::sys {
+namespace {
+
+using base::ErrorCode;
+
+struct End {
+  IpAddress address;
+  std::uint16_t port = 0;
+};
+
+base::Result<End> end_of(int fd, int (*read)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage storage = {};
+  socklen_t size = sizeof storage;
+  if (read(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    const auto code = errno == ENOTCONN ? ErrorCode::kNotConnected : ErrorCode::kNotSocket;
+    return base::fail(code, "socket", errno);
+  }
+  const auto ip = [](const auto& part) {
+    return ip_address(reinterpret_cast<const std::uint8_t*>(&part), sizeof part);
+  };
+  if (storage.ss_family == AF_INET) {
+    const auto& address = reinterpret_cast<const sockaddr_in&>(storage);
+    return End{ip(address.sin_addr), ntohs(address.sin_port)};
+  }
+  if (storage.ss_family == AF_INET6) {
+    const auto& address = reinterpret_cast<const sockaddr_in6&>(storage);
+    return End{ip(address.sin6_addr), ntohs(address.sin6_port)};
+  }
+  return base::fail(ErrorCode::kNotTcp, "socket");
+}
+
+}  // namespace
+
+base::Result<TcpEnds> tcp_ends(int fd) {
+  const auto local = end_of(fd, ::getsockname);
+  if (!local) return base::fail(local.error());
+  const auto remote = end_of(fd, ::getpeername);
+  if (!remote) return base::fail(remote.error());
+  TcpEnds ends{local->address, remote->address, local->port, remote->port, 0};
+  socklen_t size = sizeof ends.device;
+  // Kernels before 5.7 cannot tell; then the socket counts as bound to none.
+  if (::getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ends.device, &size) != 0) ends.device = 0;
+  return ends;
+}
+
+base::Result<void> destroy_tcp(const TcpEnds& ends, std::uint64_t cookie) {
+  auto query = NetlinkQuery::open(NETLINK_SOCK_DIAG);
+  if (!query) return base::fail(query.error());
+  inet_diag_req_v2 request = {};
+  // A connection with IPv4 addresses is found by them, also when its socket is of IPv6.
+  request.sdiag_family = ends.local.family;
+  request.sdiag_protocol = IPPROTO_TCP;
+  request.idiag_states = ~0U;
+  request.id.idiag_sport = htons(ends.local_port);
+  request.id.idiag_dport = htons(ends.remote_port);
+  request.id.idiag_if = static_cast<std::uint32_t>(ends.device);
+  request.id.idiag_cookie[0] = static_cast<std::uint32_t>(cookie);
+  request.id.idiag_cookie[1] = static_cast<std::uint32_t>(cookie >> 32);
+  std::memcpy(request.id.idiag_src, ends.local.bytes.data(), sizeof request.id.idiag_src);
+  std::memcpy(request.id.idiag_dst, ends.remote.bytes.data(), sizeof request.id.idiag_dst);
+  const base::BytesView body(reinterpret_cast<const std::uint8_t*>(&request), sizeof request);
+  const auto asked = query->ask(SOCK_DESTROY, NLM_F_ACK, body, [](std::uint16_t, auto) {});
+  // ESTALE: another socket has these ends by now.
+  if (!asked && asked.error().os_error == ESTALE) {
+    return base::fail(ErrorCode::kNotFound, "SOCK_DESTROY", ESTALE);
+  }
+  return asked;
+}
+
+}  // namespace wakeline::sys
