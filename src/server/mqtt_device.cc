@@ -79,11 +79,16 @@ void MqttFront::publish(Device& device, const session::Publish& publish) {
   if (connection->version == mqtt::Version::k5) {
     const auto left = std::chrono::ceil<std::chrono::seconds>((*push)->expires - now);
     packet.properties.message_expiry_s = static_cast<std::uint32_t>(left.count());
-    packet.properties.payload_format = 1;  // UTF-8: our JSON
     packet.properties.user = {
         {std::string(wire::property::kSequence), std::to_string(publish.sequence)},
         {std::string(wire::property::kUrgency),
          std::string(wire::name(static_cast<wire::Urgency>((*push)->urgency)))}};
+    const auto encoding = static_cast<wire::BodyEncoding>((*push)->encoding);
+    if (encoding == wire::BodyEncoding::kContent)
+      packet.properties.payload_format = 1;  // UTF-8: our JSON
+    else
+      packet.properties.user.push_back(
+          {std::string(wire::property::kContentEncoding), std::string(wire::name(encoding))});
   }
   base::Bytes bytes;
   const auto encoded = mqtt::encode(packet, connection->version, bytes);

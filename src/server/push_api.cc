@@ -133,8 +133,16 @@ void PushApi::push(const HttpRequest& request, const HttpFront::Respond& respond
     const unsigned status = push.error().code == ErrorCode::kTooLarge ? 413 : 400;
     return respond(failure(status, push.error().code, push.error().message, push.error().field));
   }
-  const auto taken =
-      desk_.accept(*push, [device = push->device, respond](base::Result<store::Accepted> result) {
+  auto body = wire::encode(push->content);
+  if (!body) return respond(failure(400, body.error().code, "the text cannot be sent"));
+  PushOrder order{.device = push->device,
+                  .body = std::move(*body),
+                  .ttl_s = push->ttl_s,
+                  .urgency = push->urgency,
+                  .topic = push->topic,
+                  .idempotency_key = push->idempotency_key};
+  const auto taken = desk_.accept(
+      std::move(order), [device = push->device, respond](base::Result<store::Accepted> result) {
         if (!result) {
           const bool its_own = result.error().code == ErrorCode::kNotFound ||
                                result.error().code == ErrorCode::kBusy;

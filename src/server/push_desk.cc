@@ -23,22 +23,21 @@ PushDesk::PushDesk(TimerQueue& timers, store::Store& store, MqttFront& devices)
   on_swept(0);
 }
 
-base::Result<void> PushDesk::accept(const wire::PushRequest& request, OnAccepted done) {
-  auto body = wire::encode(request.content);
-  if (!body) return base::fail(body.error());
+base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
   const base::WallTime now = io::wall_now();
-  base::Duration lives = std::chrono::seconds(request.ttl_s);
-  if (request.ttl_s == 0 && devices_.receives(request.device)) lives = kZeroTtlGrace;
-  store::NewPush push{.device = request.device,
-                      .body = std::move(*body),
-                      .topic = request.topic,
-                      .urgency = static_cast<std::uint8_t>(request.urgency),
+  base::Duration lives = std::chrono::seconds(order.ttl_s);
+  if (order.ttl_s == 0 && devices_.receives(order.device)) lives = kZeroTtlGrace;
+  store::NewPush push{.device = order.device,
+                      .body = std::move(order.body),
+                      .topic = std::move(order.topic),
+                      .urgency = static_cast<std::uint8_t>(order.urgency),
+                      .encoding = static_cast<std::uint8_t>(order.encoding),
                       .accepted = now,
                       .expires = now + lives,
-                      .idempotency_key = request.idempotency_key};
+                      .idempotency_key = std::move(order.idempotency_key)};
   const base::WallTime expires = push.expires;
   return store_.add(std::move(push),
-                    [this, device = request.device, expires,
+                    [this, device = std::move(order.device), expires,
                      done = std::move(done)](base::Result<store::Accepted> result) {
                       if (result && result->waits) {
                         devices_.on_push_stored(device, result->device, result->sequence);
@@ -46,6 +45,10 @@ base::Result<void> PushDesk::accept(const wire::PushRequest& request, OnAccepted
                       }
                       done(result);
                     });
+}
+
+void PushDesk::withdraw(store::DeviceId device, store::Sequence sequence) {
+  store_.remove(device, sequence);
 }
 
 void PushDesk::plan_sweep(base::WallTime expiry) {

@@ -10,6 +10,17 @@
 
 namespace wakeline::server {
 
+/// A push for one device, as the queue takes it.
+struct PushOrder {
+  std::string device{};
+  base::Bytes body{};  ///< at most wire::kPushBodyMax
+  wire::BodyEncoding encoding = wire::BodyEncoding::kContent;
+  std::uint32_t ttl_s = wire::kTtlMax;  ///< 0: only for a device that is connected now
+  wire::Urgency urgency = wire::Urgency::kNormal;
+  std::string topic{};  ///< replaces a waiting push of the device with this one; empty: none
+  std::string idempotency_key{};  ///< empty: none
+};
+
 /// Takes pushes in: to the store, then to the device; and sweeps out what expired.
 class PushDesk : public Timed {
  public:
@@ -18,9 +29,10 @@ class PushDesk : public Timed {
   PushDesk(TimerQueue& timers, store::Store& store, MqttFront& devices);
   ~PushDesk() override = default;
 
-  /// `done` is called when the push is durable and on its way.
-  /// Errors: those of Store::add; kTooLarge, kInvalidArgument (content).
-  base::Result<void> accept(const wire::PushRequest& request, OnAccepted done);
+  /// `done` is called when the push is durable and on its way. Errors: those of Store::add.
+  base::Result<void> accept(PushOrder order, OnAccepted done);
+  /// A push that waits is to reach nobody any more.
+  void withdraw(store::DeviceId device, store::Sequence sequence);
 
   base::Instant next_deadline() const override { return sweep_at_; }
   void on_deadline(base::Instant now) override;

@@ -123,7 +123,8 @@ base::Result<Database> Database::open(const std::string& path, Mode mode) {
   if (result != SQLITE_OK) return failed(handle, "store.open");
   sqlite3_busy_timeout(handle, kBusyMs);
   if (!write) {
-    if (auto checked = database.check_file(); !checked) return base::fail(checked.error());
+    if (auto checked = database.check_file(kSchemaVersion); !checked)
+      return base::fail(checked.error());
     if (auto ran = database.run("PRAGMA query_only = ON"); !ran) return base::fail(ran.error());
     return database;
   }
@@ -143,14 +144,26 @@ base::Result<std::int64_t> Database::pragma(const char* sql) {
   return statement->integer(0);
 }
 
-base::Result<void> Database::check_file() {
+base::Result<void> Database::check_file(std::int64_t oldest) {
   const auto application = pragma("PRAGMA application_id");
   const auto version = pragma("PRAGMA user_version");
   if (!application) return base::fail(application.error());
   if (!version) return base::fail(version.error());
   if (*application != kApplicationId)
     return base::fail(ErrorCode::kUnsupported, "store.application_id");
-  if (*version != kSchemaVersion) return base::fail(ErrorCode::kUnsupported, "store.schema");
+  if (*version < oldest || *version > kSchemaVersion)
+    return base::fail(ErrorCode::kUnsupported, "store.schema");
+  return {};
+}
+
+/// Each step takes the file from the version before it to its own.
+base::Result<void> Database::bring_up_to_date() {
+  auto version = pragma("PRAGMA user_version");
+  while (version && *version < kSchemaVersion) {
+    if (auto ran = run(kSchemaSteps[*version - kOldestSchema]); !ran) return ran;
+    version = pragma("PRAGMA user_version");
+  }
+  if (!version) return base::fail(version.error());
   return {};
 }
 
@@ -159,7 +172,8 @@ base::Result<void> Database::make_tables() {
   if (auto began = run("BEGIN IMMEDIATE"); !began) return began;
   const auto tables = pragma("SELECT count(*) FROM sqlite_schema");
   if (!tables) return base::fail(tables.error());
-  auto done = *tables == 0 ? run(kSchema) : check_file();
+  auto done = *tables == 0 ? run(kSchema) : check_file(kOldestSchema);
+  if (done) done = bring_up_to_date();
   if (done) done = run("COMMIT");
   if (!done && in_transaction()) {
     if (const auto rolled_back = run("ROLLBACK"); !rolled_back)

@@ -78,7 +78,8 @@ class Database {
     void operator()(sqlite3* handle) const;
   };
 
-  base::Result<void> check_file();
+  base::Result<void> check_file(std::int64_t oldest);
+  base::Result<void> bring_up_to_date();
   base::Result<void> make_tables();
   base::Result<std::int64_t> pragma(const char* sql);
 

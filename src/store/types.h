@@ -42,6 +42,7 @@ struct NewPush {
   base::Bytes body{};
   std::string topic{};  ///< replaces a waiting push of that topic; empty: none
   std::uint8_t urgency = 0;
+  std::uint8_t encoding = 0;  ///< of the body; 0: our own JSON
   base::WallTime accepted{};
   base::WallTime expires{};
   std::string idempotency_key{};  ///< empty: none
@@ -62,6 +63,7 @@ struct Push {
   base::Bytes body{};
   std::uint8_t urgency = 0;
   base::WallTime expires{};
+  std::uint8_t encoding = 0;
   friend bool operator==(const Push&, const Push&) = default;
 };
 

@@ -129,6 +129,11 @@ std::optional<Urgency> urgency_from_name(std::string_view wanted) {
   return std::nullopt;
 }
 
+std::string_view name(BodyEncoding encoding) {
+  static constexpr std::array<std::string_view, 3> kWords = {"", "aes128gcm", "identity"};
+  return kWords.at(static_cast<std::size_t>(encoding));
+}
+
 std::expected<PushRequest, JsonError> parse_push_request(std::string_view text) {
   if (text.size() > kPushRequestMax) {
     return std::unexpected(JsonError{

@@ -28,6 +28,16 @@ enum class Urgency : std::uint8_t { kVeryLow, kLow, kNormal, kHigh };
 std::string_view name(Urgency urgency);
 std::optional<Urgency> urgency_from_name(std::string_view wanted);
 
+/// How the body of a push is to be read: our own JSON, which only we make, or what an app server's
+/// bytes are.
+enum class BodyEncoding : std::uint8_t {
+  kContent,    ///< PushContent as JSON
+  kAes128gcm,  ///< encrypted for the device's app (RFC 8188, RFC 8291)
+  kIdentity    ///< as the app server sent it
+};
+/// The value of `property::kContentEncoding`; empty for kContent, which has none.
+std::string_view name(BodyEncoding encoding);
+
 /// The readable notification inside a push of our JSON API; the body of a push is opaque otherwise.
 struct PushContent {
   std::string title;
@@ -84,6 +94,8 @@ inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C
 inline constexpr std::string_view kRetryAfter =
     "retry-after";                                       ///< CONNACK 0x89/0x97, DISCONNECT: in ms
 inline constexpr std::string_view kUrgency = "urgency";  ///< PUBLISH: Urgency's name
+inline constexpr std::string_view kContentEncoding =
+    "content-encoding";  ///< PUBLISH: BodyEncoding's name; absent: PushContent
 }  // namespace property
 
 /// The topic of a device's own inbox: "wakeline/inbox/NAME".

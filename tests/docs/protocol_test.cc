@@ -120,7 +120,8 @@ TEST(ProtocolDocument, ListsEveryPropertyOfOurs) {
   const std::string text = section("### Properties of ours");
   for (const std::string_view name :
        {property::kSequence, property::kEpoch, property::kReceived, property::kAttempt,
-        property::kSpread, property::kDrain, property::kRetryAfter, property::kUrgency}) {
+        property::kSpread, property::kDrain, property::kRetryAfter, property::kUrgency,
+        property::kContentEncoding}) {
     expect_word(text, name, "Properties of ours");
   }
 }
