@@ -9,6 +9,9 @@ namespace wakeline::io {
 
 /// CLOCK_BOOTTIME: counts system sleep (C18).
 base::Instant now();
+/// How long the machine has slept since its boot: CLOCK_BOOTTIME less CLOCK_MONOTONIC. Two readings
+/// without a sleep between them differ by some microseconds.
+base::Duration time_asleep();
 /// CLOCK_REALTIME.
 base::WallTime wall_now();
 /// 64 bits of the kernel's randomness, to seed `base::Random` and to make ids.

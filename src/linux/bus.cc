@@ -22,11 +22,14 @@ base::Error bus_error(const char* where, int negative_errno) {
   return base::os_error(where, -negative_errno);
 }
 
-base::Result<BusHandle> open_bus(const std::string& address) {
+namespace {
+
+// `open_default`: what to call where no address is given.
+base::Result<BusHandle> open_at(const std::string& address, int (*open_default)(sd_bus**)) {
   sd_bus* raw = nullptr;
   if (address.empty()) {
-    const int error = ::sd_bus_open_user(&raw);
-    if (error < 0) return base::fail(bus_error("session bus", error));
+    const int error = open_default(&raw);
+    if (error < 0) return base::fail(bus_error("bus", error));
     return BusHandle(raw);
   }
   int error = ::sd_bus_new(&raw);
@@ -39,9 +42,28 @@ base::Result<BusHandle> open_bus(const std::string& address) {
   return handle;
 }
 
+}  // namespace
+
+base::Result<BusHandle> open_bus(const std::string& address) {
+  return open_at(address, ::sd_bus_open_user);
+}
+
+base::Result<BusHandle> open_system_bus(const std::string& address) {
+  return open_at(address, ::sd_bus_open_system);
+}
+
 base::Result<std::unique_ptr<Bus>> Bus::open(io::Loop& loop, const std::string& address,
                                              std::function<void(base::Error)> on_lost) {
-  auto handle = open_bus(address);
+  return attach(loop, open_bus(address), std::move(on_lost));
+}
+
+base::Result<std::unique_ptr<Bus>> Bus::open_system(io::Loop& loop, const std::string& address,
+                                                    std::function<void(base::Error)> on_lost) {
+  return attach(loop, open_system_bus(address), std::move(on_lost));
+}
+
+base::Result<std::unique_ptr<Bus>> Bus::attach(io::Loop& loop, base::Result<BusHandle> handle,
+                                               std::function<void(base::Error)> on_lost) {
   if (!handle) return base::fail(handle.error());
   const int fd = ::sd_bus_get_fd(handle->get());
   if (fd < 0) return base::fail(bus_error("bus", fd));
@@ -51,6 +73,12 @@ base::Result<std::unique_ptr<Bus>> Bus::open(io::Loop& loop, const std::string& 
   bus->watch_ = std::move(*watch);
   bus->pump();
   return bus;
+}
+
+void Bus::pump_later() {
+  loop_.post([this, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired()) pump();
+  });
 }
 
 void Bus::pump() {
@@ -63,12 +91,7 @@ void Bus::pump() {
     if (alive.expired()) return;
   }
   pumping_ = false;
-  if (result > 0) {
-    loop_.post([this, alive] {
-      if (!alive.expired()) pump();
-    });
-    return;
-  }
+  if (result > 0) return pump_later();
   const int events = result < 0 ? result : ::sd_bus_get_events(native());
   if (events < 0) {
     const auto lost = std::exchange(on_lost_, nullptr);
