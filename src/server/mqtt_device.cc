@@ -31,6 +31,13 @@ struct MqttFront::CarryOut {
               static_cast<unsigned>(action.reason));
     front.close(std::exchange(device.connection, 0));
   }
+  void operator()(const session::Report& action) const { front.store_report(device, action); }
+  void operator()(const session::ChangeGroup& action) const { front.change_group(device, action); }
+  void operator()(const session::LeaveGroups&) const {
+    // Every clean start says so; few devices are in a group. A read that fails says nothing.
+    const auto any = front.store_.in_any_group(device.id);
+    if (!any || *any) front.store_.leave_groups(device.id);
+  }
 };
 
 void MqttFront::carry_out(Device& device) {
@@ -71,11 +78,13 @@ void MqttFront::publish(Device& device, const session::Publish& publish) {
   if (!push) return on_store_failed(device, push.error());
   if (!*push) return device.session.on_gone(io::now(), config_, publish.sequence, asked_);
 
-  mqtt::Publish packet{.topic = wire::inbox_topic(device.name),
-                       .payload = std::move((*push)->body),
-                       .qos = mqtt::Qos::kAtLeastOnce,
-                       .duplicate = publish.duplicate,
-                       .packet_id = publish.packet_id};
+  const bool to_group = !(*push)->group.empty() && device.session.in_group();
+  mqtt::Publish packet{
+      .topic = to_group ? wire::group_topic((*push)->group) : wire::inbox_topic(device.name),
+      .payload = std::move((*push)->body),
+      .qos = mqtt::Qos::kAtLeastOnce,
+      .duplicate = publish.duplicate,
+      .packet_id = publish.packet_id};
   if (connection->version == mqtt::Version::k5) {
     const auto left = std::chrono::ceil<std::chrono::seconds>((*push)->expires - now);
     packet.properties.message_expiry_s = static_cast<std::uint32_t>(left.count());
@@ -105,6 +114,53 @@ void MqttFront::fetch(Device& device, const session::FetchPending& question) {
   const auto found = store_.pending(device.id, question.after, question.limit, io::wall_now());
   if (!found) return on_store_failed(device, found.error());
   device.session.on_pending(io::now(), config_, question.id, found->sequences, found->more, asked_);
+}
+
+MqttFront::Device* MqttFront::find_device(const std::string& name, store::DeviceId id) {
+  const auto it = devices_.find(name);
+  return it == devices_.end() || it->second->id != id ? nullptr : it->second.get();
+}
+
+void MqttFront::store_report(Device& device, const session::Report& report) {
+  const auto stored = [this, name = device.name, id = device.id,
+                       packet = report.packet_id](base::Result<void> result) {
+    Device* known = find_device(name, id);
+    if (!result)
+      base::log(LogLevel::kWarning, "mqtt", "{}: report: {}", name,
+                base::to_string(result.error()));
+    if (known == nullptr || packet == 0) return;
+    const session::Reason reason = result ? session::Reason::kSuccess
+                                   : result.error().code == base::ErrorCode::kNotFound
+                                       ? session::Reason::kNotAuthorized
+                                       : session::Reason::kQuotaExceeded;
+    known->session.on_report_stored(io::now(), packet, reason, asked_);
+    carry_out(*known);
+  };
+  const auto asked = store_.add_report({.device = device.id,
+                                        .kind = static_cast<std::uint8_t>(report.kind),
+                                        .accepted = io::wall_now(),
+                                        .content_type = report.content_type,
+                                        .correlation = report.correlation,
+                                        .body = report.body},
+                                       stored, post_);
+  if (!asked) loop_.post([stored, error = asked.error()] { stored(base::fail(error)); });
+}
+
+void MqttFront::change_group(Device& device, const session::ChangeGroup& change) {
+  const auto changed = [this, name = device.name, id = device.id, packet = change.packet_id,
+                        index = change.index, join = change.join](base::Result<bool> result) {
+    Device* known = find_device(name, id);
+    if (known == nullptr) return;
+    session::Reason reason = session::Reason::kSuccess;
+    if (!result)
+      reason = session::Reason::kUnspecified;
+    else if (!*result)
+      reason = join ? session::Reason::kNotAuthorized : session::Reason::kNoSubscriptionExisted;
+    known->session.on_group_done(io::now(), packet, index, reason, asked_);
+    carry_out(*known);
+  };
+  const auto asked = store_.change_group(device.id, change.group, change.join, changed, post_);
+  if (!asked) loop_.post([changed, error = asked.error()] { changed(base::fail(error)); });
 }
 
 void MqttFront::on_store_failed(Device& device, base::Error error) {

@@ -30,7 +30,12 @@ constexpr io::KeepAlive kKernelKeepAlive = {.idle = std::chrono::hours(1)};
 
 MqttFront::MqttFront(io::Loop& loop, TimerQueue& timers, store::Store& store, base::Duration spread,
                      const Limits& limits)
-    : loop_(loop), timers_(timers), store_(store), spread_min_(spread), limits_(limits) {
+    : loop_(loop),
+      timers_(timers),
+      store_(store),
+      post_([&loop](std::function<void()> task) { loop.post(std::move(task)); }),
+      spread_min_(spread),
+      limits_(limits) {
   config_.keep_alive_max_s = limits.keep_alive_max_s;
   config_.epoch = store.epoch();
 }
@@ -165,6 +170,10 @@ void MqttFront::on_connect(Connection& connection, const mqtt::Connect& connect)
   }
   if (const auto it = devices_.find(row->name); it != devices_.end()) {
     Device& known = *it->second;
+    if (known.session.outdates(config_, connect)) {
+      base::log(LogLevel::kInfo, "mqtt", "{}: an older attempt came late", known.name);
+      return refuse(connection, connect.version, Reason::kImplementationSpecific);
+    }
     known.session.on_expelled(io::now(), Reason::kSessionTakenOver, asked_);
     carry_out(known);
   }
@@ -180,7 +189,7 @@ void MqttFront::on_connect(Connection& connection, const mqtt::Connect& connect)
   base::log(LogLevel::kInfo, "mqtt", "{} connected from {}", device.name,
             connection.stream->peer());
   config_.spread = spread();
-  device.session.on_connect(io::now(), config_, device.name, connect, asked_);
+  device.session.on_connect(io::now(), config_, device.name, connect, asked_, row->rights);
   carry_out(device);
 }
 

@@ -56,12 +56,16 @@ class MqttFront {
   void write(Device& device, const wire::mqtt::Packet& packet);
   void publish(Device& device, const session::Publish& publish);
   void fetch(Device& device, const session::FetchPending& question);
+  Device* find_device(const std::string& name, store::DeviceId id);
+  void store_report(Device& device, const session::Report& report);
+  void change_group(Device& device, const session::ChangeGroup& change);
   void on_store_failed(Device& device, base::Error error);
   base::Duration spread() const;
 
   io::Loop& loop_;
   TimerQueue& timers_;
   store::Store& store_;
+  store::Post post_;
   base::Duration spread_min_;
   Limits limits_;
   session::Config config_;

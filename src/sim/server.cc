@@ -157,9 +157,9 @@ void Server::carry_out(std::size_t app, const session::Action& action, session::
   } else if (const auto* t = std::get_if<session::RemoveThrough>(&action)) {
     store_.remove_through(app, t->sequence);
     flush_soon();
-  } else {
+  } else if (std::holds_alternative<session::CloseLink>(action)) {
     drop(std::exchange(d.line, nullptr));
-  }
+  }  // the fleet's devices neither publish nor join groups
 }
 
 void Server::publish(std::size_t app, const session::Publish& publish, session::Actions& out) {

@@ -59,7 +59,8 @@ class Database {
  public:
   enum class Mode { kWrite, kRead };
 
-  /// kWrite makes the file, in WAL mode with a sync at every commit, and its tables.
+  /// kWrite makes the file, in WAL mode with a sync at every commit, and its tables; those of an
+  /// older version are brought up to date.
   /// Errors: kUnsupported (a file of another program or version), kPermission, kStorageFull,
   ///         kStorage.
   static base::Result<Database> open(const std::string& path, Mode mode);
@@ -79,8 +80,8 @@ class Database {
   };
 
   base::Result<void> check_file(std::int64_t oldest);
-  base::Result<void> bring_up_to_date();
   base::Result<void> make_tables();
+  base::Result<void> bring_up_to_date();
   base::Result<std::int64_t> pragma(const char* sql);
 
   std::unique_ptr<sqlite3, Close> handle_;

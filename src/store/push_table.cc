@@ -23,8 +23,8 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        "INSERT OR REPLACE INTO keys (device, key, sequence, expires) VALUES (?1, ?2, ?3, ?4)"},
       {table.take_number_, "UPDATE devices SET last_sequence = ?2 WHERE id = ?1"},
       {table.add_,
-       "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding)"
-       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+       "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding, of_group)"
+       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
       {table.remove_, "DELETE FROM pushes WHERE device = ?1 AND sequence = ?2"},
       {table.remove_topic_, "DELETE FROM pushes WHERE device = ?1 AND topic = ?2"},
       {table.remove_through_, "DELETE FROM pushes WHERE device = ?1 AND sequence <= ?2"},
@@ -36,7 +36,7 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        "DELETE FROM keys WHERE (device, key) IN"
        " (SELECT device, key FROM keys WHERE expires <= ?1 LIMIT ?2)"},
       {table.find_,
-       "SELECT urgency, expires, body, encoding FROM pushes"
+       "SELECT urgency, expires, body, encoding, of_group FROM pushes"
        " WHERE device = ?1 AND sequence = ?2 AND expires > ?3"},
       {table.pending_,
        "SELECT sequence FROM pushes WHERE device = ?1 AND sequence > ?2 AND expires > ?3"
@@ -88,9 +88,10 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   }
   if (auto ran = take_number_.with(device, sequence).run(); !ran) return base::fail(ran.error());
   if (accepted.waits) {
-    auto ran = add_.with(device, sequence, static_cast<int>(push.urgency), to_ms(push.expires),
-                         push.topic, base::BytesView(push.body), static_cast<int>(push.encoding))
-                   .run();
+    auto ran =
+        add_.with(device, sequence, static_cast<int>(push.urgency), to_ms(push.expires), push.topic,
+                  base::BytesView(push.body), static_cast<int>(push.encoding), push.group)
+            .run();
     if (!ran) return base::fail(ran.error());
   }
   if (!push.idempotency_key.empty()) {
@@ -144,7 +145,8 @@ base::Result<std::optional<Push>> PushTable::find(DeviceId device, Sequence sequ
             .body = find_.blob(2),
             .urgency = static_cast<std::uint8_t>(find_.integer(0)),
             .expires = from_ms(find_.integer(1)),
-            .encoding = static_cast<std::uint8_t>(find_.integer(3))};
+            .encoding = static_cast<std::uint8_t>(find_.integer(3)),
+            .group = find_.text(4)};
   find_.reset();
   return push;
 }

@@ -11,13 +11,15 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kColumns = "SELECT id, name, token_hash, created, waiting FROM devices";
+constexpr std::string_view kColumns =
+    "SELECT id, name, token_hash, created, waiting, rights FROM devices";
 
 Device read_device(const Statement& row) {
   Device device{.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
                 .name = row.text(1),
                 .created = from_ms(row.integer(3)),
-                .waiting = static_cast<std::uint64_t>(row.integer(4))};
+                .waiting = static_cast<std::uint64_t>(row.integer(4)),
+                .rights = static_cast<std::uint8_t>(row.integer(5))};
   // A hash of another length stays zero and fits no token.
   if (const base::Bytes hash = row.blob(2); hash.size() == device.token_hash.size())
     std::ranges::copy(hash, device.token_hash.begin());
@@ -91,6 +93,42 @@ base::Result<std::vector<Device>> Registry::devices() {
     if (!*row) return found;
     found.push_back(read_device(*statement));
   }
+}
+
+base::Result<void> Registry::set_rights(std::string_view device, std::uint8_t rights) {
+  auto statement = database_.prepare("UPDATE devices SET rights = ?2 WHERE name = ?1");
+  if (!statement) return base::fail(statement.error());
+  if (auto ran = statement->with(device, static_cast<int>(rights)).run(); !ran) return ran;
+  if (database_.changes() == 0) return base::fail(ErrorCode::kNotFound, "store.set_rights");
+  return {};
+}
+
+base::Result<void> Registry::permit_group(std::string_view device, std::string_view group,
+                                          bool permit) {
+  const auto row = find_device(device);
+  if (!row) return base::fail(row.error());
+  if (!*row) return base::fail(ErrorCode::kNotFound, "store.permit_group");
+  auto statement =
+      database_.prepare(permit ? "INSERT OR IGNORE INTO may_join (device, name) VALUES (?1, ?2)"
+                               : "DELETE FROM may_join WHERE device = ?1 AND name = ?2");
+  if (!statement) return base::fail(statement.error());
+  return statement->with((*row)->id.value, group).run();
+}
+
+base::Result<std::vector<std::string>> Registry::texts(Statement& statement) {
+  std::vector<std::string> found;
+  for (;;) {
+    const auto row = statement.step();
+    if (!row) return base::fail(row.error());
+    if (!*row) return found;
+    found.push_back(statement.text(0));
+  }
+}
+
+base::Result<std::vector<std::string>> Registry::permitted_groups(DeviceId device) {
+  auto statement = database_.prepare("SELECT name FROM may_join WHERE device = ?1 ORDER BY name");
+  if (!statement) return base::fail(statement.error());
+  return texts(statement->with(device.value));
 }
 
 base::Result<void> Registry::add_sender(std::string_view name, const TokenHash& token_hash,

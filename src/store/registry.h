@@ -27,6 +27,14 @@ class Registry {
   /// By name.
   base::Result<std::vector<Device>> devices();
 
+  /// The kinds of report that a device may publish. Errors: kNotFound, those of add_device.
+  base::Result<void> set_rights(std::string_view device, std::uint8_t rights);
+  /// Lets a device join a group, or not any more; then it leaves. Errors: kNotFound (no such
+  /// device), those of add_device.
+  base::Result<void> permit_group(std::string_view device, std::string_view group, bool permit);
+  /// By name: what the device may join.
+  base::Result<std::vector<std::string>> permitted_groups(DeviceId device);
+
   /// An app server's token. Errors: kAlreadyExists, kStorageFull, kBusy, kStorage.
   base::Result<void> add_sender(std::string_view name, const TokenHash& token_hash,
                                 base::WallTime now);
@@ -40,6 +48,7 @@ class Registry {
  private:
   explicit Registry(Database database) : database_(std::move(database)) {}
   base::Result<void> prepare();
+  static base::Result<std::vector<std::string>> texts(Statement& statement);
 
   Database database_;
   Statement find_device_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <utility>
 
 #include "base/log.h"
@@ -25,22 +26,13 @@ struct Overloaded : Handlers... {
 
 }  // namespace
 
-Store::Store(Options options, Post post, Database write, Database read, Registry registry)
-    : options_(std::move(options)),
-      post_(std::move(post)),
-      write_database_(std::move(write)),
-      read_database_(std::move(read)),
-      registry_(std::move(registry)) {}
+Store::Store(Options options, Post post, Database write)
+    : options_(std::move(options)), post_(std::move(post)), write_database_(std::move(write)) {}
 
 base::Result<std::unique_ptr<Store>> Store::open(Options options, Post post) {
   auto write = Database::open(options.path, Database::Mode::kWrite);
   if (!write) return base::fail(write.error());
-  auto read = Database::open(options.path, Database::Mode::kRead);
-  if (!read) return base::fail(read.error());
-  auto registry = Registry::open(options.path, Database::Mode::kRead);
-  if (!registry) return base::fail(registry.error());
-  std::unique_ptr<Store> store(new Store(std::move(options), std::move(post), std::move(*write),
-                                         std::move(*read), std::move(*registry)));
+  std::unique_ptr<Store> store(new Store(std::move(options), std::move(post), std::move(*write)));
   if (auto prepared = store->prepare(); !prepared) return base::fail(prepared.error());
   store->writer_ = std::thread([raw = store.get()] { raw->run_writer(); });
   return store;
@@ -50,11 +42,18 @@ base::Result<void> Store::prepare() {
   if (auto limited = write_database_.limit_pages(options_.pages_max); !limited) return limited;
   auto write = PushTable::prepare(write_database_, options_.queue_max);
   if (!write) return base::fail(write.error());
-  auto read = PushTable::prepare(read_database_, options_.queue_max);
-  if (!read) return base::fail(read.error());
+  auto reports = ReportTable::prepare(write_database_);
+  if (!reports) return base::fail(reports.error());
   write_.emplace(std::move(*write));
-  read_.emplace(std::move(*read));
+  write_reports_.emplace(std::move(*reports));
+  auto own = reader(post_);
+  if (!own) return base::fail(own.error());
+  own_ = std::move(*own);
   return {};
+}
+
+base::Result<std::unique_ptr<Reader>> Store::reader(Post post) {
+  return Reader::open(*this, options_.path, options_.queue_max, std::move(post));
 }
 
 Store::~Store() {
@@ -66,54 +65,25 @@ Store::~Store() {
   if (writer_.joinable()) writer_.join();
 }
 
-base::Result<void> Store::add(NewPush push, OnAdded done) {
+base::Result<void> Store::enqueue_if_room(Job job) {
   {
     const std::scoped_lock lock(mutex_);
     if (urgent_ >= kWritesMax) return base::fail(ErrorCode::kBusy, "store.writes");
   }
-  enqueue(Add{std::move(push), std::move(done)}, true);
+  enqueue(std::move(job), true);
   return {};
 }
 
-void Store::remove(DeviceId device, Sequence sequence) {
-  if (deleting_.emplace(device, sequence).second) enqueue(Remove{device, sequence, false}, false);
+base::Result<void> Store::add(NewPush push, OnAdded done) {
+  return enqueue_if_room(Add{std::move(push), std::move(done)});
 }
 
-void Store::remove_through(DeviceId device, Sequence sequence) {
-  // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
-  // that fails says nothing, so the deletion is asked for.
-  const auto any = read_->any_through(device, sequence);
-  if (any && !*any) return;
-  enqueue(Remove{device, sequence, true}, false);
+base::Result<void> Store::run(Work work, OnDone done) {
+  return run(std::move(work), std::move(done), post_);
 }
 
-void Store::on_deleted(const Remove& remove) {
-  const auto first = remove.through ? deleting_.lower_bound({remove.device, 0})
-                                    : deleting_.lower_bound({remove.device, remove.sequence});
-  deleting_.erase(first, deleting_.upper_bound({remove.device, remove.sequence}));
-}
-
-base::Result<std::optional<Push>> Store::find(DeviceId device, Sequence sequence,
-                                              base::WallTime now) {
-  if (deleting_.contains({device, sequence})) return std::nullopt;
-  return read_->find(device, sequence, now);
-}
-
-base::Result<Pending> Store::pending(DeviceId device, Sequence after, std::uint16_t limit,
-                                     base::WallTime now) {
-  // Those that go are still in the file: as many more are read, and left out.
-  const auto first = deleting_.upper_bound({device, after});
-  const auto last = deleting_.upper_bound({device, ~Sequence{0}});
-  const auto going = static_cast<std::size_t>(std::distance(first, last));
-  auto found = read_->pending(device, after, limit + going, now);
-  if (!found || going == 0) return found;
-  std::erase_if(found->sequences,
-                [&](Sequence sequence) { return deleting_.contains({device, sequence}); });
-  if (found->sequences.size() > limit) {
-    found->sequences.resize(limit);
-    found->more = true;
-  }
-  return found;
+base::Result<void> Store::run(Work work, OnDone done, Post post) {
+  return enqueue_if_room(Other{std::move(work), std::move(done), std::move(post)});
 }
 
 void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
@@ -168,27 +138,47 @@ void Store::write_batch(std::vector<Job> batch) {
       outcomes.push_back(committed ? std::move(one.front()) : base::fail(committed.error()));
     }
   }
-  std::vector<std::function<void()>> answers;
+  answer(std::move(batch), outcomes);
+}
+
+/// Posts what became of each job, one task for each thread that asked.
+void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes) {
+  using Task = std::function<void()>;
+  std::vector<Task> answers;
+  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Remove>> written;
   for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Outcome& outcome = outcomes[i];
     if (auto* add = std::get_if<Add>(&batch[i])) {
       base::Result<Accepted> result = base::fail(base::Error{});
-      if (outcomes[i])
-        result = std::get<Accepted>(*outcomes[i]);
+      if (outcome)
+        result = std::get<Accepted>(*outcome);
       else
-        result = base::fail(outcomes[i].error());
+        result = base::fail(outcome.error());
       answers.emplace_back([done = std::move(add->done), result] { done(result); });
     } else if (auto* sweep = std::get_if<Sweep>(&batch[i])) {
       base::Result<std::int64_t> result = 0;
-      if (outcomes[i])
-        result = std::get<std::int64_t>(*outcomes[i]);
+      if (outcome)
+        result = std::get<std::int64_t>(*outcome);
       else
-        result = base::fail(outcomes[i].error());
+        result = base::fail(outcome.error());
       answers.emplace_back([done = std::move(sweep->done), result] { done(result); });
-    } else if (outcomes[i]) {
-      answers.emplace_back([this, remove = std::get<Remove>(batch[i])] { on_deleted(remove); });
+    } else if (auto* other = std::get_if<Other>(&batch[i])) {
+      base::Result<void> result;
+      if (!outcome) result = base::fail(outcome.error());
+      if (other->done) other->post([done = std::move(other->done), result] { done(result); });
+    } else if (outcome) {
+      auto& remove = std::get<Remove>(batch[i]);
+      auto asked_by = remove.asked_by;
+      written[std::move(asked_by)].push_back(std::move(remove));
     } else {
       unfinished_.push_back(std::move(batch[i]));
     }
+  }
+  for (auto& [deletions, removes] : written) {
+    deletions->post([removes = std::move(removes)] {
+      for (const Remove& remove : removes)
+        remove.asked_by->forget(remove.device, remove.sequence, remove.through);
+    });
   }
   if (answers.empty()) return;
   post_([answers = std::move(answers)] {
@@ -235,10 +225,17 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    return Outcome(std::monostate{});
                  },
                  [this](const Sweep& sweep) -> base::Result<Outcome> {
-                   const auto swept =
-                       write_->sweep(sweep.now, static_cast<std::int64_t>(kBatchMax));
+                   const auto limit = static_cast<std::int64_t>(kBatchMax);
+                   const auto swept = write_->sweep(sweep.now, limit);
                    if (!swept) return base::fail(swept.error());
-                   return Outcome(*swept);
+                   const auto reports = write_reports_->sweep(sweep.now, limit);
+                   if (!reports) return base::fail(reports.error());
+                   return Outcome(*swept + *reports);
+                 },
+                 [this](const Other& other) -> base::Result<Outcome> {
+                   const auto ran = other.work(write_database_);
+                   if (!ran) return base::fail(ran.error());
+                   return Outcome(std::monostate{});
                  }},
       job);
 }

@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -15,7 +14,9 @@
 #include <vector>
 
 #include "store/push_table.h"
+#include "store/reader.h"
 #include "store/registry.h"
+#include "store/report_table.h"
 #include "store/types.h"
 
 namespace wakeline::store {
@@ -32,15 +33,18 @@ struct Options {
 };
 
 /// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
-/// one transaction, and the answers go out when it is synced, never before. Reads are the caller's,
-/// on a second connection that no write blocks; they and all other calls belong to one thread.
+/// one transaction, and the answers go out when it is synced, never before. Reads go through a
+/// Reader, one for each thread. All calls of the store but `reader` may come from any thread; the
+/// answers are posted to the thread that opened it, unless the call names another.
 class Store {
  public:
-  /// Runs a task on the caller's thread, later, and not after the store is gone. Must stay callable
-  /// until then.
-  using Post = std::function<void(std::function<void()>)>;
+  using Post = store::Post;
   using OnAdded = std::function<void(base::Result<Accepted>)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
+  /// Changes of further tables, on the writer's thread within its transaction. It may run twice: an
+  /// error rolls back everything that shares the transaction, and each is then tried alone.
+  using Work = std::function<base::Result<void>(Database&)>;
+  using OnDone = std::function<void(base::Result<void>)>;
 
   /// Errors: those of Database::open.
   static base::Result<std::unique_ptr<Store>> open(Options options, Post post);
@@ -53,23 +57,55 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  /// Reads do not see the push any more. Deletions are not answered; one that fails for want of
-  /// space is tried again until it is done.
-  void remove(DeviceId device, Sequence sequence);
-  void remove_through(DeviceId device, Sequence sequence);
+  /// The same, for several at once: all of them are durable when `done` is called, each with its
+  /// own result.
+  base::Result<void> add_all(std::vector<NewPush> pushes,
+                             std::function<void(std::vector<base::Result<Accepted>>)> done);
+  /// Runs `work` in the next transaction; `done` is posted when it is durable.
+  /// Errors (to `done`): those of `work`. Errors (at once): kBusy (kWritesMax).
+  base::Result<void> run(Work work, OnDone done);
+  base::Result<void> run(Work work, OnDone done, Post post);
   /// Deletes what expired, in steps of `kBatchMax`. `done` gets the number of the step.
   void sweep(base::WallTime now, OnSwept done);
 
-  /// Nothing when it is gone or expired.
-  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
+  /// What a device said; `done` through `post`. Errors (to `done`): kBusy (kReportsMax), kNotFound,
+  /// those of `add`. Errors (at once): kBusy.
+  base::Result<void> add_report(Report report, OnDone done, Post post);
+  /// Joins or leaves a group. To `done`: whether it may (join), or had joined (leave).
+  base::Result<void> change_group(DeviceId device, std::string group, bool join,
+                                  std::function<void(base::Result<bool>)> done, Post post);
+  void leave_groups(DeviceId device);
+  base::Result<bool> in_any_group(DeviceId device) { return own_->in_any_group(device); }
+  /// Deletes the reports up to `id`: they were fetched.
+  base::Result<void> remove_reports(std::uint64_t id, OnDone done);
+
+  /// A further thread's view; its deletions are forgotten there when they are written, through
+  /// `post`. Must go before the store. Errors: those of Database::open.
+  base::Result<std::unique_ptr<Reader>> reader(Post post);
+
+  /// The view of the thread that opened the store.
+  void remove(DeviceId device, Sequence sequence) { own_->remove(device, sequence); }
+  void remove_through(DeviceId device, Sequence sequence) {
+    own_->remove_through(device, sequence);
+  }
+  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now) {
+    return own_->find(device, sequence, now);
+  }
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
-                                base::WallTime now);
-  base::Result<std::optional<base::WallTime>> next_expiry() { return read_->next_expiry(); }
+                                base::WallTime now) {
+    return own_->pending(device, after, limit, now);
+  }
+  base::Result<std::optional<base::WallTime>> next_expiry() { return own_->next_expiry(); }
+  base::Result<std::vector<Report>> reports(std::uint64_t after, std::string_view device,
+                                            std::size_t limit) {
+    return own_->reports(after, device, limit);
+  }
   /// For look-ups alone: its connection does not write.
-  Registry& registry() { return registry_; }
-  std::uint64_t epoch() const { return registry_.epoch(); }
+  Registry& registry() { return own_->registry(); }
+  std::uint64_t epoch() const { return own_->registry().epoch(); }
 
  private:
+  friend class Reader;
   struct Add {
     NewPush push;
     OnAdded done;
@@ -78,34 +114,38 @@ class Store {
     DeviceId device;
     Sequence sequence;
     bool through;
+    std::shared_ptr<Reader::Deletions> asked_by;
   };
   struct Sweep {
     base::WallTime now;
     OnSwept done;
   };
-  using Deleting = std::set<std::pair<DeviceId, Sequence>>;
-  using Job = std::variant<Add, Remove, Sweep>;
+  struct Other {
+    Work work;
+    OnDone done;
+    Post post;
+  };
+  using Job = std::variant<Add, Remove, Sweep, Other>;
   /// What became of a job: of an Add its number, of a Sweep its count.
   using Outcome = base::Result<std::variant<std::monostate, Accepted, std::int64_t>>;
 
-  Store(Options options, Post post, Database write, Database read, Registry registry);
+  Store(Options options, Post post, Database write);
   base::Result<void> prepare();
+  base::Result<void> enqueue_if_room(Job job);
   void enqueue(Job job, bool urgent);
   void run_writer();
   bool take_batch(std::vector<Job>& batch);
   void write_batch(std::vector<Job> batch);
+  void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
-  void on_deleted(const Remove& remove);
 
   Options options_;
   Post post_;
   Database write_database_;
-  Database read_database_;
-  Registry registry_;
   std::optional<PushTable> write_;
-  std::optional<PushTable> read_;
-  Deleting deleting_;  ///< asked for, and not yet written
+  std::optional<ReportTable> write_reports_;
+  std::unique_ptr<Reader> own_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -23,6 +23,10 @@ using TokenHash = std::array<std::uint8_t, 32>;
 /// Pushes that wait for one device; a further one is refused with kBusy. Origin: about 4 MB of the
 /// largest bodies, and more than a person reads after any absence.
 inline constexpr std::uint32_t kQueueMax = 1'000;
+/// Reports of one device that nobody has fetched; a further one is refused with kBusy.
+inline constexpr std::int64_t kReportsMax = 1'000;
+/// How long a report waits to be fetched.
+inline constexpr base::Duration kReportsKept = std::chrono::hours(24 * 28);
 /// How long an idempotency key is remembered after the life of its push.
 inline constexpr base::Duration kIdempotencyKept = std::chrono::hours(24);
 
@@ -32,6 +36,7 @@ struct Device {
   TokenHash token_hash{};
   base::WallTime created{};
   std::uint64_t waiting = 0;  ///< pushes that it has not acknowledged
+  std::uint8_t rights = 7;    ///< a bit for each kind of report that it may publish
   friend bool operator==(const Device&, const Device&) = default;
 };
 
@@ -41,6 +46,7 @@ struct NewPush {
   std::string device{};
   base::Bytes body{};
   std::string topic{};  ///< replaces a waiting push of that topic; empty: none
+  std::string group{};  ///< that it was sent to; empty: to the device itself
   std::uint8_t urgency = 0;
   std::uint8_t encoding = 0;  ///< of the body; 0: our own JSON
   base::WallTime accepted{};
@@ -64,7 +70,21 @@ struct Push {
   std::uint8_t urgency = 0;
   base::WallTime expires{};
   std::uint8_t encoding = 0;
+  std::string group{};  ///< empty: to the device itself
   friend bool operator==(const Push&, const Push&) = default;
+};
+
+/// What a device published: a reply, a receipt, its presence.
+struct Report {
+  std::uint64_t id = 0;  ///< rises with each report of the store; 0 until it is stored
+  DeviceId device{};
+  std::string device_name{};  ///< as read; not needed to store one
+  std::uint8_t kind = 0;      ///< wire::ReportKind
+  base::WallTime accepted{};
+  std::string content_type{};
+  base::Bytes correlation{};
+  base::Bytes body{};
+  friend bool operator==(const Report&, const Report&) = default;
 };
 
 /// Numbers of waiting pushes, rising; `more` when there are others above the last.

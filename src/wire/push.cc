@@ -177,6 +177,39 @@ base::Result<PushContent> decode_push_content(base::BytesView bytes) {
 
 std::string inbox_topic(std::string_view device) { return "wakeline/inbox/" + std::string(device); }
 
+namespace {
+constexpr std::string_view kGroupPrefix = "wakeline/group/";
+}  // namespace
+
+std::string group_topic(std::string_view group) {
+  return std::string(kGroupPrefix) + std::string(group);
+}
+
+std::optional<std::string_view> group_of_topic(std::string_view topic) {
+  if (!topic.starts_with(kGroupPrefix)) return std::nullopt;
+  topic.remove_prefix(kGroupPrefix.size());
+  if (!is_device_name(topic)) return std::nullopt;
+  return topic;
+}
+
+std::string_view name(ReportKind kind) {
+  static constexpr std::array<std::string_view, kReportKinds> kNames = {"reply", "receipt",
+                                                                        "presence"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+std::string report_topic(ReportKind kind, std::string_view device) {
+  return "wakeline/" + std::string(name(kind)) + "/" + std::string(device);
+}
+
+std::optional<ReportKind> report_of_topic(std::string_view topic, std::string_view device) {
+  for (std::size_t i = 0; i < kReportKinds; ++i) {
+    const auto kind = static_cast<ReportKind>(i);
+    if (topic == report_topic(kind, device)) return kind;
+  }
+  return std::nullopt;
+}
+
 bool is_device_name(std::string_view device) {
   return !device.empty() && device.size() <= kDeviceNameMax && device[0] != '.' &&
          device[0] != '-' &&

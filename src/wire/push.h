@@ -100,6 +100,19 @@ inline constexpr std::string_view kContentEncoding =
 
 /// The topic of a device's own inbox: "wakeline/inbox/NAME".
 std::string inbox_topic(std::string_view device);
+/// "wakeline/group/NAME": pushes for every device that joined the group.
+std::string group_topic(std::string_view group);
+/// The group of such a topic; nothing for another topic, or one whose name is_device_name refuses.
+std::optional<std::string_view> group_of_topic(std::string_view topic);
+
+/// What a device tells its app server.
+enum class ReportKind : std::uint8_t { kReply, kReceipt, kPresence };
+inline constexpr std::size_t kReportKinds = 3;
+std::string_view name(ReportKind kind);
+/// "wakeline/reply/NAME", "wakeline/receipt/NAME", "wakeline/presence/NAME".
+std::string report_topic(ReportKind kind, std::string_view device);
+/// What a device publishes there; nothing for a topic that is not one of its own three.
+std::optional<ReportKind> report_of_topic(std::string_view topic, std::string_view device);
 /// 1..kDeviceNameMax characters of [A-Za-z0-9._-], not starting with a dot or dash.
 bool is_device_name(std::string_view device);
 

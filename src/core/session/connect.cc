@@ -9,7 +9,7 @@
 #include "core/session/session.h"
 #include "wire/push.h"
 
-/// CONNECT and the subscriptions: what the device asks for, and what it is granted.
+/// CONNECT: what the device asks for, and what it is granted.
 namespace wakeline::session {
 
 namespace mqtt = wire::mqtt;
@@ -31,12 +31,34 @@ Sequence received_through(const Config& config, const mqtt::Properties& properti
   return number(properties.user_value(wire::property::kReceived), 10).value_or(0);
 }
 
+bool may(Rights rights, wire::ReportKind kind) {
+  return (rights >> static_cast<unsigned>(kind) & 1U) != 0;
+}
+
 struct Refusal {
   Reason reason;
   const char* what;
 };
 
-std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& connect) {
+/// A will is the device's presence, told when it is gone without a word.
+std::optional<Refusal> will_refusal(std::string_view device, const mqtt::Connect& connect,
+                                    Rights rights) {
+  if (!connect.will) return std::nullopt;
+  const mqtt::Will& will = *connect.will;
+  if (wire::report_of_topic(will.topic, device) != wire::ReportKind::kPresence)
+    return Refusal{Reason::kNotAuthorized, "the will's topic is wakeline/presence/NAME"};
+  if (!may(rights, wire::ReportKind::kPresence))
+    return Refusal{Reason::kNotAuthorized, "this device may not tell its presence"};
+  if (will.qos == mqtt::Qos::kExactlyOnce)
+    return Refusal{Reason::kQosNotSupported, "the maximum QoS is 1"};
+  if (will.retain) return Refusal{Reason::kRetainNotSupported, "retained messages are not served"};
+  if (will.payload.size() > wire::kPushBodyMax)
+    return Refusal{Reason::kPacketTooLarge, "the will is larger than a push"};
+  return std::nullopt;
+}
+
+std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& connect,
+                               Rights rights) {
   const mqtt::Properties& properties = connect.properties;
   const bool v5 = connect.version == Version::k5;
   if (!connect.client_id.empty() && connect.client_id != device)
@@ -45,7 +67,7 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
     return Refusal{Reason::kClientIdNotValid, "a kept session needs a client id"};
   if (properties.auth_method)
     return Refusal{Reason::kBadAuthMethod, "only user name and password are served"};
-  if (connect.will) return Refusal{Reason::kNotAuthorized, "will messages are not served"};
+  if (const auto refused = will_refusal(device, connect, rights)) return refused;
   if (properties.receive_maximum == 0 || properties.maximum_packet_size == 0U)
     return Refusal{Reason::kProtocolError, "a maximum of 0"};
   return std::nullopt;
@@ -54,17 +76,22 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
 }  // namespace
 
 void Session::on_connect(Instant now, const Config& config, std::string_view device,
-                         const mqtt::Connect& connect, Actions& out) {
+                         const mqtt::Connect& connect, Actions& out, Rights rights) {
   WL_CHECK(!online_);
   on_deadline(now, out);  // an expiry that is due, though its timer has not fired yet
-  if (const auto refused = refusal(device, connect)) {
+  if (const auto refused = refusal(device, connect, rights)) {
     mqtt::Connack answer{.reason = refused->reason};
     if (connect.version == Version::k5) answer.properties.reason_string = refused->what;
     out.push(Write{std::move(answer)});
     return out.push(CloseLink{refused->reason});
   }
-  if (connect.clean_start) forget();
+  if (connect.clean_start) {
+    if (will_at() != base::kNever) publish_will(out);  // its session ends here (§3.1.3.2.2)
+    forget();
+    out.push(LeaveGroups{});
+  }
   const bool present = exists_;
+  rights_ = rights;
   accept(config, connect);
   heard(now);
   const Sequence received = received_through(config, connect.properties);
@@ -77,14 +104,32 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
   pump(out);
 }
 
+bool Session::outdates(const Config& config, const mqtt::Connect& connect) const {
+  // One that starts clean, or knows no store, has forgotten how often it tried: it may be a new
+  // installation, and takes over as any client does.
+  if (!online_ || attempt_ == 0 || connect.clean_start) return false;
+  const mqtt::Properties& properties = connect.properties;
+  if (number(properties.user_value(wire::property::kEpoch), 16) != config.epoch) return false;
+  const auto attempt = number(properties.user_value(wire::property::kAttempt), 10);
+  return attempt && *attempt < attempt_;
+}
+
 void Session::accept(const Config& config, const mqtt::Connect& connect) {
   const mqtt::Properties& properties = connect.properties;
   const bool v5 = connect.version == Version::k5;
   version_ = connect.version;
   online_ = exists_ = true;
   // Our own client says which attempt this is; it is served without a SUBSCRIBE, a round trip less.
-  if (properties.user_value(wire::property::kAttempt)) subscribed_ = true;
-  unasked_ = subscribed_;
+  const auto attempt = properties.user_value(wire::property::kAttempt);
+  attempt_ = number(attempt, 10).value_or(0);
+  if (attempt) subscribed_ = true;
+  unasked_ = subscribed();
+  topic_alias_ = properties.topic_alias_maximum.value_or(0) > 0;
+  if (extra_) {  // a will that waited: the device is back in time (MQTT-3.1.3-9)
+    extra_->will.clear();
+    extra_->will_at = base::kNever;
+  }
+  if (connect.will) extra_.get().will.push_back(*connect.will);
   const std::uint32_t asked = v5                    ? properties.session_expiry_s.value_or(0)
                               : connect.clean_start ? 0
                                                     : config.session_expiry_max_s;
@@ -108,6 +153,8 @@ mqtt::Connack Session::connack(const Config& config, std::string_view device,
     properties.session_expiry_s = session_expiry_s_;
   if (connect.keep_alive_s != keep_alive_s_) properties.server_keep_alive_s = keep_alive_s_;
   if (connect.client_id.empty()) properties.assigned_client_id = device;
+  properties.receive_maximum = kReportsMax;
+  properties.topic_alias_maximum = kTopicAliasMax;
   properties.maximum_qos = 1;
   properties.retain_available = 0;
   properties.maximum_packet_size = mqtt::kPacketMax;
@@ -120,62 +167,6 @@ mqtt::Connack Session::connack(const Config& config, std::string_view device,
     properties.user.emplace_back(wire::property::kSpread, std::to_string(ms));
   }
   return answer;
-}
-
-void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Subscribe& subscribe,
-                           Actions& out) {
-  if (subscribe.properties.subscription_id)  // told in CONNACK: §3.2.2.3.12
-    return disconnect(now, Reason::kSubscriptionIdsNotSupported, "subscription identifiers", out);
-  const bool v5 = version_ == Version::k5;
-  const std::string inbox = wire::inbox_topic(device);
-  mqtt::Suback answer{.packet_id = subscribe.packet_id};
-  bool granted = false;
-  for (const mqtt::TopicRequest& topic : subscribe.topics) {
-    if (v5 && topic.filter.starts_with("$share/"))  // §3.2.2.3.13
-      return disconnect(now, Reason::kSharedNotSupported, "shared subscriptions", out);
-    if (topic.filter == inbox) {
-      // Whatever QoS was asked for: a push is deleted when it is acknowledged, and not before.
-      answer.reasons.push_back(Reason::kGrantedQos1);
-      granted = true;
-    } else if (!v5) {
-      answer.reasons.push_back(Reason::kUnspecified);  // the one failure that 3.1.1 knows
-    } else {
-      answer.reasons.push_back(mqtt::is_topic_filter(topic.filter) ? Reason::kNotAuthorized
-                                                                   : Reason::kTopicFilterInvalid);
-    }
-  }
-  out.push(Write{std::move(answer)});
-  if (granted && !subscribed_) {
-    subscribed_ = unasked_ = true;
-    pump(out);
-  }
-}
-
-void Session::on_unsubscribe(std::string_view device, const mqtt::Unsubscribe& unsubscribe,
-                             Actions& out) {
-  const std::string inbox = wire::inbox_topic(device);
-  mqtt::Unsuback answer{.packet_id = unsubscribe.packet_id};
-  for (const std::string& filter : unsubscribe.filters) {
-    const bool existed = subscribed_ && filter == inbox;
-    answer.reasons.push_back(existed ? Reason::kSuccess : Reason::kNoSubscriptionExisted);
-    if (existed) subscribed_ = unasked_ = false;
-  }
-  if (version_ != Version::k5) answer.reasons.clear();  // 3.1.1 has none
-  out.push(Write{std::move(answer)});
-}
-
-/// A device may not publish here: the refusal is the standard's for what it sent.
-void Session::on_publish(Instant now, const mqtt::Publish& publish, Actions& out) {
-  if (publish.qos == mqtt::Qos::kExactlyOnce)
-    return disconnect(now, Reason::kQosNotSupported, "the maximum QoS is 1", out);
-  if (publish.retain) return disconnect(now, Reason::kRetainNotSupported, "retained messages", out);
-  if (publish.properties.topic_alias)
-    return disconnect(now, Reason::kTopicAliasInvalid, "the topic alias maximum is 0", out);
-  if (version_ != Version::k5 || publish.qos == mqtt::Qos::kAtMostOnce)
-    return disconnect(now, Reason::kNotAuthorized, "this device may not publish", out);
-  out.push(Write{mqtt::Ack{.kind = mqtt::AckKind::kPuback,
-                           .packet_id = publish.packet_id,
-                           .reason = Reason::kNotAuthorized}});
 }
 
 }  // namespace wakeline::session

@@ -15,7 +15,7 @@ void Session::on_push_stored(Instant, const Config&, Sequence sequence, Actions&
   const bool nothing_older = !unasked_ && sent_through_ >= stored_through_;
   stored_through_ = sequence;
   if (!online_ || sequence <= sent_through_) return;  // an answer held it before it was announced
-  if (subscribed_ && !fetching_ && nothing_older && unacknowledged() < window_)
+  if (subscribed() && !fetching_ && nothing_older && unacknowledged() < window_)
     return publish(sequence, out);
   pump(out);
 }
@@ -25,7 +25,7 @@ void Session::on_pending(Instant, const Config&, std::uint32_t id,
   WL_CHECK_MSG(!more || !sequences.empty(), "id={}", id);
   if (!fetching_ || id != fetch_id_) return;
   fetching_ = false;
-  if (!subscribed_) return;  // asked again when it subscribes again
+  if (!subscribed()) return;  // asked again when it subscribes again
   for (const Sequence sequence : sequences) {
     WL_CHECK_MSG(sequence > sent_through_ && unacknowledged() < window_, "sequence={} sent={}",
                  sequence, sent_through_);
@@ -54,7 +54,7 @@ void Session::pump(Actions& out) {
     --room;
     out.push(Publish{push.sequence, push.packet_id, true});
   }
-  if (!subscribed_ || fetching_ || room == 0) return;
+  if (!subscribed() || fetching_ || room == 0) return;
   if (!unasked_ && sent_through_ >= stored_through_) return;
   fetching_ = true;
   unasked_ = false;

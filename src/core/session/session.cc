@@ -24,14 +24,18 @@ void Session::on_packet(Instant now, const Config& config, std::string_view devi
   if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet))
     return on_subscribe(now, device, *subscribe, out);
   if (const auto* unsubscribe = std::get_if<mqtt::Unsubscribe>(&packet))
-    return on_unsubscribe(device, *unsubscribe, out);
+    return on_unsubscribe(now, device, *unsubscribe, out);
   if (const auto* publish = std::get_if<mqtt::Publish>(&packet))
-    return on_publish(now, *publish, out);
+    return on_publish(now, device, *publish, out);
   if (const auto* last = std::get_if<mqtt::Disconnect>(&packet))
     return on_disconnect(now, config, *last, out);
   const bool again = std::holds_alternative<mqtt::Connect>(packet);  // MQTT-3.1.0-2
+  const bool auth = std::holds_alternative<mqtt::Auth>(packet);  // §4.12.1: CONNECT named no method
   disconnect(now, Reason::kProtocolError,
-             again ? "a second CONNECT" : "a packet that only a server may send", out);
+             again  ? "a second CONNECT"
+             : auth ? "AUTH without an authentication method"
+                    : "a packet that only a server may send",
+             out);
 }
 
 void Session::on_malformed(Instant now, base::ErrorCode error, Actions& out) {
@@ -43,9 +47,11 @@ void Session::on_malformed(Instant now, base::ErrorCode error, Actions& out) {
 
 void Session::on_closed(Instant now) {
   if (!online_) return;
-  online_ = fetching_ = unasked_ = false;
+  online_ = fetching_ = unasked_ = topic_alias_ = false;
   for (InFlight& push : in_flight_) push.sent = false;
   deadline_ = base::kNever;
+  leave_will(now);
+  drop_connection_state();
   if (session_expiry_s_ == 0) return forget();
   if (session_expiry_s_ != kNeverExpires)
     deadline_ = base::saturating_add(now, std::chrono::seconds(session_expiry_s_));
@@ -63,6 +69,8 @@ void Session::on_server_stopping(Instant now, Duration drain, Actions& out) {
   const Reason reason = packet.reason;
   if (version_ == Version::k5) out.push(Write{std::move(packet)});
   out.push(CloseLink{reason});
+  // Not the device is gone, we are: its will is for the former (§3.1.2.5 lets a server defer it).
+  if (extra_) extra_->will.clear();
   on_closed(now);
 }
 
@@ -71,6 +79,10 @@ void Session::on_expelled(Instant now, Reason reason, Actions& out) {
 }
 
 void Session::on_deadline(Instant now, Actions& out) {
+  if (!online_ && now >= will_at()) {
+    publish_will(out);
+    drop_connection_state();
+  }
   if (now < deadline_) return;
   if (online_)
     disconnect(now, Reason::kKeepAliveTimeout, nullptr, out);
@@ -112,6 +124,8 @@ void Session::on_disconnect(Instant now, const Config& config, const mqtt::Disco
                         out);
     session_expiry_s_ = std::min(*expiry, config.session_expiry_max_s);
   }
+  // An orderly end takes the will back, unless it says otherwise (§3.14.2.1, MQTT-3.14.4-3).
+  if (extra_ && packet.reason == Reason::kSuccess) extra_->will.clear();
   out.push(CloseLink{Reason::kSuccess});
   on_closed(now);
 }
@@ -135,6 +149,7 @@ void Session::heard(Instant now) {
 
 void Session::forget() {
   exists_ = subscribed_ = false;
+  groups_ = 0;
   in_flight_ = {};
   sent_through_ = 0;
   deadline_ = base::kNever;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,8 +10,10 @@
 #include <vector>
 
 #include "base/bounded_list.h"
+#include "base/boxed.h"
 #include "base/time.h"
 #include "wire/mqtt.h"
+#include "wire/push.h"
 
 /// One device's session at the server: who may send it what, what is in flight, when its silence
 /// means that it is gone.
@@ -26,6 +29,16 @@ using Sequence = std::uint64_t;
 
 /// Pushes in flight to one device, whatever a configuration says; bounds one event's actions.
 inline constexpr std::uint16_t kInFlightMax = 128;
+/// Reports of one device that wait for the disk: our Receive Maximum (§3.2.2.3.3).
+inline constexpr std::uint16_t kReportsMax = 16;
+/// Topic aliases that a device may set: it has three topics of its own.
+inline constexpr std::uint16_t kTopicAliasMax = 4;
+/// SUBSCRIBEs and UNSUBSCRIBEs of one device that wait for the disk.
+inline constexpr std::size_t kGroupRequestsMax = 4;
+
+/// What a device may publish: one bit for each wire::ReportKind.
+using Rights = std::uint8_t;
+inline constexpr Rights kAllRights = (1U << wire::kReportKinds) - 1;
 
 /// Limits of one server, shared by all its sessions.
 struct Config {
@@ -71,14 +84,38 @@ struct RemoveThrough {
   Sequence sequence;
   friend bool operator==(const RemoveThrough&, const RemoveThrough&) = default;
 };
+/// Store what the device published (or left as its will), durably, then call on_report_stored.
+struct Report {
+  wire::ReportKind kind;
+  std::uint16_t packet_id;  ///< 0: nobody waits for it (QoS 0, or a will)
+  base::Bytes body;
+  std::string content_type;
+  base::Bytes correlation;
+  friend bool operator==(const Report&, const Report&) = default;
+};
+/// The device asks to join or leave a group. Check that it may, make it durable, then call
+/// on_group_done.
+struct ChangeGroup {
+  std::uint16_t packet_id;
+  std::uint16_t index;  ///< which of the packet's filters
+  bool join;
+  std::string group;
+  friend bool operator==(const ChangeGroup&, const ChangeGroup&) = default;
+};
+/// A clean start: the device leaves every group.
+struct LeaveGroups {
+  friend bool operator==(const LeaveGroups&, const LeaveGroups&) = default;
+};
 /// Close the connection, after a DISCONNECT or CONNACK where one was written.
 struct CloseLink {
   Reason reason;
   friend bool operator==(const CloseLink&, const CloseLink&) = default;
 };
 
-using Action = std::variant<Write, Publish, FetchPending, Remove, RemoveThrough, CloseLink>;
-using Actions = base::BoundedList<Action, 256>;
+using Action = std::variant<Write, Publish, FetchPending, Remove, RemoveThrough, CloseLink, Report,
+                            ChangeGroup, LeaveGroups>;
+/// The longest list: a SUBSCRIBE with groups alone, its answer, and a fetch.
+using Actions = base::BoundedList<Action, 2 * wire::mqtt::kTopicsMax>;
 
 /// "PUBLISH seq=7 id=3 dup": one line for traces; never a password or payload.
 std::string to_line(const Action& action);
@@ -96,7 +133,10 @@ class Session {
   /// An authenticated CONNECT on a new connection. An older connection of the device was ended
   /// before (on_expelled with kSessionTakenOver, on_closed).
   void on_connect(Instant now, const Config& config, std::string_view device,
-                  const wire::mqtt::Connect& connect, Actions& out);
+                  const wire::mqtt::Connect& connect, Actions& out, Rights rights = kAllRights);
+  /// Whether a CONNECT is of an older attempt of our own client than the one that is online: it
+  /// came late, and must not take the device over.
+  bool outdates(const Config& config, const wire::mqtt::Connect& connect) const;
   /// Any later packet. A protocol error is answered as the standard says and ends in CloseLink.
   void on_packet(Instant now, const Config& config, std::string_view device,
                  const wire::mqtt::Packet& packet, Actions& out);
@@ -112,6 +152,11 @@ class Session {
                   std::span<const Sequence> sequences, bool more, Actions& out);
   /// The store has that push no more.
   void on_gone(Instant now, const Config& config, Sequence sequence, Actions& out);
+  /// The report of that packet id is durable (kSuccess), or why not.
+  void on_report_stored(Instant now, std::uint16_t packet_id, Reason reason, Actions& out);
+  /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
+  void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index, Reason reason,
+                     Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
   void on_server_stopping(Instant now, Duration drain, Actions& out);
   /// The driver ends the connection: taken over, device removed, store failed.
@@ -119,16 +164,20 @@ class Session {
 
   bool online() const { return online_; }
   /// Whether pushes flow: online and subscribed.
-  bool receiving() const { return online_ && subscribed_; }
+  bool receiving() const { return online_ && subscribed(); }
+  /// Whether it subscribed to a group: a push to one comes under the group's topic then.
+  bool in_group() const { return groups_ > 0; }
   Version version() const { return version_; }
   std::size_t in_flight() const { return in_flight_.size(); }
   /// The largest packet that the device takes, in bytes.
   std::uint32_t packet_max() const { return packet_max_; }
   /// Offline, and nothing to remember: the driver may drop the value.
-  bool forgettable() const { return !online_ && !exists_; }
+  bool forgettable() const { return !online_ && !exists_ && will_at() == base::kNever; }
+  /// Whether the device takes a topic alias from us; one is enough, for its inbox.
+  bool takes_topic_alias() const { return online_ && topic_alias_; }
 
   /// Online: when the device's silence is too long. Offline: when the session expires.
-  Instant next_deadline() const { return deadline_; }
+  Instant next_deadline() const { return std::min(deadline_, will_at()); }
   void on_deadline(Instant now, Actions& out);
 
   friend bool operator==(const Session&, const Session&) = default;
@@ -145,6 +194,30 @@ class Session {
     friend bool operator==(const InFlight&, const InFlight&) = default;
   };
 
+  /// SUBSCRIBE or UNSUBSCRIBE that waits for its groups.
+  struct GroupRequest {
+    std::uint16_t packet_id;
+    std::uint16_t waits;  ///< for so many of its filters
+    bool join;
+    std::vector<Reason> reasons;
+    friend bool operator==(const GroupRequest&, const GroupRequest&) = default;
+  };
+  /// What few devices have: a sleeping one that only receives owns none of it.
+  struct Extra {
+    std::vector<wire::mqtt::Will> will;        ///< at most one
+    Instant will_at = base::kNever;            ///< offline: when it is due
+    std::vector<std::uint16_t> reports;        ///< packet ids that wait for the disk
+    std::vector<std::string> aliases;          ///< by number - 1; of this connection
+    std::vector<GroupRequest> group_requests;  ///< at most kGroupRequestsMax; of this connection
+    friend bool operator==(const Extra&, const Extra&) = default;
+  };
+
+  bool subscribed() const { return subscribed_ || groups_ > 0; }
+  Instant will_at() const { return extra_ ? extra_->will_at : base::kNever; }
+  void leave_will(Instant now);
+  void publish_will(Actions& out);
+  void drop_connection_state();
+  void answer(const GroupRequest& request, Actions& out);
   void heard(Instant now);
   void disconnect(Instant now, Reason reason, const char* what, Actions& out);
   void forget();
@@ -153,9 +226,11 @@ class Session {
                               const wire::mqtt::Connect& connect, bool present) const;
   void on_subscribe(Instant now, std::string_view device, const wire::mqtt::Subscribe& subscribe,
                     Actions& out);
-  void on_unsubscribe(std::string_view device, const wire::mqtt::Unsubscribe& unsubscribe,
-                      Actions& out);
-  void on_publish(Instant now, const wire::mqtt::Publish& publish, Actions& out);
+  void on_unsubscribe(Instant now, std::string_view device,
+                      const wire::mqtt::Unsubscribe& unsubscribe, Actions& out);
+  bool take_group_request(Instant now, const GroupRequest& request, Actions& out);
+  void on_publish(Instant now, std::string_view device, const wire::mqtt::Publish& publish,
+                  Actions& out);
   void on_ack(Instant now, const wire::mqtt::Ack& ack, Actions& out);
   void on_disconnect(Instant now, const Config& config, const wire::mqtt::Disconnect& packet,
                      Actions& out);
@@ -168,6 +243,8 @@ class Session {
   Sequence sent_through_ = 0;        ///< the highest sequence published in this session
   Sequence stored_through_ = 0;      ///< the highest that the store is known to have held
   Sequence fetch_through_ = 0;       ///< `stored_through_` when the question was asked
+  std::uint64_t attempt_ = 0;        ///< of the connection that is online; 0: it said none
+  base::Boxed<Extra> extra_;
   std::vector<InFlight> in_flight_;  ///< rising by sequence; first those that were sent
   std::uint32_t session_expiry_s_ = 0;
   std::uint32_t packet_max_ = wire::mqtt::kPacketMax;
@@ -175,10 +252,13 @@ class Session {
   std::uint16_t keep_alive_s_ = 0;
   std::uint16_t window_ = 0;  ///< min(config, the device's Receive Maximum)
   std::uint16_t next_packet_id_ = 1;
+  std::uint16_t groups_ = 0;  ///< joined in this session
+  Rights rights_ = kAllRights;
   Version version_ = Version::k5;
   bool online_ = false;
-  bool exists_ = false;  ///< the standard's session state is there: "session present"
-  bool subscribed_ = false;
+  bool exists_ = false;      ///< the standard's session state is there: "session present"
+  bool subscribed_ = false;  ///< to its inbox
+  bool topic_alias_ = false;
   bool fetching_ = false;
   bool unasked_ = false;  ///< the store holds, or may hold, pushes that were never announced to us
 };

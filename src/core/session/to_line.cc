@@ -26,6 +26,15 @@ struct Printer {
   std::string operator()(const CloseLink& close) const {
     return fmt::format("CLOSE reason={:#04x}", static_cast<unsigned>(close.reason));
   }
+  std::string operator()(const Report& report) const {
+    return fmt::format("REPORT {} id={} {} B", wire::name(report.kind), report.packet_id,
+                       report.body.size());
+  }
+  std::string operator()(const ChangeGroup& change) const {
+    return fmt::format("{} {} id={}", change.join ? "JOIN" : "LEAVE", change.group,
+                       change.packet_id);
+  }
+  std::string operator()(const LeaveGroups&) const { return "LEAVE all"; }
 };
 
 }  // namespace

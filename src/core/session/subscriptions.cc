@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "core/session/session.h"
+#include "wire/push.h"
+
+/// SUBSCRIBE and UNSUBSCRIBE: the inbox at once, groups when the store has written them down.
+namespace wakeline::session {
+
+namespace mqtt = wire::mqtt;
+
+namespace {
+
+/// Waits for the store; never sent.
+constexpr Reason kUndecided{0xFF};
+
+}  // namespace
+
+void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Subscribe& subscribe,
+                           Actions& out) {
+  if (subscribe.properties.subscription_id)  // told in CONNACK: §3.2.2.3.12
+    return disconnect(now, Reason::kSubscriptionIdsNotSupported, "subscription identifiers", out);
+  const bool v5 = version_ == Version::k5;
+  const std::string inbox = wire::inbox_topic(device);
+  GroupRequest request{.packet_id = subscribe.packet_id, .waits = 0, .join = true, .reasons = {}};
+  bool granted = false;
+  for (const mqtt::TopicRequest& topic : subscribe.topics) {
+    if (v5 && topic.filter.starts_with("$share/"))  // §3.2.2.3.13
+      return disconnect(now, Reason::kSharedNotSupported, "shared subscriptions", out);
+    if (topic.filter == inbox) {
+      // Whatever QoS was asked for: a push is deleted when it is acknowledged, and not before.
+      request.reasons.push_back(Reason::kGrantedQos1);
+      granted = true;
+    } else if (wire::group_of_topic(topic.filter)) {
+      request.reasons.push_back(kUndecided);
+      ++request.waits;
+    } else {
+      request.reasons.push_back(mqtt::is_topic_filter(topic.filter) ? Reason::kNotAuthorized
+                                                                    : Reason::kTopicFilterInvalid);
+    }
+  }
+  if (!take_group_request(now, request, out)) return;
+  for (std::size_t i = 0; request.waits > 0 && i < subscribe.topics.size(); ++i) {
+    if (request.reasons[i] != kUndecided) continue;
+    const auto group = wire::group_of_topic(subscribe.topics[i].filter);
+    out.push(
+        ChangeGroup{request.packet_id, static_cast<std::uint16_t>(i), true, std::string(*group)});
+  }
+  if (granted && !subscribed_) {
+    subscribed_ = unasked_ = true;
+    pump(out);
+  }
+}
+
+void Session::on_unsubscribe(Instant now, std::string_view device,
+                             const mqtt::Unsubscribe& unsubscribe, Actions& out) {
+  const std::string inbox = wire::inbox_topic(device);
+  GroupRequest request{
+      .packet_id = unsubscribe.packet_id, .waits = 0, .join = false, .reasons = {}};
+  for (const std::string& filter : unsubscribe.filters) {
+    const bool existed = subscribed_ && filter == inbox;
+    const bool group = wire::group_of_topic(filter).has_value();
+    request.reasons.push_back(existed ? Reason::kSuccess
+                              : group ? kUndecided
+                                      : Reason::kNoSubscriptionExisted);
+    if (existed) subscribed_ = false;
+    if (group) ++request.waits;
+  }
+  if (!subscribed()) unasked_ = false;
+  if (!take_group_request(now, request, out)) return;
+  for (std::size_t i = 0; request.waits > 0 && i < unsubscribe.filters.size(); ++i) {
+    if (request.reasons[i] != kUndecided) continue;
+    const auto group = wire::group_of_topic(unsubscribe.filters[i]);
+    out.push(
+        ChangeGroup{request.packet_id, static_cast<std::uint16_t>(i), false, std::string(*group)});
+  }
+}
+
+/// Answers it when nothing of it waits, else keeps it.
+/// Returns: false when the device asks for more at a time than it may, and was disconnected.
+bool Session::take_group_request(Instant now, const GroupRequest& request, Actions& out) {
+  if (request.waits == 0) {
+    answer(request, out);
+    return true;
+  }
+  auto& requests = extra_.get().group_requests;
+  const bool known =
+      std::ranges::find(requests, request.packet_id, &GroupRequest::packet_id) != requests.end();
+  if (known || requests.size() >= kGroupRequestsMax) {
+    disconnect(now, known ? Reason::kProtocolError : Reason::kQuotaExceeded,
+               known ? "a packet id that is in use" : "too many requests at a time", out);
+    return false;
+  }
+  requests.push_back(request);
+  return true;
+}
+
+void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t index, Reason reason,
+                            Actions& out) {
+  if (!online_ || !extra_) return;
+  auto& requests = extra_->group_requests;
+  const auto it = std::ranges::find(requests, packet_id, &GroupRequest::packet_id);
+  if (it == requests.end() || index >= it->reasons.size() || it->reasons[index] != kUndecided)
+    return;  // asked on a connection that is gone
+  const bool done = reason == Reason::kSuccess;
+  it->reasons[index] = done && it->join ? Reason::kGrantedQos1 : reason;
+  const bool was_subscribed = subscribed();
+  if (done && it->join && groups_ < 0xFFFF) ++groups_;
+  if (done && !it->join && groups_ > 0) --groups_;
+  if (--it->waits == 0) {
+    const GroupRequest whole = std::move(*it);
+    requests.erase(it);
+    answer(whole, out);
+  }
+  if (!subscribed()) unasked_ = false;
+  if (was_subscribed || !subscribed()) return;
+  unasked_ = true;
+  pump(out);
+}
+
+void Session::answer(const GroupRequest& request, Actions& out) {
+  const bool v5 = version_ == Version::k5;
+  if (request.join) {
+    mqtt::Suback suback{.packet_id = request.packet_id, .reasons = request.reasons};
+    if (!v5) {  // the one failure that 3.1.1 knows
+      std::ranges::replace_if(
+          suback.reasons, [](Reason reason) { return reason >= Reason::kUnspecified; },
+          Reason::kUnspecified);
+    }
+    return out.push(Write{std::move(suback)});
+  }
+  mqtt::Unsuback unsuback{.packet_id = request.packet_id};
+  if (v5) unsuback.reasons = request.reasons;  // 3.1.1 has none
+  out.push(Write{std::move(unsuback)});
+}
+
+}  // namespace wakeline::session

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/backup.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "store/database.h"
+
+namespace wakeline::store {
+namespace {
+
+base::Result<void> copy_without_epoch(const std::string& store, const std::string& to) {
+  auto database = Database::open(store, Database::Mode::kWrite);
+  if (!database) return base::fail(database.error());
+  auto copy = database->prepare("VACUUM INTO ?1");
+  if (!copy) return base::fail(copy.error());
+  if (auto ran = copy->with(to).run(); !ran) return ran;
+  auto made = Database::open(to, Database::Mode::kWrite);
+  if (!made) return base::fail(made.error());
+  if (auto ran = made->run("UPDATE store SET epoch = 0"); !ran) return ran;
+  // Back to one file: a WAL beside it would be left behind when somebody moves it.
+  return made->run("PRAGMA journal_mode = DELETE");
+}
+
+base::Result<void> sync(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return base::fail(base::os_error("store.backup", errno));
+  const int result = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (result != 0) return base::fail(base::os_error("store.backup", error));
+  return {};
+}
+
+}  // namespace
+
+base::Result<void> backup(const std::string& store, const std::string& to) {
+  if (::access(to.c_str(), F_OK) == 0)
+    return base::fail(base::ErrorCode::kAlreadyExists, "store.backup");
+  const std::string half = to + ".part";
+  ::unlink(half.c_str());  // of a backup that was cut short
+  auto done = copy_without_epoch(store, half);
+  if (done) done = sync(half);
+  if (done && ::rename(half.c_str(), to.c_str()) != 0)
+    done = base::fail(base::os_error("store.backup", errno));
+  if (!done) ::unlink(half.c_str());
+  return done;
+}
+
+}  // namespace wakeline::store

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "store/push_table.h"
+#include "store/registry.h"
+#include "store/report_table.h"
+#include "store/types.h"
+
+namespace wakeline::store {
+
+class Store;
+
+/// Runs a task on one certain thread, later, and not after the store is gone. Must stay callable
+/// until then.
+using Post = std::function<void(std::function<void()>)>;
+
+/// What one thread sees of the store, over connections of its own that no write blocks. A push that
+/// this thread deleted is gone for it at once, before the deletion is written.
+class Reader {
+ public:
+  ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  /// Reads do not see the push any more. Deletions are not answered; one that fails for want of
+  /// space is tried again until it is done.
+  void remove(DeviceId device, Sequence sequence);
+  void remove_through(DeviceId device, Sequence sequence);
+  /// Nothing when it is gone or expired.
+  base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
+  base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
+                                base::WallTime now);
+  base::Result<std::optional<base::WallTime>> next_expiry() { return table_->next_expiry(); }
+  /// The oldest reports above `after`; of one device, or of all when `device` is empty.
+  base::Result<std::vector<Report>> reports(std::uint64_t after, std::string_view device,
+                                            std::size_t limit) {
+    return reports_->list(after, device, limit);
+  }
+  base::Result<bool> in_any_group(DeviceId device) { return reports_->in_any_group(device); }
+  /// For look-ups alone.
+  Registry& registry() { return registry_; }
+  const Registry& registry() const { return registry_; }
+
+ private:
+  friend class Store;
+  /// Asked for, and not yet written; the thread's own, and reached through `post` alone.
+  struct Deletions {
+    Post post;
+    std::set<std::pair<DeviceId, Sequence>> pending;
+    void forget(DeviceId device, Sequence sequence, bool through);
+  };
+
+  Reader(Store& store, Post post, Database database, Registry registry);
+  static base::Result<std::unique_ptr<Reader>> open(Store& store, const std::string& path,
+                                                    std::uint32_t queue_max, Post post);
+
+  Store& store_;
+  Database database_;
+  Registry registry_;
+  std::optional<PushTable> table_;
+  std::optional<ReportTable> reports_;
+  std::shared_ptr<Deletions> deletions_;
+};
+
+}  // namespace wakeline::store

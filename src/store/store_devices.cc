@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+#include <utility>
+
+#include "store/store.h"
+
+/// The store's jobs on what devices say and on groups, and pushes for many at once.
+namespace wakeline::store {
+
+namespace {
+
+/// What a job found, for its answer. A refusal is an answer, and must not roll others back.
+template <class T>
+struct Found {
+  base::Result<T> result = base::fail(base::Error{});
+};
+
+}  // namespace
+
+base::Result<void> Store::add_report(Report report, OnDone done, Post post) {
+  auto found = std::make_shared<Found<std::uint64_t>>();
+  auto kept = std::make_shared<const Report>(std::move(report));
+  return run(
+      [this, kept, found](Database&) -> base::Result<void> {
+        found->result = write_reports_->add(*kept);
+        if (found->result) return {};
+        const base::ErrorCode code = found->result.error().code;
+        if (code == base::ErrorCode::kBusy || code == base::ErrorCode::kNotFound) return {};
+        return base::fail(found->result.error());
+      },
+      [found, done = std::move(done)](base::Result<void> result) {
+        if (result && !found->result) result = base::fail(found->result.error());
+        done(result);
+      },
+      std::move(post));
+}
+
+base::Result<void> Store::change_group(DeviceId device, std::string group, bool join,
+                                       std::function<void(base::Result<bool>)> done, Post post) {
+  auto found = std::make_shared<Found<bool>>();
+  return run(
+      [this, device, group = std::move(group), join, found](Database&) -> base::Result<void> {
+        found->result =
+            join ? write_reports_->join(device, group) : write_reports_->leave(device, group);
+        if (!found->result) return base::fail(found->result.error());
+        return {};
+      },
+      [found, done = std::move(done)](const base::Result<void>& result) {
+        done(result ? found->result : base::fail(result.error()));
+      },
+      std::move(post));
+}
+
+void Store::leave_groups(DeviceId device) {
+  enqueue(Other{[this, device](Database&) { return write_reports_->leave_all(device); }, nullptr,
+                nullptr},
+          true);
+}
+
+base::Result<void> Store::remove_reports(std::uint64_t id, OnDone done) {
+  return run(
+      [this, id](Database&) -> base::Result<void> {
+        const auto removed = write_reports_->remove_through(id);
+        if (!removed) return base::fail(removed.error());
+        return {};
+      },
+      std::move(done));
+}
+
+base::Result<void> Store::add_all(std::vector<NewPush> pushes,
+                                  std::function<void(std::vector<base::Result<Accepted>>)> done) {
+  struct All {
+    std::vector<base::Result<Accepted>> results;
+    std::size_t left;
+    std::function<void(std::vector<base::Result<Accepted>>)> done;
+  };
+  auto all = std::make_shared<All>(
+      All{{pushes.size(), base::fail(base::Error{})}, pushes.size(), std::move(done)});
+  {
+    const std::scoped_lock lock(mutex_);
+    if (urgent_ + pushes.size() > kWritesMax)
+      return base::fail(base::ErrorCode::kBusy, "store.writes");
+  }
+  if (pushes.empty()) post_([all] { all->done({}); });
+  for (std::size_t i = 0; i < pushes.size(); ++i) {
+    enqueue(Add{std::move(pushes[i]),
+                [all, i](base::Result<Accepted> result) {
+                  all->results[i] = std::move(result);
+                  if (--all->left == 0) all->done(std::move(all->results));
+                }},
+            true);
+  }
+  return {};
+}
+
+}  // namespace wakeline::store
