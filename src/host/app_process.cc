@@ -19,14 +19,25 @@ base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys
 }
 
 base::Result<void> AppProcess::launch(const wire::Manifest& manifest,
-                                      const LaunchSettings& settings) {
+                                      const LaunchSettings& settings,
+                                      const LaunchStreams* streams) {
   sys::SpawnOptions options;
   options.command = manifest.command;
   options.working_directory = manifest.working_directory;
   std::vector<std::string> added = manifest.environment;
   added.push_back("WAKELINE_HOST=" + settings.socket_path);
   added.push_back("WAKELINE_APP=" + manifest.id);
-  options.environment = sys::inherit_environment(added);
+  if (streams == nullptr) {
+    options.environment = sys::inherit_environment(added);
+  } else {
+    // The first of two variables of one name is the one that counts.
+    options.environment = std::move(added);
+    options.environment.insert(options.environment.end(), streams->environment.begin(),
+                               streams->environment.end());
+    options.input = streams->input.get();
+    options.output = streams->output.get();
+    options.errors = streams->errors.get();
+  }
   options.limits = settings.limits;
   auto process = group_->launch(options);
   if (!process) return base::fail(process.error());
@@ -64,11 +75,15 @@ void AppProcess::exited(sys::ExitInfo info) {
   on_exit_(info);
 }
 
-void AppProcess::end(base::Duration grace) {
-  if (auto sent = group_->signal(SIGTERM); !sent) {
-    base::log(base::LogLevel::kWarning, "host", "{}: SIGTERM: {}", id_,
+void AppProcess::signal(int number) {
+  if (auto sent = group_->signal(number); !sent) {
+    base::log(base::LogLevel::kWarning, "host", "{}: signal {}: {}", id_, number,
               base::to_string(sent.error()));
   }
+}
+
+void AppProcess::end(base::Duration grace) {
+  signal(SIGTERM);
   auto timer = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime, [this] { kill(); });
   if (!timer) {
     // Without a clock there is no grace.

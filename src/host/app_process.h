@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "io/deadline_timer.h"
 #include "io/loop.h"
+#include "io/unique_fd.h"
 #include "linux/freezer.h"
 #include "linux/process.h"
 #include "wire/manifest.h"
@@ -21,6 +22,12 @@ namespace wakeline::host {
 struct LaunchSettings {
   std::string socket_path;  ///< WAKELINE_HOST
   sys::Limits limits;       ///< those that the host itself was started with
+};
+
+/// What a program that somebody started from a terminal gets of that terminal.
+struct LaunchStreams {
+  io::UniqueFd input, output, errors;
+  std::vector<std::string> environment;  ///< the whole of it, but for our own variables
 };
 
 /// The processes of one app over many launches: one group, at most one running launch in it.
@@ -34,8 +41,10 @@ class AppProcess {
   static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::Freezer& freezer,
                                                           const std::string& id, OnExit on_exit);
 
+  /// `streams`: null for /dev/null, the host's own output and the host's environment.
   /// Errors: as `spawn`, ExitWatch::create; nothing runs then.
-  base::Result<void> launch(const wire::Manifest& manifest, const LaunchSettings& settings);
+  base::Result<void> launch(const wire::Manifest& manifest, const LaunchSettings& settings,
+                            const LaunchStreams* streams = nullptr);
   /// Takes over what an earlier host has launched. Errors: kNotFound (it has ended; what is left of
   /// it is killed).
   base::Result<void> adopt();
@@ -43,6 +52,8 @@ class AppProcess {
   bool running() const { return process_.pid > 0; }
   pid_t pid() const { return process_.pid; }  ///< 0: not running
 
+  /// A signal to every process. The app must not be suspended.
+  void signal(int number);
   /// SIGTERM now, SIGKILL to whatever is left after `grace`. The app must not be suspended.
   void end(base::Duration grace);
   void kill();

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -54,6 +55,14 @@ struct AppRecord {
   std::vector<wire::host::NotificationActivated> undelivered;
   std::set<doze::TaskId> tasks;  ///< begun over the connection, ended with it
   bool keep_alive_set = false;   ///< over the connection, cleared with it
+
+  /// Of a program that `run` started; given away with its launch, and it is launched once.
+  std::unique_ptr<LaunchStreams> streams;
+  base::Error launch_error;  ///< of the last launch; kOk when it succeeded
+  /// Called after the machine has heard of it. May be empty.
+  std::function<void(sys::ExitInfo)> on_ended;
+  int postponements = 0;     ///< suspensions put off in a row: see adoption.h
+  bool denial_told = false;  ///< in this run
 
   bool suspended = false;
   bool rings_watched = false;  ///< in this suspension

@@ -87,6 +87,20 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
   return {};
 }
 
+void Driver::uninstall(const std::string& id) {
+  AppRecord* app = find(id);
+  if (app == nullptr || app->process->running()) return;
+  if (app->sink != nullptr) std::exchange(app->sink, nullptr)->end();
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.remove_app(now, app->id, out);
+  });
+  if (auto removed = app->process->group().remove(); !removed) {
+    base::log(LogLevel::kWarning, "host", "{}: {}", id, base::to_string(removed.error()));
+  }
+  by_id_.erase(app->id);
+  apps_.erase(apps_.find(id));
+}
+
 AppRecord* Driver::find(std::string_view id) {
   const auto found = apps_.find(id);
   return found == apps_.end() ? nullptr : found->second.get();
@@ -114,6 +128,7 @@ void Driver::boot() {
     feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
       doze.on_adopted(now, app->id, out);
     });
+    begin_run(*app);
   }
   feed([](doze::Doze& doze, base::Instant now, doze::Actions& out) { doze.on_boot(now, out); });
 }
@@ -190,6 +205,7 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_exited(now, app.id, status, out);
   });
+  if (app.on_ended) app.on_ended(info);
   check_stopped();
 }
 

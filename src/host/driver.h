@@ -46,6 +46,8 @@ class Driver {
   /// Errors: kTooLarge (doze::kAppsMax), kBusy (it runs: the change waits for its end), as
   /// Freezer::group.
   base::Result<void> install(const wire::Manifest& manifest);
+  /// Forgets an app that does not run, and takes its group away.
+  void uninstall(const std::string& id);
   AppRecord* find(std::string_view id);
   AppRecord* find(doze::AppId id);
   const std::map<std::string, std::unique_ptr<AppRecord>, std::less<>>& apps() const {
@@ -108,6 +110,7 @@ class Driver {
   void on_socket_event(sys::WatchKey key, sys::SocketEvent event);
   void on_exit(AppRecord& app, sys::ExitInfo info);
   void thaw(AppRecord& app);
+  void begin_run(AppRecord& app);
   void send_outbox();
   void check_stopped();
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "host/adoption.h"
 #include "host/app_sockets.h"
 #include "host/driver.h"
 
@@ -29,12 +30,16 @@ void Driver::carry_out(const doze::Launch& action) {
   if (app == nullptr) return;
   app->launch_reason = action.reason;
   app->cpu = {};
-  const auto launched = app->process->launch(app->manifest, options_.launch);
+  // Closed when this launch has them.
+  const auto streams = std::exchange(app->streams, nullptr);
+  const auto launched = app->process->launch(app->manifest, options_.launch, streams.get());
+  app->launch_error = launched ? base::Error{} : launched.error();
   if (launched) {
     set_note(*app, LedgerEvent::kLaunch, "pid " + std::to_string(app->process->pid()));
     feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
       doze.on_launched(now, app->id, out);
     });
+    begin_run(*app);
     return;
   }
   set_note(*app, LedgerEvent::kExit,
@@ -42,6 +47,19 @@ void Driver::carry_out(const doze::Launch& action) {
   base::log(LogLevel::kError, "host", "{}: {}", app->manifest.id, app->note);
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_launch_failed(now, app->id, out);
+  });
+}
+
+/// What the manifest of a program that speaks no protocol asks for in its stead.
+void Driver::begin_run(AppRecord& app) {
+  app.postponements = 0;
+  app.denial_told = false;
+  if (app.manifest.keep_alive == base::Duration::zero()) return;
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    const auto set = doze.set_keep_alive(now, app.id, app.manifest.keep_alive, out);
+    if (set) return;
+    base::log(LogLevel::kWarning, "host", "{}: keep-alive of {} s: {}", app.manifest.id,
+              app.manifest.keep_alive / std::chrono::seconds(1), base::to_string(set.error()));
   });
 }
 
@@ -84,6 +102,12 @@ void Driver::carry_out(const doze::Suspend& action) {
   app->latency = io::now() - start;
   if (*frozen == sys::FreezeOutcome::kIncomplete) {
     set_note(*app, LedgerEvent::kSuspend, "a task in device I/O is still on its way");
+  }
+  const auto adopted = adopt_sockets(*this, *app);
+  if (!adopted || !*adopted) {
+    thaw(*app);
+    return fail(adopted ? base::Error{base::ErrorCode::kBusy, "a connection is being set up", 0}
+                        : adopted.error());
   }
   const auto read = read_app(*app, true);
   if (!read) {
@@ -141,9 +165,17 @@ void Driver::thaw(AppRecord& app) {
 }
 
 void Driver::carry_out(const doze::RunKeepAlive& action) {
-  if (AppRecord* app = find(action.app)) {
-    tell(*app, wire::host::RunKeepAlive{to_ms(action.budget)});
+  AppRecord* app = find(action.app);
+  if (app == nullptr) return;
+  if (app->sink == nullptr) {
+    // Nobody would say that it is done: the window is what such a program gets, and it lasts until
+    // the program is quiet.
+    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_keep_alive_done(now, app->id, out);
+    });
+    return;
   }
+  tell(*app, wire::host::RunKeepAlive{to_ms(action.budget)});
 }
 
 void Driver::carry_out(const doze::ExpireTask& action) {

@@ -48,8 +48,9 @@ struct Plan {
   char* const* arguments;
   char* const* environment;
   const char* working_directory;  // null: ours
-  int null_fd;
+  int input;
   int output;
+  int errors;
   int failure_fd;
   int procs_fd;  // cgroup.procs, when the child moves itself; -1: not needed
   const Limits* limits;
@@ -83,10 +84,9 @@ struct Plan {
   if (plan.working_directory && ::chdir(plan.working_directory) != 0) {
     give_up(plan, "working directory");
   }
-  if (::dup2(plan.null_fd, 0) < 0) give_up(plan, "dup2");
-  if (plan.output >= 0 && (::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0)) {
-    give_up(plan, "dup2");
-  }
+  if (::dup2(plan.input, 0) < 0) give_up(plan, "dup2");
+  if (plan.output >= 0 && ::dup2(plan.output, 1) < 0) give_up(plan, "dup2");
+  if (plan.errors >= 0 && ::dup2(plan.errors, 2) < 0) give_up(plan, "dup2");
   for (int fd = 0; fd <= 2; ++fd) ::fcntl(fd, F_SETFD, 0);
   if (::syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) {
     give_up(plan, "close_range");
@@ -220,8 +220,9 @@ base::Result<Process> spawn(const SpawnOptions& options, int cgroup) {
             .environment = environment.data(),
             .working_directory =
                 options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
-            .null_fd = null_fd.get(),
+            .input = options.input >= 0 ? options.input : null_fd.get(),
             .output = options.output,
+            .errors = options.errors >= 0 ? options.errors : options.output,
             .failure_fd = write_end.get(),
             .procs_fd = -1,
             .limits = options.limits ? &*options.limits : nullptr};

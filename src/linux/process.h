@@ -16,12 +16,14 @@
 
 namespace wakeline::sys {
 
-/// How a program is started.
+/// How a program is started. Its descriptors are above 2 and stay the caller's.
 struct SpawnOptions {
   std::vector<std::string> command;      ///< program and arguments; no slash: looked up in PATH
   std::vector<std::string> environment;  ///< "KEY=value", the whole of it
   std::string working_directory;         ///< empty: ours
+  int input = -1;                        ///< stdin; -1: /dev/null
   int output = -1;                       ///< stdout and stderr; -1: ours
+  int errors = -1;                       ///< stderr where it is not `output`
   std::optional<Limits> limits;          ///< given back to the program
 };
 
@@ -37,7 +39,7 @@ struct ExitInfo {
   friend bool operator==(const ExitInfo&, const ExitInfo&) = default;
 };
 
-/// Starts a program in a session of its own, with stdin /dev/null, the signal mask and dispositions
+/// Starts a program in a session of its own, with the signal mask and dispositions
 /// of a fresh process, and no descriptor but 0–2. Returns when the program runs.
 /// `cgroup`: directory of the cgroup v2 in which it is born (clone3; where that is refused, the
 ///           child moves itself before exec), -1: ours. It must not be frozen.

@@ -181,9 +181,12 @@ HostTest::HostTest() {
   folder = ::mkdtemp(pattern.data());
   manifests = folder + "/apps";
   std::filesystem::create_directory(manifests);
+}
+
+PeerListener::PeerListener() {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0) std::abort();
-  listener_.reset(listener);
+  fd_.reset(listener);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -218,7 +221,7 @@ void HostTest::write_manifest(const std::string& id, const std::string& modes) {
   write_file(id + ".desktop",
              "[Desktop Entry]\nType=Application\nName=Test " + id +
                  "\nExec=" WAKELINE_TEST_APP "\nX-Wakeline-BackgroundModes=" + modes +
-                 "\nX-Wakeline-Environment=WAKELINE_TEST_PORT=" + std::to_string(port_) + ";\n");
+                 "\nX-Wakeline-Environment=WAKELINE_TEST_PORT=" + std::to_string(port()) + ";\n");
 }
 
 void HostTest::start_host(const std::vector<std::string>& more) {
@@ -250,12 +253,12 @@ void HostTest::kill_host() {
   daemon.reset();
 }
 
-io::UniqueFd HostTest::accept_connection() {
-  if (!wait_fd(listener_.get(), POLLIN, io::now() + kPatience)) {
+io::UniqueFd PeerListener::accept() const {
+  if (!wait_fd(fd_.get(), POLLIN, io::now() + kPatience)) {
     ADD_FAILURE() << "the app did not connect";
     return {};
   }
-  return io::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  return io::UniqueFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
 TestApp HostTest::accept_app() {

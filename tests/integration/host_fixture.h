@@ -47,6 +47,19 @@ class PeerConnection {
   bool ended_ = false;
 };
 
+/// A TCP port that programs connect to.
+class PeerListener {
+ public:
+  PeerListener();
+  std::uint16_t port() const { return port_; }
+  /// The next connection. Empty, and a test failure, when none comes.
+  io::UniqueFd accept() const;
+
+ private:
+  io::UniqueFd fd_;
+  std::uint16_t port_ = 0;
+};
+
 /// A host process. Its stderr goes to `log_path`.
 class HostProcess {
  public:
@@ -108,7 +121,8 @@ class HostTest : public testing::TestWithParam<std::string> {
   /// The next run of the test app: launched by the host, its two connections accepted, its socket
   /// tagged.
   TestApp accept_app();
-  io::UniqueFd accept_connection();
+  io::UniqueFd accept_connection() { return listener_.accept(); }
+  std::uint16_t port() const { return listener_.port(); }
 
   /// Skips ledger lines until one fits; `reason` empty: any. A test failure when none comes.
   wire::host::LedgerLine wait_ledger(const std::string& app, const std::string& event,
@@ -133,8 +147,7 @@ class HostTest : public testing::TestWithParam<std::string> {
   std::string socket() const;
 
   std::uint64_t known_line_ = 0;  ///< the ledger's last one when the host was started
-  io::UniqueFd listener_;
-  std::uint16_t port_ = 0;
+  PeerListener listener_;
 };
 
 }  // namespace wakeline::host

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "io/unique_fd.h"
+
+namespace wakeline::sys {
+
+/// Descriptors of one process that a scan looks at; a program with more holds files, not lines.
+inline constexpr std::size_t kScannedFdsMax = 4'096;
+
+/// A TCP connection found in a process from outside.
+struct FoundSocket {
+  std::shared_ptr<const io::UniqueFd> pidfd;  ///< of the process that holds it
+  pid_t pid = 0;
+  int fd = -1;  ///< its number there
+  std::uint64_t cookie = 0;
+  std::uint16_t local_port = 0;
+  std::uint16_t remote_port = 0;
+  std::string remote;      ///< "192.0.2.1:5060", "[2001:db8::1]:5060"
+  bool connected = false;  ///< false: it is being set up (SYN sent)
+  io::UniqueFd duplicate;  ///< shares options and life with the app's: closed before the app runs
+};
+
+struct SocketScan {
+  std::vector<FoundSocket> sockets;  ///< of several processes that share one, the first found
+  std::vector<pid_t> denied;         ///< processes that may not be looked into
+};
+
+/// Finds every TCP connection of **frozen** processes, in /proc/PID/fd. Listeners, closed sockets
+/// and other families are left out; a process that has ended too. Reads no data and changes
+/// nothing. Costs some 2 µs a descriptor. Errors: kUnsupported (no pidfd_getfd), kOs (no
+/// descriptors left).
+base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes);
+
+/// The address of the other end as text; empty where there is none.
+std::string remote_address(int fd);
+
+/// Turns the kernel's own keep-alive on: a probe after `idle` of silence, then every `interval`,
+/// and after `count` unanswered ones the connection has failed. The one place that changes an
+/// option of an app's socket (C39); only on the app's explicit wish (C7).
+/// Errors: kInvalidArgument (over what the kernel takes: 32,767 s), kOs.
+base::Result<void> set_tcp_keep_alive(int fd, base::Duration idle, base::Duration interval,
+                                      int count);
+
+}  // namespace wakeline::sys
