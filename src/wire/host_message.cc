@@ -102,6 +102,11 @@ std::string_view name(Urgency urgency) {
   static constexpr std::array<std::string_view, 3> kWords = {"low", "normal", "critical"};
   return word_of(kWords, urgency);
 }
+std::string_view name(SignalWord signal) {
+  static constexpr std::array<std::string_view, 4> kWords = {"interrupt", "terminate", "hangup",
+                                                             "quit"};
+  return word_of(kWords, signal);
+}
 std::string_view name(Command command) {
   static constexpr std::array<std::string_view, 4> kWords = {"launch", "foreground", "background",
                                                              "close"};

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "wire/host_control.h"
 
 /// The messages between an app (or a control client) and the host: one JSON object a datagram of a
 /// SOCK_SEQPACKET Unix socket, file descriptors beside it. docs/protocol.md documents them; this
@@ -27,6 +28,7 @@ inline constexpr std::size_t kBodyMax = 2'048;     ///< Notification::body
 inline constexpr std::size_t kPayloadMax = 2'048;  ///< Notification::payload
 inline constexpr std::size_t kDetailMax = 512;     ///< Reply::message, LedgerLine::detail
 inline constexpr std::size_t kActionsMax = 4;      ///< actions of a notification
+inline constexpr std::size_t kPathMax = 1'024;     ///< folders of Welcome
 inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
 /// Follow::backlog, in entries: below what a connection may hold unsent (1,024 messages). A longer
 /// history is in the ledger's file.
@@ -35,8 +37,8 @@ inline constexpr std::uint32_t kBacklogMax = 1'000;
 /// Background time without a limit, in ms: what every JSON reader can hold (2^53 - 1).
 inline constexpr std::uint64_t kTimeUnlimited = 9'007'199'254'740'991;
 
-/// Every request carries a `request` number chosen by its sender (> 0); its `Reply` repeats it.
-using RequestId = std::uint32_t;
+// Every request carries a `request` number (RequestId) chosen by its sender (> 0); its `Reply`
+// repeats it.
 
 enum class LaunchReason : std::uint8_t { kUser, kBoot, kCrash, kNotification, kAdopted };
 enum class AppState : std::uint8_t {
@@ -173,6 +175,8 @@ struct Welcome {
   std::uint32_t wake_window_ms = 0;
   std::uint32_t keep_alive_min_s = 0;
   std::uint32_t task_pool_ms = 0;
+  std::string state_folder;  ///< where the host's ledger and settings are; for a control client
+  std::string apps_folder;   ///< the first of its folders of manifests; for a control client
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 struct Reply {  ///< the answer to every request but Hello and List
@@ -238,10 +242,10 @@ struct LedgerLine {
   friend bool operator==(const LedgerLine&, const LedgerLine&) = default;
 };
 
-using Message =
-    std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, QueryTime, SetKeepAlive,
-                 KeepAliveDone, Notify, Control, List, Follow, Welcome, Reply, StateChanged, Woken,
-                 RunKeepAlive, ExpireTask, NotificationActivated, AppList, LedgerLine>;
+using Message = std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, QueryTime,
+                             SetKeepAlive, KeepAliveDone, Notify, Control, List, Follow, Run, Await,
+                             Signal, Reload, Welcome, Reply, StateChanged, Woken, RunKeepAlive,
+                             ExpireTask, NotificationActivated, AppList, LedgerLine, Ended>;
 
 /// What is wrong with a datagram, for its sender and the log.
 struct MessageError {

@@ -54,6 +54,8 @@ Welcome any_welcome() {
   welcome.wake_window_ms = any<std::uint32_t>();
   welcome.keep_alive_min_s = any<std::uint32_t>();
   welcome.task_pool_ms = any<std::uint32_t>();
+  welcome.state_folder = any_text(kPathMax);
+  welcome.apps_folder = any_text(kPathMax);
   return welcome;
 }
 
@@ -78,8 +80,8 @@ LedgerLine any_line() {
 }
 
 Message any_message() {
-  static_assert(std::variant_size_v<Message> == 22);
-  switch (from(0, 21)) {
+  static_assert(std::variant_size_v<Message> == 27);
+  switch (from(0, 26)) {
     case 0:
       return Hello{any_request(), kProtocolVersion, any<bool>() ? "app" : "control"};
     case 1:
@@ -122,6 +124,16 @@ Message any_message() {
       return NotificationActivated{any<std::uint64_t>(), any_word(1), any_text(kPayloadMax)};
     case 20:
       return any_list();
+    case 21:
+      return Run{any_request(), any<bool>()};
+    case 22:
+      return Await{any_request(), any_word(1)};
+    case 23:
+      return Signal{any_request(), any_word(1), any_of(SignalWord::kQuit)};
+    case 24:
+      return Reload{any_request()};
+    case 25:
+      return Ended{any_request(), any<bool>(), any<bool>(), any<std::uint32_t>()};
     default:
       return any_line();
   }

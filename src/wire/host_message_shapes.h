@@ -118,7 +118,37 @@ struct Shape<Follow> {
       request<Follow>(), number("backlog", &Follow::backlog, 0, kBacklogMax).optional()};
 };
 
+template <>
+struct Shape<Run> {
+  static constexpr std::string_view kType = "run";
+  static constexpr std::tuple kFields = {request<Run>(),
+                                         flag("background", &Run::background).optional()};
+};
+template <>
+struct Shape<Await> {
+  static constexpr std::string_view kType = "await";
+  static constexpr std::tuple kFields = {request<Await>(), text("app", &Await::app, kNameMax, 1)};
+};
+template <>
+struct Shape<Signal> {
+  static constexpr std::string_view kType = "signal";
+  static constexpr std::tuple kFields = {request<Signal>(), text("app", &Signal::app, kNameMax, 1),
+                                         choice("signal", &Signal::signal, SignalWord::kQuit)};
+};
+template <>
+struct Shape<Reload> {
+  static constexpr std::string_view kType = "reload";
+  static constexpr std::tuple kFields = {request<Reload>()};
+};
+
 // --- host → app or control client
+template <>
+struct Shape<Ended> {
+  static constexpr std::string_view kType = "ended";
+  static constexpr std::tuple kFields = {request<Ended>(), flag("known", &Ended::known),
+                                         flag("signaled", &Ended::signaled),
+                                         number("code", &Ended::code)};
+};
 template <>
 struct Shape<Welcome> {
   static constexpr std::string_view kType = "welcome";
@@ -130,7 +160,9 @@ struct Shape<Welcome> {
       choice("state", &Welcome::state, AppState::kWaiting),
       number("wake_window_ms", &Welcome::wake_window_ms),
       number("keep_alive_min_s", &Welcome::keep_alive_min_s),
-      number("task_pool_ms", &Welcome::task_pool_ms)};
+      number("task_pool_ms", &Welcome::task_pool_ms),
+      text("state_folder", &Welcome::state_folder, host::kPathMax).optional(),
+      text("apps_folder", &Welcome::apps_folder, host::kPathMax).optional()};
 };
 template <>
 struct Shape<Reply> {

@@ -86,6 +86,11 @@ std::vector<Example> examples() {
        R"({"v":1,"type":"control","request":10,"command":"foreground","app":"doorbell"})"},
       {List{11}, R"({"v":1,"type":"list","request":11})"},
       {Follow{12, 20}, R"({"v":1,"type":"follow","request":12,"backlog":20})"},
+      {Run{13, true}, R"({"v":1,"type":"run","request":13,"background":true})"},
+      {Await{14, "phone"}, R"({"v":1,"type":"await","request":14,"app":"phone"})"},
+      {Signal{15, "phone", SignalWord::kInterrupt},
+       R"({"v":1,"type":"signal","request":15,"app":"phone","signal":"interrupt"})"},
+      {Reload{16}, R"({"v":1,"type":"reload","request":16})"},
       {welcome(), R"({"v":1,"type":"welcome","request":1,"app":"doorbell","profile":"linux",)"
                   R"("launch_reason":"crash","state":"background","wake_window_ms":10000,)"
                   R"("keep_alive_min_s":600,"task_pool_ms":180000})"},
@@ -106,6 +111,8 @@ std::vector<Example> examples() {
       {wake_line(),
        R"({"v":1,"type":"ledger_line","id":9,"wall_ns":1700000000000000000,"app":"doorbell",)"
        R"("event":"wake","reason":"socket_data","latency_ns":80000,"cpu_us":1234})"},
+      {Ended{13, true, true, 9},
+       R"({"v":1,"type":"ended","request":13,"known":true,"signaled":true,"code":9})"},
   };
 }
 
