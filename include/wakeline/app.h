@@ -41,6 +41,8 @@ enum class WakeCause : std::uint8_t {
   kTask,          ///< a background task expires (C21)
   kControl,       ///< an operator's command
   kHostStopping,  ///< the host ends
+  kIpc,           ///< a short time for its other sockets, whose peers wait
+  kCall,          ///< the cellular call is over that interrupted its audio session (C29)
 };
 
 WAKELINE_API std::string_view name(LaunchReason reason);

@@ -40,6 +40,8 @@ enum class ErrorCode : std::uint8_t {
   kStorage = 23,         ///< the disk failed
   kStorageFull = 24,     ///< no space left
   kOs = 25,              ///< a system call failed
+  kNotAllowed = 26,      ///< the host's profile does not offer it
+  kOverBudget = 27,      ///< the app's allowance of today is used up
   kNoHost = 64,          ///< no Wakeline host is there; nothing is suspended, nobody is notified
 };
 

@@ -18,7 +18,7 @@ template <class T>
 constexpr int number(T value) {
   return static_cast<int>(value);
 }
-static_assert(number(WakeCause::kHostStopping) == number(host::WakeCause::kHostStopping));
+static_assert(number(WakeCause::kCall) == number(host::WakeCause::kCall));
 static_assert(number(WakeCause::kTask) == number(host::WakeCause::kTask));
 static_assert(number(NotificationUrgency::kCritical) == number(host::Urgency::kCritical));
 

@@ -34,7 +34,9 @@ static_assert(kSame<Base::kTls, ErrorCode::kTls>);
 static_assert(kSame<Base::kStorage, ErrorCode::kStorage>);
 static_assert(kSame<Base::kStorageFull, ErrorCode::kStorageFull>);
 static_assert(kSame<Base::kOs, ErrorCode::kOs>);
-static_assert(static_cast<int>(Base::kCount) == static_cast<int>(ErrorCode::kOs) + 1);
+static_assert(kSame<Base::kNotAllowed, ErrorCode::kNotAllowed>);
+static_assert(kSame<Base::kOverBudget, ErrorCode::kOverBudget>);
+static_assert(static_cast<int>(Base::kCount) == static_cast<int>(ErrorCode::kOverBudget) + 1);
 
 }  // namespace
 

@@ -134,9 +134,10 @@ void LinkDriver::on_host_woken(WakeCause cause, TagKey tag) {
                             return entry.second.tag == tag;
                           });
   // The bytes or the end of our own socket speak for themselves; the keep-alive handler is called
-  // on its own; an expiring task or a host that ends is no reason to doubt the line.
+  // on its own; an expiring task, a host that ends or a slice for other sockets is no reason to
+  // doubt the line.
   if (own_socket || cause == WakeCause::kKeepAlive || cause == WakeCause::kTask ||
-      cause == WakeCause::kHostStopping) {
+      cause == WakeCause::kHostStopping || cause == WakeCause::kIpc) {
     return;
   }
   feed([](link::Link& link, base::Instant now, link::Actions& out) { link.on_woken(now, out); });

@@ -40,6 +40,8 @@ constexpr std::array<Row, static_cast<std::size_t>(ErrorCode::kCount)> kRows = {
     {"storage", "the storage failed"},
     {"storage_full", "no space left in the storage"},
     {"os", "a system call failed"},
+    {"not_allowed", "the host's profile does not offer this"},
+    {"over_budget", "the app's allowance of today is used up"},
 }};
 
 ErrorCode code_of(int os) {

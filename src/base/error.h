@@ -37,6 +37,8 @@ enum class ErrorCode : std::uint8_t {
   kStorage,          ///< the disk or database failed
   kStorageFull,      ///< no space left
   kOs,               ///< a system call failed: see os_error
+  kNotAllowed,       ///< the host's profile does not offer it (C40)
+  kOverBudget,       ///< the app's allowance of today is used up (C40)
   kCount
 };
 

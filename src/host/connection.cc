@@ -153,6 +153,9 @@ void Connection::welcome_app(const wire::host::Hello& hello) {
   answer.launch_reason = app->launch_reason;
   answer.state = parts_.driver.machine().state(app->id);
   send(answer);
+  app->network_untold = true;
+  app->call_untold = parts_.driver.call_state() != wire::host::CallState::kEnded;
+  parts_.driver.tell_surroundings(*app);
   for (const auto& activation : std::exchange(app->undelivered, {})) send(activation);
 }
 

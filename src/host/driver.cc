@@ -200,6 +200,7 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   app.tasks.clear();
   app.keep_alive_set = false;
   app.suspended = false;
+  if (hooks_.on_waking) hooks_.on_waking(app);
   if (app.sink != nullptr) std::exchange(app.sink, nullptr)->end();
   const doze::ExitStatus status{info.known, info.signaled, info.code};
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
@@ -241,6 +242,9 @@ void Driver::disconnected(AppRecord& app) {
     if (app.keep_alive_set) {
       std::ignore = doze.set_keep_alive(now, app.id, base::Duration::zero(), out);
     }
+    doze.cancel_wakes(now, app.id, out);
+    // Refused to an app that may have no session.
+    if (app.manifest.audio) std::ignore = doze.on_audio_session(now, app.id, false, out);
   });
   app.tasks.clear();
   app.keep_alive_set = false;

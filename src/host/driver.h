@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,16 @@
 #include "wire/manifest.h"
 
 namespace wakeline::host {
+
+/// What parts of the host beside the driver do with an app; each may be empty.
+struct DriverHooks {
+  /// It is frozen and stays so for now: duplicates of its other sockets may be taken and watched.
+  std::function<void(AppRecord&)> on_asleep;
+  /// It is about to run, or has ended: every duplicate of its descriptors must be closed.
+  std::function<void(AppRecord&)> on_waking;
+  /// It has slept long and its memory is to be given back (AppConfig::reclaim).
+  std::function<void(AppRecord&)> on_reclaim;
+};
 
 struct DriverOptions {
   doze::Profile profile;
@@ -72,6 +83,22 @@ class Driver {
     enqueue_and_pump();
   }
 
+  /// Set before `boot`.
+  void set_hooks(DriverHooks hooks) { hooks_ = std::move(hooks); }
+
+  // What happens around the apps; each is compared with what was known, and told to the connected
+  // ones: at once, to a suspended one at its next wake.
+  void network_changed(wire::host::NetworkChanged facts);  ///< C31
+  void call_state_changed(wire::host::CallState state);    ///< C30
+  void prepare_for_sleep(std::function<void()> on_ready);  ///< what is due runs, then `on_ready`
+  void system_resumed();                                   ///< catches up
+  /// The suspended app's other sockets fill up: it runs for a slice. Ask again when it has slept
+  /// anew.
+  void ipc_pending(AppRecord& app);
+  wire::host::CallState call_state() const { return call_; }
+  /// After the app's welcome: what it must know of the network and of calls.
+  void tell_surroundings(AppRecord& app);
+
   /// Sends to the app after the handler under way; dropped when it is not connected.
   void tell(AppRecord& app, wire::host::Message message);
   /// The same, kept until the app connects when it is not connected (kUndeliveredMax).
@@ -102,6 +129,9 @@ class Driver {
   void carry_out(const doze::Resume& action);
   void carry_out(const doze::RunKeepAlive& action);
   void carry_out(const doze::ExpireTask& action);
+  void carry_out(const doze::RunWake& action);
+  void carry_out(const doze::Reclaim& action);
+  void carry_out(const doze::SleepReady& action);
   void carry_out(const doze::TellState& action);
   void carry_out(const doze::Kill& action);
   void carry_out(const doze::SetAlarm& action);
@@ -125,6 +155,11 @@ class Driver {
   std::unique_ptr<io::DeadlineTimer> deadline_timer_;
   std::unique_ptr<io::DeadlineTimer> alarm_timer_;
   std::unique_ptr<io::DeadlineTimer> stop_timer_;
+
+  DriverHooks hooks_;
+  std::optional<wire::host::NetworkChanged> network_;  ///< as last told
+  wire::host::CallState call_ = wire::host::CallState::kEnded;
+  std::function<void()> on_sleep_ready_;
 
   doze::Actions actions_;
   std::deque<doze::Action> queue_;

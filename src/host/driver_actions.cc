@@ -120,6 +120,9 @@ void Driver::carry_out(const doze::Suspend& action) {
     for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
     doze.on_suspended(now, app->id, read->reading, out);
   });
+  if (hooks_.on_asleep && doze_.state(app->id) == doze::AppState::kSuspended) {
+    hooks_.on_asleep(*app);
+  }
 }
 
 void Driver::carry_out(const doze::Watch& action) {
@@ -145,12 +148,14 @@ void Driver::carry_out(const doze::Resume& action) {
   // The machine asks for Unwatch where it asked for Watch; a duplicate that was only read goes
   // here.
   for (auto& [id, tag] : app->tags) tag.duplicate.reset();
+  if (hooks_.on_waking) hooks_.on_waking(*app);
   thaw(*app);
   app->latency = io::now() - event_seen_;
   if (action.cause == wire::host::WakeCause::kNone) return;
   ++app->wakes;
   if (const auto cpu = app->process->group().cpu_time()) app->cpu = *cpu;
   tell(*app, wire::host::Woken{action.cause, action.tag.value, to_ms(action.window)});
+  if (app->network_untold || app->call_untold) tell_surroundings(*app);
 }
 
 /// An app that cannot be thawed is killed: the next launch starts it anew, asleep for ever it would
@@ -184,6 +189,19 @@ void Driver::carry_out(const doze::ExpireTask& action) {
   }
 }
 
+void Driver::carry_out(const doze::RunWake& action) {
+  if (AppRecord* app = find(action.app)) tell(*app, wire::host::WakeDue{action.wake.value});
+}
+
+void Driver::carry_out(const doze::Reclaim& action) {
+  AppRecord* app = find(action.app);
+  if (app != nullptr && app->suspended && hooks_.on_reclaim) hooks_.on_reclaim(*app);
+}
+
+void Driver::carry_out(const doze::SleepReady& /*action*/) {
+  if (on_sleep_ready_) std::exchange(on_sleep_ready_, nullptr)();
+}
+
 void Driver::carry_out(const doze::TellState& action) {
   if (AppRecord* app = find(action.app)) tell(*app, wire::host::StateChanged{action.state});
 }
@@ -192,6 +210,7 @@ void Driver::carry_out(const doze::Kill& action) {
   AppRecord* app = find(action.app);
   if (app == nullptr || !app->process->running()) return;
   drop_duplicates(*watch_, *app);
+  if (hooks_.on_waking) hooks_.on_waking(*app);
   if (!action.politely) {
     app->process->kill();
     return;

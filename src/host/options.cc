@@ -43,6 +43,14 @@ constexpr std::array kFields = {
     NamedField{"relaunch_max", &Profile::relaunch_max},
     NamedField{"relaunch_quick", &Profile::relaunch_quick},
     NamedField{"keep_alive_early_percent", &Profile::keep_alive_early_percent},
+    NamedField{"alarm_ride", &Profile::alarm_ride},
+    NamedField{"run_budget", &Profile::run_budget},
+    NamedField{"run_budget_span", &Profile::run_budget_span},
+    NamedField{"wakes_per_day", &Profile::wakes_per_day},
+    NamedField{"udp_tags", &Profile::udp_tags},
+    NamedField{"ipc_slice", &Profile::ipc_slice},
+    NamedField{"ipc_gap", &Profile::ipc_gap},
+    NamedField{"reclaim_after", &Profile::reclaim_after},
 };
 
 std::optional<std::int64_t> parse_whole(std::string_view text, std::string_view& rest) {
@@ -153,6 +161,15 @@ std::expected<void, StartError> check(const HostOptions& options) {
   if (profile.keep_alive_early_percent < 0 || profile.keep_alive_early_percent > 100) {
     return bad_field(ErrorCode::kInvalidArgument, "profile.value",
                      "profile.keep_alive_early_percent");
+  }
+  if (profile.ipc_slice <= Duration::zero()) {
+    return bad_field(ErrorCode::kInvalidArgument, "profile.value", "profile.ipc_slice");
+  }
+  if (profile.run_budget > profile.run_budget_span) {
+    return bad_field(ErrorCode::kInvalidArgument, "profile.value", "profile.run_budget");
+  }
+  if (profile.wakes_per_day < 0) {
+    return bad_field(ErrorCode::kInvalidArgument, "profile.value", "profile.wakes_per_day");
   }
   if (profile.limit_wakes < 0) {
     return bad_field(ErrorCode::kInvalidArgument, "profile.value", "profile.limit_wakes");

@@ -34,6 +34,11 @@ std::string advice(ErrorCode code) {
              "of the host's user";
     case ErrorCode::kTooShort:
       return "a keep-alive timeout below the profile's minimum is refused";
+    case ErrorCode::kNotAllowed:
+      return "wake requests are an extension that this host's profile refuses; use a keep-alive "
+             "handler";
+    case ErrorCode::kOverBudget:
+      return "all wake requests of today are used up; a keep-alive handler still runs";
     default:
       return std::string(base::describe(code));
   }
@@ -172,6 +177,35 @@ Reply AppRequests::handle(const wire::host::KeepAliveDone& done) {
     doze.on_keep_alive_done(now, app_.id, out);
   });
   return accepted(done.request);
+}
+
+Reply AppRequests::handle(const wire::host::SetAudioSession& set) {
+  base::Result<void> done;
+  driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    done = doze.on_audio_session(now, app_.id, set.active, out);
+  });
+  if (done) return accepted(set.request);
+  if (done.error().code != ErrorCode::kNotDeclared) return refusal(set.request, done.error().code);
+  return {set.request, ErrorCode::kNotDeclared,
+          "add audio; to X-Wakeline-BackgroundModes in the app's manifest", 0};
+}
+
+Reply AppRequests::handle(const wire::host::RequestWake& wanted) {
+  base::Result<doze::WakeId> wake = base::fail(ErrorCode::kNotFound, "wake");
+  driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    wake = doze.request_wake(now, app_.id, std::chrono::milliseconds(wanted.earliest_ms),
+                             std::chrono::milliseconds(wanted.latest_ms), out);
+  });
+  if (!wake) return refusal(wanted.request, wake.error().code);
+  return accepted(wanted.request, wake->value);
+}
+
+Reply AppRequests::handle(const wire::host::CancelWake& cancel) {
+  base::Result<void> done;
+  driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    done = doze.cancel_wake(now, app_.id, doze::WakeId{cancel.wake}, out);
+  });
+  return done ? accepted(cancel.request) : refusal(cancel.request, done.error().code);
 }
 
 Reply AppRequests::handle(const wire::host::Notify& notify) {

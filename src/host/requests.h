@@ -35,6 +35,9 @@ class AppRequests {
   wire::host::Reply handle(const wire::host::QueryTime& query);
   wire::host::Reply handle(const wire::host::SetKeepAlive& set);
   wire::host::Reply handle(const wire::host::KeepAliveDone& done);
+  wire::host::Reply handle(const wire::host::SetAudioSession& set);
+  wire::host::Reply handle(const wire::host::RequestWake& wanted);
+  wire::host::Reply handle(const wire::host::CancelWake& cancel);
   wire::host::Reply handle(const wire::host::Notify& notify);
 
  private:

@@ -93,10 +93,15 @@ std::string_view name(AppState state) {
   return word_of(kWords, state);
 }
 std::string_view name(WakeCause cause) {
-  static constexpr std::array<std::string_view, 12> kWords = {
-      "none",    "socket_data", "socket_end",   "socket_error", "keep_alive", "notification",
-      "network", "foreground",  "wake_request", "task",         "control",    "host_stopping"};
+  static constexpr std::array<std::string_view, 14> kWords = {
+      "none",         "socket_data",   "socket_end", "socket_error", "keep_alive",
+      "notification", "network",       "foreground", "wake_request", "task",
+      "control",      "host_stopping", "ipc",        "call"};
   return word_of(kWords, cause);
+}
+std::string_view name(CallState state) {
+  static constexpr std::array<std::string_view, 3> kWords = {"ended", "incoming", "active"};
+  return word_of(kWords, state);
 }
 std::string_view name(Urgency urgency) {
   static constexpr std::array<std::string_view, 3> kWords = {"low", "normal", "critical"};

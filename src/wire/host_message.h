@@ -30,6 +30,9 @@ inline constexpr std::size_t kDetailMax = 512;     ///< Reply::message, LedgerLi
 inline constexpr std::size_t kActionsMax = 4;      ///< actions of a notification
 inline constexpr std::size_t kPathMax = 1'024;     ///< folders of Welcome
 inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
+inline constexpr std::size_t kAddressesMax = 32;   ///< addresses of one NetworkChanged
+inline constexpr std::size_t kRoutesMax = 8;       ///< default routes of one NetworkChanged
+inline constexpr std::size_t kInterfaceMax = 16;   ///< IFNAMSIZ
 /// Follow::backlog, in entries: below what a connection may hold unsent (1,024 messages). A longer
 /// history is in the ledger's file.
 inline constexpr std::uint32_t kBacklogMax = 1'000;
@@ -62,10 +65,15 @@ enum class WakeCause : std::uint8_t {
   kTask,          ///< a background task is about to expire (C21)
   kControl,       ///< an operator's command
   kHostStopping,  ///< the host ends, everything runs
+  kIpc,           ///< a short slice, so that its other sockets do not overflow their peers
+  kCall,          ///< the cellular call is over that interrupted its audio session (C29, C30)
 };
+/// A cellular call of this device (C30).
+enum class CallState : std::uint8_t { kEnded, kIncoming, kActive };
 std::string_view name(LaunchReason);
 std::string_view name(AppState);
 std::string_view name(WakeCause);
+std::string_view name(CallState);
 
 /// Urgency of a local notification, as org.freedesktop.Notifications numbers it.
 enum class Urgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical = 2 };
@@ -137,6 +145,22 @@ struct KeepAliveDone {  ///< the handler returned
   RequestId request = 0;
   friend bool operator==(const KeepAliveDone&, const KeepAliveDone&) = default;
 };
+struct SetAudioSession {  ///< C29: not suspended while it is active
+  RequestId request = 0;
+  bool active = false;
+  friend bool operator==(const SetAudioSession&, const SetAudioSession&) = default;
+};
+struct RequestWake {  ///< C40: a wake so long from now
+  RequestId request = 0;
+  std::uint32_t earliest_ms = 0;
+  std::uint32_t latest_ms = 0;  ///< not below earliest_ms
+  friend bool operator==(const RequestWake&, const RequestWake&) = default;
+};
+struct CancelWake {
+  RequestId request = 0;
+  std::uint64_t wake = 0;
+  friend bool operator==(const CancelWake&, const CancelWake&) = default;
+};
 struct Notify {
   RequestId request = 0;
   Notification notification;
@@ -184,7 +208,7 @@ struct Reply {  ///< the answer to every request but Hello and List
   base::ErrorCode error = base::ErrorCode::kOk;
   std::string message;  ///< what to do about it; empty with kOk
   std::uint64_t value =
-      0;  ///< the tag, task or notification; remaining time in ms; 1/0 for QueryTag
+      0;  ///< the tag, task, wake or notification; remaining time in ms; 1/0 for QueryTag
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 struct StateChanged {
@@ -205,6 +229,33 @@ struct ExpireTask {
   std::uint64_t task = 0;
   std::uint32_t left_ms = 0;
   friend bool operator==(const ExpireTask&, const ExpireTask&) = default;
+};
+struct WakeDue {  ///< C40; also when it shares the wake of something else
+  std::uint64_t wake = 0;
+  friend bool operator==(const WakeDue&, const WakeDue&) = default;
+};
+struct CallStateChanged {  ///< C30
+  CallState state = CallState::kEnded;
+  friend bool operator==(const CallStateChanged&, const CallStateChanged&) = default;
+};
+struct NetworkAddress {
+  std::string interface;  ///< "wlan0"
+  std::string address;    ///< "192.0.2.7", "2001:db8::7"
+  friend bool operator==(const NetworkAddress&, const NetworkAddress&) = default;
+};
+struct NetworkRoute {  ///< a default route
+  std::string interface;
+  std::string gateway;  ///< empty: point to point
+  friend bool operator==(const NetworkRoute&, const NetworkRoute&) = default;
+};
+/// C31. Addresses and routes are the truth; without a route nothing is reachable as far as is
+/// known, which is no reason not to try.
+struct NetworkChanged {
+  std::vector<NetworkAddress> addresses;  ///< of global scope, in a stable order
+  std::vector<NetworkRoute> routes;       ///< the preferred one first
+  std::string kind;      ///< a hint: "wifi", "ethernet", "cellular"; empty where unknown
+  bool metered = false;  ///< a hint
+  friend bool operator==(const NetworkChanged&, const NetworkChanged&) = default;
 };
 struct NotificationActivated {  ///< C28; `action` "default" when the notification itself was opened
   std::uint64_t notification = 0;
@@ -242,10 +293,12 @@ struct LedgerLine {
   friend bool operator==(const LedgerLine&, const LedgerLine&) = default;
 };
 
-using Message = std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, QueryTime,
-                             SetKeepAlive, KeepAliveDone, Notify, Control, List, Follow, Run, Await,
-                             Signal, Reload, Welcome, Reply, StateChanged, Woken, RunKeepAlive,
-                             ExpireTask, NotificationActivated, AppList, LedgerLine, Ended>;
+using Message =
+    std::variant<Hello, Tag, Untag, QueryTag, BeginTask, EndTask, QueryTime, SetKeepAlive,
+                 KeepAliveDone, SetAudioSession, RequestWake, CancelWake, Notify, Control, List,
+                 Follow, Run, Await, Signal, Reload, Welcome, Reply, StateChanged, Woken,
+                 RunKeepAlive, ExpireTask, WakeDue, CallStateChanged, NetworkChanged,
+                 NotificationActivated, AppList, LedgerLine, Ended>;
 
 /// What is wrong with a datagram, for its sender and the log.
 struct MessageError {

@@ -79,9 +79,22 @@ LedgerLine any_line() {
           any_word(),           any_text(kDetailMax), any_count(), any<std::uint64_t>()};
 }
 
+NetworkChanged any_network() {
+  NetworkChanged network;
+  for (std::size_t i = from<std::size_t>(0, kAddressesMax); i > 0; --i) {
+    network.addresses.push_back({any_text(kInterfaceMax, 1), any_word(1)});
+  }
+  for (std::size_t i = from<std::size_t>(0, kRoutesMax); i > 0; --i) {
+    network.routes.push_back({any_text(kInterfaceMax, 1), any_word()});
+  }
+  network.kind = any_word();
+  network.metered = any<bool>();
+  return network;
+}
+
 Message any_message() {
-  static_assert(std::variant_size_v<Message> == 27);
-  switch (from(0, 26)) {
+  static_assert(std::variant_size_v<Message> == 33);
+  switch (from(0, 32)) {
     case 0:
       return Hello{any_request(), kProtocolVersion, any<bool>() ? "app" : "control"};
     case 1:
@@ -115,7 +128,7 @@ Message any_message() {
     case 15:
       return StateChanged{any_of(AppState::kBackground, AppState::kForeground)};
     case 16:
-      return Woken{any_of(WakeCause::kHostStopping), any<std::uint64_t>(), any<std::uint32_t>()};
+      return Woken{any_of(WakeCause::kCall), any<std::uint64_t>(), any<std::uint32_t>()};
     case 17:
       return RunKeepAlive{any<std::uint32_t>()};
     case 18:
@@ -134,6 +147,18 @@ Message any_message() {
       return Reload{any_request()};
     case 25:
       return Ended{any_request(), any<bool>(), any<bool>(), any<std::uint32_t>()};
+    case 26:
+      return SetAudioSession{any_request(), any<bool>()};
+    case 27:
+      return RequestWake{any_request(), any<std::uint32_t>(), any<std::uint32_t>()};
+    case 28:
+      return CancelWake{any_request(), any<std::uint64_t>()};
+    case 29:
+      return WakeDue{any<std::uint64_t>()};
+    case 30:
+      return CallStateChanged{any_of(CallState::kActive)};
+    case 31:
+      return any_network();
     default:
       return any_line();
   }

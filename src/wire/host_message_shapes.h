@@ -92,6 +92,24 @@ struct Shape<KeepAliveDone> {
   static constexpr std::tuple kFields = {request<KeepAliveDone>()};
 };
 template <>
+struct Shape<SetAudioSession> {
+  static constexpr std::string_view kType = "set_audio_session";
+  static constexpr std::tuple kFields = {request<SetAudioSession>(),
+                                         flag("active", &SetAudioSession::active)};
+};
+template <>
+struct Shape<RequestWake> {
+  static constexpr std::string_view kType = "request_wake";
+  static constexpr std::tuple kFields = {request<RequestWake>(),
+                                         number("earliest_ms", &RequestWake::earliest_ms),
+                                         number("latest_ms", &RequestWake::latest_ms)};
+};
+template <>
+struct Shape<CancelWake> {
+  static constexpr std::string_view kType = "cancel_wake";
+  static constexpr std::tuple kFields = {request<CancelWake>(), number("wake", &CancelWake::wake)};
+};
+template <>
 struct Shape<Notify> {
   static constexpr std::string_view kType = "notify";
   static constexpr std::tuple kFields = {request<Notify>(),
@@ -184,7 +202,7 @@ struct Shape<StateChanged> {
 template <>
 struct Shape<Woken> {
   static constexpr std::string_view kType = "woken";
-  static constexpr std::tuple kFields = {choice("cause", &Woken::cause, WakeCause::kHostStopping),
+  static constexpr std::tuple kFields = {choice("cause", &Woken::cause, WakeCause::kCall),
                                          number("tag", &Woken::tag).optional(),
                                          number("window_ms", &Woken::window_ms)};
 };
@@ -198,6 +216,38 @@ struct Shape<ExpireTask> {
   static constexpr std::string_view kType = "expire_task";
   static constexpr std::tuple kFields = {number("task", &ExpireTask::task),
                                          number("left_ms", &ExpireTask::left_ms)};
+};
+template <>
+struct Shape<WakeDue> {
+  static constexpr std::string_view kType = "wake_due";
+  static constexpr std::tuple kFields = {number("wake", &WakeDue::wake)};
+};
+template <>
+struct Shape<CallStateChanged> {
+  static constexpr std::string_view kType = "call_state_changed";
+  static constexpr std::tuple kFields = {
+      choice("state", &CallStateChanged::state, CallState::kActive)};
+};
+template <>
+struct Shape<NetworkAddress> {
+  static constexpr std::tuple kFields = {
+      text("interface", &NetworkAddress::interface, kInterfaceMax, 1),
+      text("address", &NetworkAddress::address, kNameMax, 1)};
+};
+template <>
+struct Shape<NetworkRoute> {
+  static constexpr std::tuple kFields = {
+      text("interface", &NetworkRoute::interface, kInterfaceMax, 1),
+      text("gateway", &NetworkRoute::gateway, kNameMax).optional()};
+};
+template <>
+struct Shape<NetworkChanged> {
+  static constexpr std::string_view kType = "network_changed";
+  static constexpr std::tuple kFields = {
+      list("addresses", &NetworkChanged::addresses, host::kAddressesMax),
+      list("routes", &NetworkChanged::routes, kRoutesMax),
+      text("kind", &NetworkChanged::kind, kNameMax).optional(),
+      flag("metered", &NetworkChanged::metered).optional()};
 };
 template <>
 struct Shape<NotificationActivated> {

@@ -79,6 +79,10 @@ std::vector<Example> examples() {
       {QueryTime{6}, R"({"v":1,"type":"query_time","request":6})"},
       {SetKeepAlive{7, 600}, R"({"v":1,"type":"set_keep_alive","request":7,"timeout_s":600})"},
       {KeepAliveDone{8}, R"({"v":1,"type":"keep_alive_done","request":8})"},
+      {SetAudioSession{9, true}, R"({"v":1,"type":"set_audio_session","request":9,"active":true})"},
+      {RequestWake{9, 60'000, 120'000},
+       R"({"v":1,"type":"request_wake","request":9,"earliest_ms":60000,"latest_ms":120000})"},
+      {CancelWake{9, 5}, R"({"v":1,"type":"cancel_wake","request":9,"wake":5})"},
       {Notify{9, call()},
        R"({"v":1,"type":"notify","request":9,"notification":{"title":"Ada calls",)"
        R"("urgency":"critical","actions":[{"id":"answer","label":"Answer"}]}})"},
@@ -102,6 +106,13 @@ std::vector<Example> examples() {
        R"({"v":1,"type":"woken","cause":"socket_data","tag":1,"window_ms":10000})"},
       {RunKeepAlive{10'000}, R"({"v":1,"type":"run_keep_alive","budget_ms":10000})"},
       {ExpireTask{2, 5'000}, R"({"v":1,"type":"expire_task","task":2,"left_ms":5000})"},
+      {WakeDue{5}, R"({"v":1,"type":"wake_due","wake":5})"},
+      {CallStateChanged{CallState::kActive},
+       R"({"v":1,"type":"call_state_changed","state":"active"})"},
+      {NetworkChanged{{{"wlan0", "192.0.2.7"}}, {{"wlan0", "192.0.2.1"}}, "wifi", true},
+       R"({"v":1,"type":"network_changed","addresses":[{"interface":"wlan0",)"
+       R"("address":"192.0.2.7"}],"routes":[{"interface":"wlan0","gateway":"192.0.2.1"}],)"
+       R"("kind":"wifi","metered":true})"},
       {NotificationActivated{3, "answer", "call 7"},
        R"({"v":1,"type":"notification_activated","notification":3,"action":"answer",)"
        R"("payload":"call 7"})"},

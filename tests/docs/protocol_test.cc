@@ -84,6 +84,8 @@ TEST(ProtocolDocument, ShowsEveryMessageWithItsFields) {
   expect_messages(std::make_index_sequence<std::variant_size_v<host::Message>>());
   expect_fields<host::Notification>(section("#### `notify`"), "notify");
   expect_fields<host::NotificationAction>(section("#### `notify`"), "notify");
+  expect_fields<host::NetworkAddress>(section("#### `network_changed`"), "network_changed");
+  expect_fields<host::NetworkRoute>(section("#### `network_changed`"), "network_changed");
   expect_fields<host::AppInfo>(section("#### `app_list`"), "app_list");
 }
 
@@ -102,7 +104,8 @@ TEST(ProtocolDocument, ListsEveryWordOfTheMessages) {
   };
   expect_all("#### `welcome`", host::LaunchReason::kAdopted);
   expect_all("#### `welcome`", host::AppState::kWaiting);
-  expect_all("#### `woken`", host::WakeCause::kHostStopping);
+  expect_all("#### `woken`", host::WakeCause::kCall);
+  expect_all("#### `call_state_changed`", host::CallState::kActive);
   expect_all("#### `notify`", host::Urgency::kCritical);
   expect_all("#### `control`", host::Command::kClose);
   expect_all("### `POST /v1/push`", wire::Urgency::kHigh);

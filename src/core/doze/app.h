@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "base/timer_table.h"
 #include "core/doze/keep_alive.h"
 #include "core/doze/limiter.h"
+#include "core/doze/run_budget.h"
 #include "core/doze/tags.h"
 #include "core/doze/tasks.h"
 #include "core/doze/types.h"
+#include "core/doze/wake_requests.h"
 
 namespace wakeline::doze {
 
@@ -18,16 +21,19 @@ enum class AppTimer : std::uint8_t {
   kTaskWarning,
   kTaskExpiry,
   kKeepAlive,
+  kWakeRequest,
   kRelaunch,
   kDelayedWake,
   kSuspendRetry,
   kWindow,
   kSample,
+  kSlice,
+  kReclaim,
   kCount
 };
 
 /// Why an app is being suspended.
-enum class SuspendReason : std::uint8_t { kQuiet, kWindowOver, kKeepAliveOverrun };
+enum class SuspendReason : std::uint8_t { kQuiet, kWindowOver, kKeepAliveOverrun, kSliceOver };
 std::string_view name(SuspendReason);
 
 /// A start that waits for the end of the app's old run.
@@ -58,7 +64,10 @@ struct Run {
   std::optional<DelayedWake> delayed;
 
   Instant window_end{};
-  bool sampled = false;  ///< there was a sample since the app was last left alone
+  /// The window is a slice for the app's other sockets: it ends after that time, busy or not.
+  bool slice = false;
+  Instant slice_ended = base::kNever;  ///< the last one; kNever: there was none
+  bool sampled = false;                ///< there was a sample since the app was last left alone
   Instant sampled_at{};
   Instant quiet_since{};  ///< valid where `sampled`
   Duration cpu{};         ///< at the last sample
@@ -66,6 +75,10 @@ struct Run {
   Tags tags;
   Tasks tasks;
   KeepAlive keep_alive;
+  WakeRequests wakes;
+  bool up_for_wake = false;  ///< resumed for a wake request, and not asleep since
+  bool audio = false;        ///< a session is active (C29)
+  bool interrupted = false;  ///< by a cellular call
   Limiter limiter;
 
   friend bool operator==(const Run&, const Run&) = default;
@@ -81,10 +94,12 @@ struct App {
   std::optional<Reopen> reopen;
   base::TimerTable<AppTimer> timers;
   Run run;
+  RunBudget budget;         ///< C14
+  WakeAllowance allowance;  ///< C40
 
   /// As `Doze` has them in its indices.
   Instant indexed_deadline = base::kNever;
-  Instant indexed_keep_alive = base::kNever;
+  Instant indexed_alarm = base::kNever;
 
   bool alive() const { return state != AppState::kStopped && state != AppState::kWaiting; }
   bool runs() const { return alive() && state != AppState::kStarting; }
@@ -92,7 +107,14 @@ struct App {
   /// Runs in the background, without a suspension under way.
   bool awake() const { return state == AppState::kBackground && !run.suspending; }
   /// Something keeps it awake whatever its window says (C8).
-  bool held() const { return run.tasks.open() || run.keep_alive.running; }
+  bool held() const { return run.tasks.open() || run.keep_alive.running || in_audio(); }
+  bool in_audio() const { return run.audio && !run.interrupted; }
+  /// What the budget of C14 counts: an audio session is what the user listens to.
+  bool runs_on_budget() const { return state == AppState::kBackground && !in_audio(); }
+  /// When its handler or the first of its wake requests is due.
+  Instant alarm() const {
+    return std::min(timers.at(AppTimer::kKeepAlive), timers.at(AppTimer::kWakeRequest));
+  }
 
   friend bool operator==(const App&, const App&) = default;
 };

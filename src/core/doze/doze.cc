@@ -261,6 +261,7 @@ void Doze::end_run(Instant now, App& app, KillReason reason, Actions& out) {
   if (politely && app.suspended()) resume(now, app, WakeCause::kControl, {}, out);
   unwatch(app, out);
   app.run.delayed.reset();
+  app.run.up_for_wake = false;
   out.push(Kill{app.id, reason, politely});
   out.push(Ledger{app.id, LedgerEvent::kKill, std::string(name(reason))});
 }

@@ -37,8 +37,20 @@ class Doze {
   void on_notification_action(Instant now, AppId id, Actions& out);
   /// The user wants to reach the running app, with a signal for instance: resumes it for a window.
   void on_attention_wanted(Instant now, AppId id, Actions& out);
-  void on_system_resumed(Instant now, Actions& out);
+  /// Whether the app's memory is given back when it has slept long; off unless its config says so.
+  void set_reclaim(Instant now, AppId id, bool wanted, Actions& out);
+
+  // Around the apps (doze_around.cc).
   void on_network_changed(Instant now, Actions& out);  ///< C31
+  /// An active call interrupts every audio session (C29, C30); the driver tells the apps.
+  void on_call_state(Instant now, CallState state, Actions& out);
+  /// The app's other sockets (D-Bus, Wayland, X11) fill up: it runs for a slice, soon. No full
+  /// wake: the limiter does not count it. Ask again only when the app has run.
+  void on_ipc_pending(Instant now, AppId id, Actions& out);
+  /// The machine is about to sleep: every handler and wake request whose window is open runs first.
+  /// SleepReady follows, at once or when the last one is done.
+  void on_prepare_for_sleep(Instant now, Actions& out);
+  void on_system_resumed(Instant now, Actions& out);  ///< catches up
   void on_host_stopping(Instant now,
                         Actions& out);  ///< resumes all; nothing is suspended or launched after it
 
@@ -74,6 +86,18 @@ class Doze {
   /// kNotFound (the app, or it does not run), kNotDeclared, kTooShort (C15).
   base::Result<bool> set_keep_alive(Instant now, AppId id, Duration timeout, Actions& out);
   void on_keep_alive_done(Instant now, AppId id, Actions& out);
+  /// The app plays or records (C29). Errors: kNotFound (the app, or it does not run), kNotDeclared
+  /// (the mode `audio`).
+  base::Result<void> on_audio_session(Instant now, AppId id, bool active, Actions& out);
+  /// A wake between `earliest` and `latest` from now (C40); it ends with the run. Errors: kNotFound
+  /// (the app, or it does not run), kNotAllowed (the profile), kNotDeclared, kInvalidArgument
+  /// (latest < earliest, or below zero), kTooLarge (kWakesMax), kOverBudget
+  /// (Profile::wakes_per_day).
+  base::Result<WakeId> request_wake(Instant now, AppId id, Duration earliest, Duration latest,
+                                    Actions& out);
+  /// Errors: kNotFound (also one that was due).
+  base::Result<void> cancel_wake(Instant now, AppId id, WakeId wake, Actions& out);
+  void cancel_wakes(Instant now, AppId id, Actions& out);
 
   Instant next_deadline() const { return deadlines_.next(); }
   /// Fires what is due. Where very much is due at once it stops before `out` is full, and
@@ -82,6 +106,8 @@ class Doze {
 
   const Profile& profile() const { return profile_; }
   AppState state(AppId id) const;
+  /// Since when the app sleeps; nullopt: it does not.
+  std::optional<Instant> suspended_since(AppId id) const;
   const App* find(AppId id) const;
 
   friend bool operator==(const Doze&, const Doze&) = default;
@@ -98,6 +124,9 @@ class Doze {
   // Sleep (doze_sleep.cc).
   bool may_sleep(const App& app) const;
   void open_window(Instant now, App& app, Duration length);
+  Duration window_least() const;
+  Duration within_budget(Instant now, const App& app, Duration window) const;
+  void end_slice(Instant now, App& app, const Reading& reading, Actions& out);
   void refresh_sampling(Instant now, App& app);
   void suspend(Instant now, App& app, SuspendReason reason, Actions& out);
   void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
@@ -107,19 +136,28 @@ class Doze {
   void unwatch(App& app, Actions& out);
   Duration quiet_needed() const;
 
-  // Tasks and keep-alive (doze_requests.cc).
+  // Tasks (doze_requests.cc).
   void start_task_pool(Instant now, App& app);
   void warn_tasks(Instant now, App& app, Actions& out);
   void expire_tasks(Instant now, App& app, Actions& out);
+
+  // Keep-alive handlers and wake requests (doze_alarms.cc).
   void run_keep_alive(Instant now, App& app, std::string_view reason, Actions& out);
-  void run_open_keep_alives(Instant now, Actions& out);
+  void run_wakes(Instant now, App& app, bool rides, Actions& out);
+  void serve_alarms(Instant now, Instant horizon, Actions& out);
+  bool serve(Instant now, App& app, Actions& out);
+  void ride(Instant now, Actions& out);
+  void set_wake_timer(App& app);
   void overrun_keep_alive(Instant now, App& app, Actions& out);
+
+  // doze_around.cc
+  void publish_sleep_ready(Actions& out);
 
   // Deadlines (doze_deadlines.cc).
   void fire(Instant now, App& app, AppTimer timer, Actions& out);
   /// Brings one app's sampling and indices up to date; ends every change of an app.
   void settle(Instant now, App& app);
-  /// Tells the machine's next alarm where it changed; ends every event.
+  /// Tells the machine's next alarm where it changed, and that it may sleep; ends every event.
   void publish_alarm(Actions& out);
   void finish(Instant now, App& app, Actions& out) {
     settle(now, app);
@@ -130,8 +168,10 @@ class Doze {
   std::map<AppId, App> apps_;
   std::uint64_t next_id_ = 1;
   bool stopping_ = false;
+  bool preparing_ = false;  ///< for the machine's sleep
+  CallState call_ = CallState::kEnded;
   DeadlineIndex deadlines_;
-  DeadlineIndex keep_alives_;
+  DeadlineIndex alarms_;
   SetAlarm alarm_{base::kNever, base::kNever};
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 /// Actions that must have room before one more app's deadlines fire: every app's keep-alive at
 /// once, and the tasks of one app.
-constexpr std::size_t kRoomNeeded = 6 * kAppsMax + 4 * kTasksMax;
+constexpr std::size_t kRoomNeeded = (6 + 2 * kWakesMax) * kAppsMax + 4 * kTasksMax;
 static_assert(kRoomNeeded < Actions::kMaxSize);
 
 }  // namespace
@@ -24,11 +24,6 @@ void Doze::on_deadline(Instant now, Actions& out) {
   publish_alarm(out);
 }
 
-void Doze::on_system_resumed(Instant now, Actions& out) {
-  run_open_keep_alives(now, out);
-  on_deadline(now, out);
-}
-
 void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
   switch (timer) {
     case AppTimer::kKeepAliveBudget:
@@ -41,7 +36,8 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
       expire_tasks(now, app, out);
       break;
     case AppTimer::kKeepAlive:
-      run_open_keep_alives(now, out);
+    case AppTimer::kWakeRequest:
+      serve_alarms(now, now, out);
       break;
     case AppTimer::kRelaunch:
       launch(app, LaunchReason::kCrash, false, out);
@@ -49,12 +45,30 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
     case AppTimer::kDelayedWake: {
       const DelayedWake wake = *app.run.delayed;
       resume(now, app, wake.cause, wake.tag, out);
+      settle(now, app);
+      ride(now, out);
       break;
     }
     case AppTimer::kSuspendRetry:
       break;  // settle() begins the quiet check anew
     case AppTimer::kWindow:
+      if (app.run.slice) {
+        // The answer ends it; the timer is set again should none come.
+        app.timers.set(AppTimer::kWindow, base::saturating_add(now, profile_.sample_interval));
+        out.push(Sample{app.id});
+        break;
+      }
+      if (app.budget.take_used_up(now, profile_))
+        out.push(
+            Ledger{app.id, LedgerEvent::kRunBudget, "used_up",
+                   std::chrono::duration_cast<std::chrono::seconds>(profile_.run_budget).count()});
       suspend(now, app, SuspendReason::kWindowOver, out);
+      break;
+    case AppTimer::kSlice:
+      resume(now, app, WakeCause::kIpc, {}, out);
+      break;
+    case AppTimer::kReclaim:
+      out.push(Reclaim{app.id});
       break;
     case AppTimer::kSample:
       out.push(Sample{app.id});
@@ -69,19 +83,30 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
 void Doze::settle(Instant now, App& app) {
   if (app.run.ending || stopping_) app.timers.clear_all();
   refresh_sampling(now, app);
+  if (!app.suspended()) {
+    app.timers.clear(AppTimer::kSlice);
+    app.timers.clear(AppTimer::kReclaim);
+  }
+  app.budget.update(now, app.runs_on_budget(), profile_);
   const Instant deadline = app.timers.next();
   deadlines_.move(app.id, std::exchange(app.indexed_deadline, deadline), deadline);
-  const Instant keep_alive = app.timers.at(AppTimer::kKeepAlive);
-  keep_alives_.move(app.id, std::exchange(app.indexed_keep_alive, keep_alive), keep_alive);
+  const Instant alarm = app.alarm();
+  alarms_.move(app.id, std::exchange(app.indexed_alarm, alarm), alarm);
 }
 
 void Doze::publish_alarm(Actions& out) {
   SetAlarm alarm{base::kNever, base::kNever};
-  if (!keep_alives_.empty())
-    alarm = {find(keep_alives_.first())->run.keep_alive.earliest(profile_), keep_alives_.next()};
-  if (alarm == alarm_) return;
-  alarm_ = alarm;
-  out.push(alarm);
+  if (!alarms_.empty()) {
+    const App& app = *find(alarms_.first());
+    const bool handler = app.timers.at(AppTimer::kKeepAlive) == alarms_.next();
+    alarm = {handler ? app.run.keep_alive.earliest(profile_) : app.run.wakes.earliest(),
+             alarms_.next()};
+  }
+  if (alarm != alarm_) {
+    alarm_ = alarm;
+    out.push(alarm);
+  }
+  publish_sleep_ready(out);
 }
 
 }  // namespace wakeline::doze

@@ -40,7 +40,7 @@ TEST_F(KeepAlives, C1C15AreRefusedBelowTheMinimumAndWithoutVoip) {
 TEST_F(KeepAlives, C15C18RunTheHandlerOfASleepingAppAtItsTimeoutAndAgain) {
   EXPECT_EQ(bed.doze.set_keep_alive(bed.now, a, 600s, bed.out), false);
   Instant due = bed.now + 600s;
-  EXPECT_EQ(bed.take(), (List{ledger(a, kKeepAlive, "set", 600), SetAlarm{due - 150s, due}}));
+  EXPECT_EQ(bed.take(), (List{ledger(a, kKeepAlive, "set", 600), SetAlarm{due - 300s, due}}));
   for (int i = 1; i <= 3; ++i) {
     bed.sleep(a);
     EXPECT_EQ(bed.doze.next_deadline(), due);
@@ -49,7 +49,7 @@ TEST_F(KeepAlives, C15C18RunTheHandlerOfASleepingAppAtItsTimeoutAndAgain) {
     due += 600s;
     EXPECT_EQ(list, (List{Unwatch{a}, Resume{a, WakeCause::kKeepAlive, {}, 10s},
                           ledger(a, kWake, "keep_alive", 1), RunKeepAlive{a, 10s},
-                          ledger(a, kKeepAlive, "due"), SetAlarm{due - 150s, due}}));
+                          ledger(a, kKeepAlive, "due"), SetAlarm{due - 300s, due}}));
     bed.now += 1s;
     bed.doze.on_keep_alive_done(bed.now, a, bed.out);
     EXPECT_EQ(bed.take(), List{});
@@ -60,7 +60,7 @@ TEST_F(KeepAlives, C16OneHandlerAnAppTheSecondReplacesTheFirst) {
   set(a, 600s);
   EXPECT_EQ(bed.doze.set_keep_alive(bed.now, a, 900s, bed.out), true);
   EXPECT_EQ(bed.take(), (List{ledger(a, kKeepAlive, "replaced", 900),
-                              SetAlarm{bed.now + 675s, bed.now + 900s}}));
+                              SetAlarm{bed.now + 450s, bed.now + 900s}}));
   EXPECT_EQ(bed.doze.set_keep_alive(bed.now, a, 0s, bed.out), true);
   EXPECT_EQ(bed.take(), (List{ledger(a, kKeepAlive, "cleared"), SetAlarm{kNever, kNever}}));
   bed.sleep(a);
@@ -73,7 +73,7 @@ TEST_F(KeepAlives, C16OneAppsExitLeavesAnothersHandler) {
   set(a, 600s);
   set(chat, 700s);
   EXPECT_EQ(bed.exited(a, kExitOk),
-            (List{ledger(a, kExit, "ok"), SetAlarm{bed.now + 525s, bed.now + 700s}}));
+            (List{ledger(a, kExit, "ok"), SetAlarm{bed.now + 350s, bed.now + 700s}}));
 }
 
 TEST_F(KeepAlives, C17AnOverrunIsSuspendedEvenIfBusy) {
@@ -104,7 +104,7 @@ TEST_F(KeepAlivesClassic, C17AnOverrunIsTerminatedInTheClassicProfile) {
                                 ledger(a, kKill, "keep_alive_overrun"), SetAlarm{kNever, kNever}}));
 }
 
-TEST_F(KeepAlives, C18HandlersWhoseWindowIsOpenShareOneWake) {
+TEST_F(KeepAlives, C18HandlersShareAWakeThatAnotherNeedsAnyway) {
   const AppId chat = bed.add("chat");
   const AppId phone = bed.add("phone");
   const Instant due = bed.now + 600s;
@@ -112,13 +112,12 @@ TEST_F(KeepAlives, C18HandlersWhoseWindowIsOpenShareOneWake) {
   bed.sleep(a);
   bed.launch(chat);
   bed.tag(chat);
-  set(chat, 780s);  // may run from 585 s on
+  set(chat, 780s);  // may run from 390 s on; at 1,200 s it would be too late
   const Instant chat_due = bed.now + 780s;
   bed.sleep(chat);
   bed.launch(phone);
   bed.tag(phone);
-  set(phone, 900s);  // may run from 675 s on
-  const Instant phone_due = bed.now + 900s;
+  set(phone, 1'250s);  // may run from 625 s on; 1,200 s will do
   bed.sleep(phone);
 
   const List list = bed.next();
@@ -130,7 +129,42 @@ TEST_F(KeepAlives, C18HandlersWhoseWindowIsOpenShareOneWake) {
             ledger(a, kWake, "keep_alive", 1), RunKeepAlive{a, 10s}, ledger(a, kKeepAlive, "due"),
             Unwatch{chat}, Resume{chat, WakeCause::kKeepAlive, {}, 10s},
             ledger(chat, kWake, "keep_alive", 1), RunKeepAlive{chat, 10s},
-            ledger(chat, kKeepAlive, "merged", early_ms), SetAlarm{phone_due - 225s, phone_due}}));
+            ledger(chat, kKeepAlive, "merged", early_ms), SetAlarm{due + 300s, due + 600s}}));
+}
+
+TEST_F(KeepAlives, C18AHandlerWhoseWindowIsNotOpenIsNotRunEarly) {
+  const AppId chat = bed.add("chat");
+  set(a, 600s);
+  bed.sleep(a);
+  bed.pass(400s);
+  bed.launch(chat);
+  bed.tag(chat);
+  set(chat, 700s);  // may run 350 s from now; the other's wake comes before
+  const Instant chat_due = bed.now + 700s;
+  bed.sleep(chat);
+  const List list = bed.next();
+  EXPECT_EQ(list.size(), 6U);  // the first app's alone
+  EXPECT_EQ(bed.doze.find(chat)->run.keep_alive.latest, chat_due);
+}
+
+TEST_F(KeepAlives, C18WhatIsDueSoonSharesTheWakeOfAnotherApp) {
+  const AppId chat = bed.add("chat");
+  set(a, 600s);
+  const Instant due = bed.now + 600s;
+  bed.sleep(a);
+  bed.launch(chat);
+  const TagId line = bed.tag(chat);
+  bed.sleep(chat);
+  bed.now = due - 61s;
+  EXPECT_EQ(bed.data(chat, line).size(), 3U);  // Unwatch, Resume, Ledger: nothing shares it
+  bed.sleep(chat);
+  bed.now = due - 59s;
+  const List list = bed.data(chat, line);
+  EXPECT_EQ(
+      List({list.begin() + 3, list.end()}),
+      (List{Unwatch{a}, Resume{a, WakeCause::kKeepAlive, {}, 10s},
+            ledger(a, kWake, "keep_alive", 1), RunKeepAlive{a, 10s},
+            ledger(a, kKeepAlive, "merged", 59'000), SetAlarm{bed.now + 300s, bed.now + 600s}}));
 }
 
 TEST_F(KeepAlives, C18AHandlerSharesAnyOtherWakeOfItsApp) {
@@ -141,17 +175,17 @@ TEST_F(KeepAlives, C18AHandlerSharesAnyOtherWakeOfItsApp) {
   EXPECT_EQ(bed.data(a, tag), (List{Unwatch{a}, Resume{a, WakeCause::kSocketData, tag, 10s},
                                     ledger(a, kWake, "socket_data", 1), RunKeepAlive{a, 10s},
                                     ledger(a, kKeepAlive, "shared", 100'000),
-                                    SetAlarm{start + 950s, start + 1'100s}}));
+                                    SetAlarm{start + 800s, start + 1'100s}}));
 }
 
 TEST_F(KeepAlives, C18TheMachinesOwnWakeRunsWhatMayRun) {
   set(a, 600s);
   const Instant start = bed.now;
   bed.sleep(a);
-  bed.now = start + 449s;
+  bed.now = start + 299s;
   bed.doze.on_system_resumed(bed.now, bed.out);
   EXPECT_EQ(bed.take(), List{});
-  bed.now = start + 450s;
+  bed.now = start + 300s;
   bed.doze.on_system_resumed(bed.now, bed.out);
   EXPECT_EQ(bed.take()[1], Action(Resume{a, WakeCause::kKeepAlive, {}, 10s}));
 }
@@ -161,7 +195,7 @@ TEST_F(KeepAlives, C15RunsInAnAwakeAppWithoutAResume) {
   bed.foreground(a);
   const Instant due = bed.now + 600s;
   EXPECT_EQ(bed.pass(600s), (List{RunKeepAlive{a, 10s}, ledger(a, kKeepAlive, "due"),
-                                  SetAlarm{due + 450s, due + 600s}}));
+                                  SetAlarm{due + 300s, due + 600s}}));
 }
 
 TEST_F(KeepAlives, C15RunsRightAfterAFreezeThatWasUnderWay) {
@@ -172,7 +206,7 @@ TEST_F(KeepAlives, C15RunsRightAfterAFreezeThatWasUnderWay) {
   EXPECT_EQ(bed.suspended(a, bed.reading(a)),
             (List{ledger(a, kSuspend, "quiet"), Resume{a, WakeCause::kKeepAlive, {}, 10s},
                   ledger(a, kWake, "keep_alive", 1), RunKeepAlive{a, 10s},
-                  ledger(a, kKeepAlive, "due"), SetAlarm{bed.now + 450s, bed.now + 600s}}));
+                  ledger(a, kKeepAlive, "due"), SetAlarm{bed.now + 300s, bed.now + 600s}}));
 }
 
 TEST_F(KeepAlives, C15RunsWhenAFreezeThatWasUnderWayFails) {
@@ -182,11 +216,11 @@ TEST_F(KeepAlives, C15RunsWhenAFreezeThatWasUnderWayFails) {
   bed.doze.on_suspend_failed(bed.now, a, {ErrorCode::kTimeout, "cgroup.freeze"}, bed.out);
   EXPECT_EQ(bed.take(),
             (List{ledger(a, kSuspendFailed, "timeout"), RunKeepAlive{a, 10s},
-                  ledger(a, kKeepAlive, "due"), SetAlarm{bed.now + 450s, bed.now + 600s}}));
+                  ledger(a, kKeepAlive, "due"), SetAlarm{bed.now + 300s, bed.now + 600s}}));
 }
 
 TEST_F(KeepAlives, C13AKeepAliveWakeIsNeverDelayed) {
-  set(a, 600s);
+  set(a, 1'200s);
   const Instant start = bed.now;
   bed.sleep(a);
   while (bed.now - start < 300s) {

@@ -37,6 +37,9 @@ struct Process {
   std::vector<TaskId> tasks;
   Duration keep_alive{};
   Instant keep_alive_by = base::kNever;
+  bool handler_runs = false;
+  std::map<WakeId, Instant> wakes;  ///< asked for, with their ends
+  bool audio = false;
 };
 
 /// A small limit, so that histories of a hundred steps reach it.
@@ -44,6 +47,10 @@ Profile profile_of(std::uint32_t choice) {
   std::array profiles = {Profile::linux_default(), Profile::ios(), Profile::ios_classic()};
   Profile profile = profiles[choice % profiles.size()];
   profile.limit_wakes = 2;
+  if (profile.run_budget > Duration::zero()) {
+    profile.run_budget = 20s;
+    profile.run_budget_span = 100s;
+  }
   return profile;
 }
 
@@ -52,7 +59,9 @@ class World {
   explicit World(std::uint32_t choice) : doze_(profile_of(choice)), prompt_(choice % 2 == 0) {
     for (const char* name : {"doorbell", "chat", "editor"}) {
       const bool voip = std::string_view(name) != "editor";
-      apps_[doze_.add_app({.name = name, .voip = voip}).value()] = {};
+      const bool audio = std::string_view(name) != "doorbell";
+      const AppConfig config{.name = name, .voip = voip, .audio = audio, .reclaim = audio};
+      apps_[doze_.add_app(config).value()] = {};
     }
   }
 
@@ -82,6 +91,10 @@ class World {
 
   /// Left alone, every delayed wake comes, and everything falls asleep and stays so.
   void leave_alone() {
+    act([&] { doze_.on_call_state(now_, CallState::kEnded, out_); });
+    for (auto& [id, process] : apps_)
+      if (std::exchange(process.audio, false))
+        act([&, app = id] { std::ignore = doze_.on_audio_session(now_, app, false, out_); });
     for (const auto& entry : apps_)
       if (entry.second.life == Process::Life::kRunning)
         act([&] { doze_.on_background(now_, entry.first, out_); });
@@ -142,7 +155,9 @@ class World {
     Process& process = running(a.app);
     RC_ASSERT(!process.suspend_asked);
     RC_ASSERT(process.tasks.empty());
+    RC_ASSERT(!process.audio || call_ == CallState::kActive);
     process.suspend_asked = true;
+    process.handler_runs = false;
   }
   void carry_out(const Watch& a) {
     Process& process = apps_.at(a.app);
@@ -171,6 +186,19 @@ class World {
     Process& process = running(a.app);
     RC_ASSERT(now_ <= process.keep_alive_by);
     process.keep_alive_by = now_ + process.keep_alive;
+    process.handler_runs = true;
+  }
+  void carry_out(const RunWake& a) {
+    Process& process = running(a.app);
+    const auto wanted = process.wakes.find(a.wake);
+    RC_ASSERT(wanted != process.wakes.end());
+    RC_ASSERT(now_ <= wanted->second);
+    process.wakes.erase(wanted);
+  }
+  void carry_out(const Reclaim& a) { RC_ASSERT(apps_.at(a.app).frozen); }
+  void carry_out(const SleepReady&) {
+    RC_ASSERT(std::exchange(preparing_, false));
+    for (const auto& [id, process] : apps_) RC_ASSERT(stopping_ || !process.handler_runs);
   }
   void carry_out(const ExpireTask& a) { running(a.app); }
   void carry_out(const TellState& a) { running(a.app); }
@@ -178,7 +206,10 @@ class World {
     RC_ASSERT(a.earliest <= a.latest);
     alarm_ = a.latest;
   }
-  void carry_out(const Ledger& a) { RC_ASSERT(!a.reason.empty()); }
+  void carry_out(const Ledger& a) {
+    RC_ASSERT(!a.reason.empty());
+    if (a.event == LedgerEvent::kKeepAliveOverrun) apps_.at(a.app).handler_runs = false;
+  }
 
   Process& running(AppId id) {
     Process& process = apps_.at(id);
@@ -190,32 +221,36 @@ class World {
   /// What holds after every event.
   void check() {
     bool all_sleep = true;
-    Instant first_keep_alive = base::kNever;
+    Instant first_alarm = base::kNever;
     for (const auto& [id, process] : apps_) {
       const App& app = *doze_.find(id);
       const bool waits_for_answer = process.suspend_asked || process.sample_asked;
       all_sleep &= (process.life == Process::Life::kNone && app.state == AppState::kStopped) ||
-                   (process.frozen && !app.run.delayed);
+                   (process.frozen && !app.run.delayed && !app.timers.is_set(AppTimer::kReclaim) &&
+                    !app.timers.is_set(AppTimer::kSlice));
       if (app.timers.is_set(AppTimer::kKeepAlive))
-        first_keep_alive = std::min(first_keep_alive, app.run.keep_alive.latest);
+        first_alarm = std::min(first_alarm, app.run.keep_alive.latest);
+      if (app.timers.is_set(AppTimer::kWakeRequest))
+        first_alarm = std::min(first_alarm, app.run.wakes.latest());
       RC_ASSERT(app.alive() == (process.life != Process::Life::kNone));
       if (process.life != Process::Life::kRunning || process.killed || waits_for_answer) continue;
       RC_ASSERT(process.frozen == app.suspended());
       if (!process.frozen) {
         // Awake in the background something must be due, or hold it.
-        RC_ASSERT(app.state == AppState::kForeground || stopping_ ||
+        RC_ASSERT(app.state == AppState::kForeground || stopping_ || app.in_audio() ||
                   doze_.next_deadline() != base::kNever);
         continue;
       }
       RC_ASSERT(process.tasks.empty());
+      RC_ASSERT(!process.audio || call_ == CallState::kActive);
       for (const auto& [tag, socket] : process.sockets) {
         // Every line is watched, or its wake is planned: no byte can come unheard (C11).
         if (!socket.ended) RC_ASSERT(process.watched.contains(tag) != app.run.delayed.has_value());
       }
       if (app.run.delayed) RC_ASSERT(doze_.next_deadline() != base::kNever);
     }
-    RC_ASSERT(alarm_ == first_keep_alive);
-    if (all_sleep) RC_ASSERT(doze_.next_deadline() == first_keep_alive);
+    RC_ASSERT(alarm_ == first_alarm);
+    if (all_sleep) RC_ASSERT(doze_.next_deadline() == first_alarm);
   }
 
   // --- what may happen
@@ -275,7 +310,7 @@ class World {
 
   void of_network(AppId id, Process& process, std::uint32_t detail) {
     if (detail % 8 == 0) return act([&] { doze_.on_network_changed(now_, out_); });
-    if (detail % 8 == 1) return act([&] { doze_.on_system_resumed(now_, out_); });
+    if (detail % 8 == 1) return of_machine(id, detail / 8);
     if (process.sockets.empty()) return;
     const auto at = std::next(process.sockets.begin(), detail / 8 % process.sockets.size());
     const TagId tag = at->first;
@@ -296,8 +331,24 @@ class World {
     RC_ASSERT(!wakes || !process.frozen || process.killed || doze_.find(id)->run.delayed);
   }
 
+  void of_machine(AppId id, std::uint32_t detail) {
+    switch (detail % 4) {
+      case 0:
+        preparing_ = false;
+        return act([&] { doze_.on_system_resumed(now_, out_); });
+      case 1:
+        preparing_ = true;
+        return act([&] { doze_.on_prepare_for_sleep(now_, out_); });
+      case 2:
+        call_ = static_cast<CallState>(detail / 4 % 3);
+        return act([&] { doze_.on_call_state(now_, call_, out_); });
+      default:
+        return act([&] { doze_.on_ipc_pending(now_, id, out_); });
+    }
+  }
+
   void of_request(AppId id, Process& process, std::uint32_t detail) {
-    switch (detail % 8) {
+    switch (detail % 12) {
       case 0:
       case 1: {
         act([&] {
@@ -330,14 +381,42 @@ class World {
       }
       case 6: {
         act([&] {
-          const Duration timeout = 600s * (detail / 8 % 3);
+          const Duration timeout = 600s * (detail / 12 % 3);
           if (!doze_.set_keep_alive(now_, id, timeout, out_)) return;
           process.keep_alive = timeout;
           process.keep_alive_by = timeout == 0s ? base::kNever : now_ + timeout;
+          if (timeout == 0s) process.handler_runs = false;
         });
         return;
       }
+      case 7: {
+        act([&] {
+          const bool active = !process.audio;
+          // Known before what follows from it: the answer comes with the actions.
+          if (doze_.on_audio_session(now_, id, active, out_)) process.audio = active;
+        });
+        return;
+      }
+      case 8:
+      case 9: {
+        act([&] {
+          const Duration earliest = 10s * (detail / 12 % 8);
+          const Duration latest = earliest + 30s * (detail / 96 % 4);
+          const auto wake = doze_.request_wake(now_, id, earliest, latest, out_);
+          RC_ASSERT(!wake || doze_.profile().wakes_per_day > 0);
+          if (wake) process.wakes[*wake] = now_ + latest;
+        });
+        return;
+      }
+      case 10: {
+        if (process.wakes.empty()) return;
+        const WakeId wake = process.wakes.begin()->first;
+        process.wakes.erase(wake);
+        act([&] { RC_ASSERT(doze_.cancel_wake(now_, id, wake, out_).has_value()); });
+        return;
+      }
       default:
+        process.handler_runs = false;
         act([&] { doze_.on_keep_alive_done(now_, id, out_); });
     }
   }
@@ -356,6 +435,7 @@ class World {
     if (!std::exchange(process.suspend_asked, false)) return;
     // A handler that was due meanwhile is as late as this answer.
     process.keep_alive_by = std::max(process.keep_alive_by, now_);
+    for (auto& [wake, latest] : process.wakes) latest = std::max(latest, now_);
     if (fails) {
       act([&] { doze_.on_suspend_failed(now_, id, {base::ErrorCode::kTimeout, "freeze"}, out_); });
     } else {
@@ -379,6 +459,8 @@ class World {
   Instant alarm_ = base::kNever;
   bool gone_while_watched_ = false;
   bool stopping_ = false;
+  bool preparing_ = false;
+  CallState call_ = CallState::kEnded;
   bool prompt_;  ///< it answers at once; the other kind of driver lets answers lie
 };
 

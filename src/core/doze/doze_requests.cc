@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "core/doze/doze.h"
 
-// What an app asks for: tags, background tasks, the keep-alive handler (C1, C4–C6, C15–C21).
+// What an app asks for: tags, background tasks, the keep-alive handler, an audio session
+// (C1, C4–C6, C15, C16, C20, C21, C29).
 namespace wakeline::doze {
 namespace {
 
@@ -157,62 +159,30 @@ base::Result<bool> Doze::set_keep_alive(Instant now, AppId id, Duration timeout,
   return replaced;
 }
 
+base::Result<void> Doze::on_audio_session(Instant now, AppId id, bool active, Actions& out) {
+  constexpr const char* kWhere = "audio_session";
+  App* app = lookup(id);
+  if (app == nullptr || !app->runs()) return base::fail(ErrorCode::kNotFound, kWhere);
+  if (!app->config.audio) return refuse(id, ErrorCode::kNotDeclared, kWhere, out);
+  Run& run = app->run;
+  if (std::exchange(run.audio, active) == active) return {};
+  run.interrupted = active && call_ == CallState::kActive;
+  out.push(Ledger{id, LedgerEvent::kAudio, active ? "begun" : "ended"});
+  // The rules are back, with the time to end what went with the session.
+  if (!active && app->awake()) open_window(now, *app, profile_.wake_window);
+  // The request was on its way when the app was frozen.
+  if (app->in_audio() && app->suspended() && !run.ending)
+    resume(now, *app, WakeCause::kTask, {}, out);
+  finish(now, *app, out);
+  return {};
+}
+
 void Doze::on_keep_alive_done(Instant now, AppId id, Actions& out) {
   App* app = lookup(id);
   if (app == nullptr || !app->run.keep_alive.running) return;
   app->run.keep_alive.running = false;
   app->timers.clear(AppTimer::kKeepAliveBudget);
   finish(now, *app, out);
-}
-
-/// Calls the handler of a running app; the next deadline counts from here.
-void Doze::run_keep_alive(Instant now, App& app, std::string_view reason, Actions& out) {
-  KeepAlive& keep_alive = app.run.keep_alive;
-  const Duration early = std::max(keep_alive.latest - now, Duration::zero());
-  keep_alive.restart(now);
-  app.timers.set(AppTimer::kKeepAlive, keep_alive.latest);
-  if (keep_alive.running) return;  // the run that still lasts serves this deadline too
-  keep_alive.running = true;
-  app.run.tasks.refill();
-  app.timers.set(AppTimer::kKeepAliveBudget, base::saturating_add(now, profile_.keep_alive_budget));
-  out.push(RunKeepAlive{app.id, profile_.keep_alive_budget});
-  out.push(Ledger{app.id, LedgerEvent::kKeepAlive, std::string(reason),
-                  std::chrono::duration_cast<std::chrono::milliseconds>(early).count()});
-}
-
-/// The machine is awake for one handler: every handler that may run, does (C18).
-void Doze::run_open_keep_alives(Instant now, Actions& out) {
-  std::vector<AppId> open;
-  for (const auto& [latest, id] : keep_alives_)
-    if (lookup(id)->run.keep_alive.is_open(now, profile_)) open.push_back(id);
-  for (const AppId id : open) {
-    App& app = *lookup(id);
-    const bool due = app.run.keep_alive.latest <= now;
-    if (app.suspended()) {
-      resume(now, app, WakeCause::kKeepAlive, {}, out);
-    } else if (!app.run.suspending) {
-      run_keep_alive(now, app, due ? "due" : "merged", out);
-    } else if (due) {
-      // It runs when the answer to Suspend comes. A wake for the network might be delayed.
-      app.timers.clear(AppTimer::kKeepAlive);
-      if (app.run.pending != WakeCause::kNotification) app.run.pending = WakeCause::kKeepAlive;
-    }
-    settle(now, app);
-  }
-}
-
-/// The handler took longer than its budget (C17).
-void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
-  app.run.keep_alive.running = false;
-  out.push(Ledger{
-      app.id, LedgerEvent::kKeepAliveOverrun,
-      profile_.keep_alive_overrun_kills ? "killed" : "suspended",
-      std::chrono::duration_cast<std::chrono::milliseconds>(profile_.keep_alive_budget).count()});
-  if (profile_.keep_alive_overrun_kills) {
-    end_run(now, app, KillReason::kKeepAliveOverrun, out);
-  } else if (may_sleep(app)) {
-    suspend(now, app, SuspendReason::kKeepAliveOverrun, out);
-  }
 }
 
 }  // namespace wakeline::doze

@@ -44,6 +44,7 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
   App* app = lookup(id);
   // Something holds it, or it sleeps: the sample was on its way when that began.
   if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return;
+  if (app->run.slice) return end_slice(now, *app, reading, out);
   Run& run = app->run;
   const bool first = !run.sampled;
   const bool data = run.tags.update(reading) && !first;
@@ -53,7 +54,9 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
   run.sampled_at = now;
   run.cpu = reading.cpu;
   if (data) {
-    run.window_end = base::saturating_add(now, profile_.wake_window);
+    // As long as the budget lasts, each answer of the server prolongs the window (C14).
+    const Duration window = std::min(profile_.wake_window, app->budget.left(now, profile_));
+    run.window_end = std::max(run.window_end, base::saturating_add(now, window));
     app->timers.set(AppTimer::kWindow, run.window_end);
     run.tasks.refill();
   }
@@ -76,6 +79,7 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
   run.suspending = false;
   run.suspend_failures = 0;
   run.suspended_at = now;
+  run.up_for_wake = false;
   app->state = AppState::kSuspended;
   out.push(Ledger{id, LedgerEvent::kSuspend, std::string(name(run.suspend_reason))});
 
@@ -91,14 +95,38 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
     wake(now, *app, WakeCause::kNetwork, {}, out);
   } else if (run.pending) {
     resume(now, *app, *run.pending, {}, out);
-  } else if (run.tasks.open()) {
+  } else if (app->held()) {
     resume(now, *app, WakeCause::kTask, {}, out);
   } else if (unheard) {
     wake(now, *app, unheard->cause, unheard->tag, out);
   } else {
     watch(*app, out);
+    if (app->config.reclaim)
+      app->timers.set(AppTimer::kReclaim, base::saturating_add(now, profile_.reclaim_after));
   }
   finish(now, *app, out);
+}
+
+/// The time of the slice is over: the app sleeps on, unless bytes of a tagged socket came
+/// meanwhile, which make the slice a wake of its own (C9).
+void Doze::end_slice(Instant now, App& app, const Reading& reading, Actions& out) {
+  Run& run = app.run;
+  const bool data = run.tags.update(reading);
+  run.slice = false;
+  run.slice_ended = now;
+  if (data) {
+    run.limiter.record(now, profile_);
+    out.push(Ledger{app.id, LedgerEvent::kWake, std::string(name(WakeCause::kSocketData)),
+                    run.limiter.count(now, profile_)});
+    open_window(now, app, within_budget(now, app, profile_.wake_window));
+  } else {
+    // What comes between this look and the freeze wakes at once (C11).
+    run.sampled = true;
+    run.sampled_at = now;
+    run.cpu = reading.cpu;
+    suspend(now, app, SuspendReason::kSliceOver, out);
+  }
+  finish(now, app, out);
 }
 
 void Doze::on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out) {
@@ -115,6 +143,8 @@ void Doze::on_suspend_failed(Instant now, AppId id, base::Error error, Actions& 
   if (!run.ending && !stopping_) {
     if (run.foreground) enter_foreground(*app, out);
     if (run.keep_alive.latest <= now) run_keep_alive(now, *app, "due", out);
+    if (run.wakes.latest() <= now) run_wakes(now, *app, false, out);
+    set_wake_timer(*app);
   }
   finish(now, *app, out);
 }
@@ -138,20 +168,8 @@ void Doze::on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, 
       watch(*app, out);
     }
   }
-  finish(now, *app, out);
-}
-
-void Doze::on_network_changed(Instant now, Actions& out) {
-  for (auto& [id, app] : apps_) {
-    if (!app.config.voip || app.run.ending) continue;
-    // An awake app was told by the driver; it gets the time to act on it.
-    if (app.awake()) open_window(now, app, profile_.wake_window);
-    if (profile_.wake_on_network && app.run.suspending && !app.run.pending)
-      app.run.pending = WakeCause::kNetwork;
-    if (profile_.wake_on_network && app.suspended() && !app.run.delayed)
-      wake(now, app, WakeCause::kNetwork, {}, out);
-    settle(now, app);
-  }
+  settle(now, *app);
+  if (app->awake()) ride(now, out);
   publish_alarm(out);
 }
 
@@ -162,8 +180,17 @@ bool Doze::may_sleep(const App& app) const {
          !app.timers.is_set(AppTimer::kSuspendRetry);
 }
 
+/// The least time that an app is given to be found quiet.
+Duration Doze::window_least() const { return 2 * quiet_needed() + profile_.sample_interval; }
+
+/// A window gets shorter towards the end of the app's running time (C14), and is never taken.
+Duration Doze::within_budget(Instant now, const App& app, Duration window) const {
+  return std::min(window, std::max(app.budget.left(now, profile_), window_least()));
+}
+
 /// The app may be awake until now + length; from here on it is found quiet anew.
 void Doze::open_window(Instant now, App& app, Duration length) {
+  app.run.slice = false;
   app.run.window_end = base::saturating_add(now, length);
   app.timers.clear(AppTimer::kWindow);
   app.timers.clear(AppTimer::kSample);
@@ -172,14 +199,15 @@ void Doze::open_window(Instant now, App& app, Duration length) {
 /// Samples while nothing but its window keeps an app awake, and only then (C12).
 void Doze::refresh_sampling(Instant now, App& app) {
   if (!may_sleep(app)) {
+    app.run.slice = false;
     app.timers.clear(AppTimer::kWindow);
     app.timers.clear(AppTimer::kSample);
     return;
   }
   if (app.timers.is_set(AppTimer::kWindow)) return;
+  if (app.run.slice) return app.timers.set(AppTimer::kWindow, app.run.window_end);
   // What held the app may have outlasted its window; still it is left the time to be found quiet.
-  const Duration least = 2 * quiet_needed() + profile_.sample_interval;
-  app.run.window_end = std::max(app.run.window_end, base::saturating_add(now, least));
+  app.run.window_end = std::max(app.run.window_end, base::saturating_add(now, window_least()));
   app.run.sampled = false;
   app.run.sampled_at = now;
   app.timers.set(AppTimer::kWindow, app.run.window_end);
@@ -199,7 +227,10 @@ void Doze::suspend(Instant now, App& app, SuspendReason reason, Actions& out) {
 
 /// Wakes a suspended app for something that the limiter may delay (C13).
 void Doze::wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out) {
-  const auto verdict = app.run.limiter.ask(now, now - app.run.suspended_at, profile_);
+  auto verdict = app.run.limiter.ask(now, now - app.run.suspended_at, profile_);
+  const Duration wait = app.budget.wait(now, window_least(), profile_);
+  if (verdict.action != LimitAction::kKill && wait > Duration::zero())
+    verdict = {LimitAction::kDelay, std::max(verdict.delay, wait)};
   switch (verdict.action) {
     case LimitAction::kNone:
       resume(now, app, cause, tag, out);
@@ -226,9 +257,11 @@ void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& ou
   app.run.pending.reset();
   app.run.tasks.refill();
   app.state = AppState::kBackground;
+  app.run.up_for_wake = cause == WakeCause::kWakeRequest;
 
-  Duration window = profile_.wake_window;
+  Duration window = within_budget(now, app, profile_.wake_window);
   if (cause == WakeCause::kKeepAlive) window = profile_.keep_alive_budget;
+  if (cause == WakeCause::kIpc) window = profile_.ipc_slice;
   const bool unlimited = cause == WakeCause::kForeground || cause == WakeCause::kHostStopping ||
                          cause == WakeCause::kControl;
   out.push(Resume{app.id, cause, tag, unlimited ? Duration::zero() : window});
@@ -245,10 +278,14 @@ void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& ou
                                                     : "shared",
                    out);
   }
+  if (app.run.wakes.has_open(now) && !app.run.ending && !stopping_)
+    run_wakes(now, app, cause != WakeCause::kWakeRequest, out);
+  app.run.slice = cause == WakeCause::kIpc && may_sleep(app);
 }
 
 void Doze::enter_foreground(App& app, Actions& out) {
   app.state = AppState::kForeground;
+  app.run.up_for_wake = false;
   app.run.tasks.stop_pool();
   app.timers.clear(AppTimer::kTaskWarning);
   app.timers.clear(AppTimer::kTaskExpiry);

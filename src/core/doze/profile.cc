@@ -10,6 +10,9 @@ Profile Profile::ios() {
   profile.name = "ios";
   profile.limit_action = LimitAction::kKill;
   profile.wake_on_network = false;
+  profile.run_budget = Duration::zero();
+  profile.wakes_per_day = 0;
+  profile.udp_tags = false;
   return profile;
 }
 
@@ -23,6 +26,9 @@ Profile Profile::ios_classic() {
   profile.wake_on_end = false;
   profile.wake_on_network = false;
   profile.linger = Duration::zero();
+  profile.run_budget = Duration::zero();
+  profile.wakes_per_day = 0;
+  profile.udp_tags = false;
   return profile;
 }
 

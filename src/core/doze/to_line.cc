@@ -38,14 +38,17 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(LedgerEvent::kCo
                      "kill",
                      "relaunch_delayed",
                      "closed",
-                     "notify"};
+                     "notify",
+                     "audio",
+                     "wake_request",
+                     "run_budget"};
 constexpr std::array<std::string_view, 6> kKillReasons = {"closed_by_user", "tasks_expired",
                                                           "wake_limit",     "keep_alive_overrun",
                                                           "removed",        "exits_on_suspend"};
 constexpr std::array<std::string_view, 3> kSocketEvents = {"data", "end", "error"};
 constexpr std::array<std::string_view, 2> kWatchModes = {"level", "edge"};
-constexpr std::array<std::string_view, 3> kSuspendReasons = {"quiet", "window_over",
-                                                             "keep_alive_overrun"};
+constexpr std::array<std::string_view, 4> kSuspendReasons = {"quiet", "window_over",
+                                                             "keep_alive_overrun", "slice_over"};
 
 /// In the largest unit that is exact.
 std::string text(Duration span) {
@@ -88,6 +91,13 @@ struct Line {
     return fmt::format("expire_task app={} task={} left={}", a.app.value, a.task.value,
                        text(a.left));
   }
+  std::string operator()(const RunWake& a) const {
+    return fmt::format("run_wake app={} wake={}", a.app.value, a.wake.value);
+  }
+  std::string operator()(const Reclaim& a) const {
+    return fmt::format("reclaim app={}", a.app.value);
+  }
+  std::string operator()(const SleepReady&) const { return "sleep_ready"; }
   std::string operator()(const TellState& a) const {
     return fmt::format("tell_state app={} state={}", a.app.value, name(a.state));
   }

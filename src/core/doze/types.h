@@ -21,16 +21,19 @@ namespace wakeline::doze {
 using base::Duration;
 using base::Instant;
 using wire::host::AppState;
+using wire::host::CallState;
 using wire::host::LaunchReason;
 using wire::host::WakeCause;
 
 using AppId = base::StrongId<struct AppTag>;
 using TagId = base::StrongId<struct SocketTagTag>;
 using TaskId = base::StrongId<struct TaskTag>;
+using WakeId = base::StrongId<struct WakeRequestTag>;
 
 inline constexpr std::size_t kAppsMax = 4'096;
 inline constexpr std::size_t kTagsMax = 1'024;  ///< of one app
 inline constexpr std::size_t kTasksMax = 64;    ///< of one app
+inline constexpr std::size_t kWakesMax = 4;     ///< wake requests that one app has at a time
 
 /// What the manifest declares of an app (C1).
 struct AppConfig {
@@ -39,6 +42,7 @@ struct AppConfig {
   bool audio = false;
   bool relaunch = true;           ///< after a bad end (C23)
   bool exits_on_suspend = false;  ///< ended instead of suspended (C2)
+  bool reclaim = false;           ///< its memory is given back when it has slept long
   friend bool operator==(const AppConfig&, const AppConfig&) = default;
 };
 
@@ -72,8 +76,20 @@ struct Profile {
   Duration relaunch_max = std::chrono::seconds(60);
   Duration relaunch_quick = std::chrono::seconds(10);  ///< an app that lived shorter died quickly
   /// The part of a keep-alive timeout, counted from its end, in which a handler may run early to
-  /// share a wake: 25 %.
-  int keep_alive_early_percent = 25;
+  /// share a wake. With half of it every handler meets a wake that the shortest one needs anyway:
+  /// (t/2, t] holds a multiple of each shorter timeout. Less would wake the machine more often.
+  int keep_alive_early_percent = 50;
+  /// A handler or wake request due so soon shares a wake that another app has.
+  Duration alarm_ride = std::chrono::seconds(60);
+  /// Running time in the background (C14): in a span an app has no more; zero: without a limit.
+  Duration run_budget = std::chrono::minutes(15);
+  Duration run_budget_span = std::chrono::hours(1);
+  int wakes_per_day = 96;  ///< wake requests (C40); 0: they are refused
+  bool udp_tags = true;    ///< a UDP socket may be tagged (C4, our extension)
+  /// A suspended app runs so long for its other sockets, and so seldom at most.
+  Duration ipc_slice = std::chrono::milliseconds(100);
+  Duration ipc_gap = std::chrono::seconds(1);
+  Duration reclaim_after = std::chrono::seconds(60);  ///< of sleep (linux.md §5)
 
   static Profile linux_default();
   static Profile ios();
@@ -180,6 +196,21 @@ struct ExpireTask {
   Duration left;
   friend bool operator==(const ExpireTask&, const ExpireTask&) = default;
 };
+/// Tell the app that its wake request is due (C40).
+struct RunWake {
+  AppId app;
+  WakeId wake;
+  friend bool operator==(const RunWake&, const RunWake&) = default;
+};
+/// The app has slept long: give its memory back.
+struct Reclaim {
+  AppId app;
+  friend bool operator==(const Reclaim&, const Reclaim&) = default;
+};
+/// What had to run before the machine sleeps has run: it may.
+struct SleepReady {
+  friend bool operator==(const SleepReady&, const SleepReady&) = default;
+};
 struct TellState {
   AppId app;
   AppState state;
@@ -221,6 +252,9 @@ enum class LedgerEvent : std::uint8_t {
   kRelaunchDelayed,
   kClosed,
   kNotify,
+  kAudio,
+  kWakeRequest,
+  kRunBudget,
   kCount
 };
 std::string_view name(LedgerEvent);
@@ -230,18 +264,19 @@ struct Ledger {
   AppId app;
   LedgerEvent event;
   std::string reason;      ///< a stable word: "quiet", "socket_data", "window_over", "too_short"
-  std::int64_t value = 0;  ///< tag, task, wakes in the limiter's span, delay in ms: as the event's
-                           ///< row in docs/protocol.md says
+  std::int64_t value = 0;  ///< tag, task, wake request, wakes in the limiter's span, delay in ms:
+                           ///< as the event's row in docs/protocol.md says
   friend bool operator==(const Ledger&, const Ledger&) = default;
 };
 
-using Action = std::variant<Launch, Sample, Suspend, Watch, Unwatch, Resume, RunKeepAlive,
-                            ExpireTask, TellState, Kill, SetAlarm, Ledger>;
+using Action =
+    std::variant<Launch, Sample, Suspend, Watch, Unwatch, Resume, RunKeepAlive, ExpireTask, RunWake,
+                 Reclaim, SleepReady, TellState, Kill, SetAlarm, Ledger>;
 /// One line for people and logs, the same in production and in the simulator:
 /// "resume app=3 cause=socket_data tag=7 window=10s".
 std::string to_line(const Action& action);
 /// One event never gives more: a deadline that is due for every app at once, with a few actions
 /// each.
-using Actions = base::BoundedList<Action, 16 * kAppsMax>;
+using Actions = base::BoundedList<Action, 24 * kAppsMax>;
 
 }  // namespace wakeline::doze
