@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/link_driver.h"
 
+#include <errno.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -24,6 +26,13 @@ bool is_loopback(const std::string& address) {
   boost::system::error_code error;
   const auto parsed = boost::asio::ip::make_address(address, error);
   return !error && parsed.is_loopback();
+}
+
+/// How a connection ended, for the machine: a reset and a silence may be a NAT's doing.
+link::Why why_of(const base::Error& error) {
+  if (error.code == base::ErrorCode::kTimeout || error.os_error == ETIMEDOUT)
+    return link::Why::kPeerSilent;
+  return error.os_error == ECONNRESET ? link::Why::kPeerReset : link::Why::kPeerClosed;
 }
 
 }  // namespace
@@ -173,7 +182,7 @@ void LinkDriver::carry_out(const link::Connect& connect) {
   options.tls = settings_.tls;
   options.tls_name = settings_.config.host;
   options.keep_alive.idle = connect.heartbeat;
-  options.on_connected_fd = [this, id](int fd) { on_tcp(id, fd); };
+  if (!connect.probe) options.on_connected_fd = [this, id](int fd) { on_tcp(id, fd); };
   line.attempt = io::connect(core_.engine().loop(), std::move(options),
                              [this, id](base::Result<std::unique_ptr<io::Stream>> result) {
                                on_connected(id, std::move(result));
@@ -200,7 +209,7 @@ void LinkDriver::on_connected(link::AttemptId id,
   line.attempt.reset();
   line.stream = std::move(*result);
   line.stream->start([this, id](base::BytesView bytes) { on_bytes(id, bytes); },
-                     [this, id](base::Error) { on_end(id, link::Why::kPeerClosed); });
+                     [this, id](base::Error error) { on_end(id, why_of(error)); });
   feed([id](link::Link& link, base::Instant now, link::Actions& out) {
     link.on_connected(now, id, out);
   });
@@ -231,6 +240,13 @@ void LinkDriver::on_end(link::AttemptId id, link::Why why) {
 void LinkDriver::carry_out(const link::Write& write) {
   const auto line = lines_.find(write.attempt);
   if (line != lines_.end() && line->second.stream) line->second.stream->write(write.bytes);
+}
+
+void LinkDriver::carry_out(const link::SetHeartbeat& set) {
+  const auto line = lines_.find(set.attempt);
+  if (line == lines_.end() || !line->second.stream) return;
+  const auto done = io::set_keep_alive(line->second.stream->fd(), {.idle = set.heartbeat});
+  if (!done) base::log(base::LogLevel::kWarning, "link", "{}", base::to_string(done.error()));
 }
 
 void LinkDriver::carry_out(const link::Close& close) {

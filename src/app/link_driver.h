@@ -61,6 +61,7 @@ class LinkDriver : public HostListener {
   void carry_out(const link::Resolve& resolve);
   void carry_out(const link::Connect& connect);
   void carry_out(const link::Write& write);
+  void carry_out(const link::SetHeartbeat& set);
   void carry_out(const link::Close& close);
   void carry_out(const link::HoldAwake& hold);
   void carry_out(const link::LetGo& let_go);

@@ -214,7 +214,10 @@ void Process::check_network() {
   const bool gone = live != sockets_.end() && live->second.connection &&
                     !network_.has_address(*live->second.connection);
   tell("network", [&](link::Actions& out) {
-    link_.on_network_changed(kernel_.now(), was_online_, gone, out);
+    link_.on_network_changed(
+        kernel_.now(),
+        {.online = was_online_, .key = {}, .fingerprint = changes, .local_address_gone = gone},
+        out);
   });
 }
 

@@ -110,6 +110,8 @@ class Process : public std::enable_shared_from_this<Process> {
   void carry_out(const link::Resolve& a);
   void carry_out(const link::Connect& a);
   void carry_out(const link::Write& a);
+  /// The modelled kernel keeps the idle time that the connection began with.
+  void carry_out(const link::SetHeartbeat&) {}
   void carry_out(const link::Close& a) { close(a.attempt); }
   void carry_out(const link::HoldAwake& a);
   void carry_out(const link::LetGo& a);

@@ -89,6 +89,8 @@ inline constexpr std::string_view kReceived =
 inline constexpr std::string_view kAttempt =
     "attempt";  ///< CONNECT: decimal, rises with each attempt of a client; who says it gets the
                 ///< inbox without SUBSCRIBE
+inline constexpr std::string_view kProbe =
+    "probe";  ///< CONNACK: such connections are served. CONNECT: this is one; it holds no session
 inline constexpr std::string_view kSpread = "spread";  ///< CONNACK: reconnect window W, in ms
 inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C: move within, in ms
 inline constexpr std::string_view kRetryAfter =

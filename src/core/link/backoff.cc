@@ -13,6 +13,7 @@ using std::chrono::seconds;
 constexpr Duration kFailureMin = seconds(1);
 constexpr Duration kBlindFirst = seconds(4);    ///< W never heard: RFC 5626-like base
 constexpr Duration kBlindMax = seconds(1'800);  ///< and cap
+constexpr Duration kForegroundMax = seconds(30);
 constexpr Duration kCredentialsFirst = minutes(5);
 constexpr Duration kCredentialsMax = minutes(60);
 constexpr std::uint32_t kDoublingsMax = 16;
@@ -29,14 +30,15 @@ Duration Backoff::after_loss(Duration spread, bool foreground, base::Random& ran
   return random.between(Duration::zero(), foreground ? window / 10 : window);
 }
 
-Duration Backoff::after_failure(Duration spread, base::Random& random) {
+Duration Backoff::after_failure(Duration spread, bool foreground, base::Random& random) {
   ++failures_;
   Duration window;
   if (spread > Duration::zero()) {
     const Duration w = std::clamp(spread, kSpreadMin, kSpreadMax);
     window = failures_ <= 3 ? w : doubled(w, failures_ - 3, 4 * w);
+    if (foreground) window = std::min(window, std::max(w, kForegroundMax));
   } else {
-    window = doubled(kBlindFirst, failures_, kBlindMax);
+    window = doubled(kBlindFirst, failures_, foreground ? kForegroundMax : kBlindMax);
   }
   return std::max(kFailureMin, random.between(window / 2, window));
 }

@@ -32,8 +32,8 @@ void expect_spread(Duration low, Duration high, Draw draw) {
 
 Duration kth_failure(int k, Duration spread, base::Random& random) {
   Backoff backoff;
-  for (int i = 1; i < k; ++i) backoff.after_failure(spread, random);
-  return backoff.after_failure(spread, random);
+  for (int i = 1; i < k; ++i) backoff.after_failure(spread, false, random);
+  return backoff.after_failure(spread, false, random);
 }
 
 TEST(Backoff, SpreadsTheReturnFromALostLineOverTheServersWindow) {
@@ -68,6 +68,19 @@ TEST(Backoff, KnowsWhatToDoBeforeItEverHeardOfAWindow) {
                 [](auto& r) { return kth_failure(9, Duration::zero(), r); });
 }
 
+TEST(Backoff, KeepsNobodyWaitingLongInTheForegroundUnlessTheServerNeedsIt) {
+  const auto tenth = [](Duration spread) {
+    return [spread](base::Random& r) {
+      Backoff backoff;
+      for (int i = 1; i < 10; ++i) backoff.after_failure(spread, true, r);
+      return backoff.after_failure(spread, true, r);
+    };
+  };
+  expect_spread(seconds(15), seconds(30), tenth(seconds(10)));
+  expect_spread(seconds(15), seconds(30), tenth(Duration::zero()));
+  expect_spread(seconds(50), seconds(100), tenth(seconds(100)));
+}
+
 TEST(Backoff, LeavesWrongCredentialsAloneForLong) {
   expect_spread(minutes(5), seconds(450),
                 [](auto& r) { return Backoff().after_bad_credentials(r); });
@@ -79,7 +92,7 @@ TEST(Backoff, LeavesWrongCredentialsAloneForLong) {
 TEST(Backoff, TakesUpItsCountWhereALoginDiedYoung) {
   base::Random random(1);
   Backoff backoff;
-  for (int i = 0; i < 3; ++i) backoff.after_failure(seconds(2), random);
+  for (int i = 0; i < 3; ++i) backoff.after_failure(seconds(2), false, random);
   backoff.on_login();
   EXPECT_EQ(backoff.failures(), 0U);
   backoff.on_early_death();

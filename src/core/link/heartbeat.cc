@@ -17,7 +17,6 @@ constexpr Duration kReprobe = hours(24 * 7);
 constexpr Duration kReprobeAfterChange = hours(24);
 /// A network not proven for so long is as good as new.
 constexpr Duration kProofAge = hours(24 * 30);
-constexpr int kMainDeathsMax = 2;
 
 /// `gap` times `percent` per cent.
 constexpr Duration scaled(Duration gap, int percent) { return gap / 100 * percent; }
@@ -41,18 +40,21 @@ HeartbeatPolicy::Plan HeartbeatPolicy::decide(const Gaps& gaps, Instant now) con
   return {.heartbeat = heartbeat(gaps), .probe = probe(gaps, now)};
 }
 
+/// Without a word on it, or with one on a part of it only, the unproven start is taken: a byte that
+/// came after five seconds proves little, and says nothing against four minutes.
 Duration HeartbeatPolicy::heartbeat(const Gaps& gaps) const {
+  const auto below = [](Duration h, Duration dead) { return dead == Duration::zero() || h < dead; };
   Duration h = scaled(gaps.lo, kMargin);
-  if (gaps.lo == Duration::zero()) {
-    h = gaps.limit > Duration::zero()  ? gaps.limit
-        : gaps.hint > Duration::zero() ? gaps.hint
-                                       : prior;
-  } else if (gaps.probe_unreliable) {
+  if (gaps.probe_unreliable) {
     // The main flow is the only one to learn from: by steps so small that a wrong one costs little.
     const Duration next = scaled(gaps.lo, kStep);
-    if (gaps.hi == Duration::zero() || scaled(next, kStep) < gaps.hi) h = next;
+    if (below(scaled(next, kStep), gaps.hi)) h = next;
+  } else if (gaps.lo < prior || gaps.limit > Duration::zero()) {
+    const Duration start = gaps.limit > Duration::zero()  ? gaps.limit
+                           : gaps.hint > Duration::zero() ? gaps.hint
+                                                          : prior;
+    if (below(start, gaps.hi) && below(start, gaps.doubt)) h = std::max(h, start);
   }
-  if (gaps.limit > Duration::zero()) h = std::min(h, gaps.limit);
   return std::clamp(h, floor, cap);
 }
 
@@ -60,8 +62,9 @@ Duration HeartbeatPolicy::heartbeat(const Gaps& gaps) const {
 Duration HeartbeatPolicy::longest() const { return cap / kMargin * 100 + milliseconds(1); }
 
 Duration HeartbeatPolicy::probe(const Gaps& gaps, Instant now) const {
-  const bool nothing_proven = gaps.lo == Duration::zero();
-  if (nothing_proven || gaps.probe_unreliable || gaps.lo >= longest()) return {};
+  // The line proves its own heartbeat first: it costs nothing.
+  const bool unproven = gaps.lo < heartbeat(gaps);
+  if (unproven || gaps.probe_unreliable || gaps.lo >= longest()) return {};
   if (gaps.doubt > gaps.lo) return gaps.doubt;
   if (gaps.hi == Duration::zero()) return std::min(2 * gaps.lo, longest());
   if (gaps.reprobe_at <= now) return gaps.hi;
@@ -79,7 +82,7 @@ Gaps HeartbeatPolicy::learn(Gaps gaps, const GapEvidence& evidence, Instant now)
     return gap > gaps.lo ? found_dead(gaps, gap, now) : gaps;
   }
   if (evidence.flow == Flow::kMain) {
-    if (gap >= Plan{heartbeat(gaps), {}}.earliest()) gaps.main_deaths = 0;
+    if (gap >= gaps.died / 4 * 3) gaps.died = {};
     gaps.main_lo = std::max(gaps.main_lo, gap);
   }
   gaps.lo = std::max(gaps.lo, gap);
@@ -110,27 +113,30 @@ Gaps HeartbeatPolicy::found_dead(Gaps gaps, Duration gap, Instant now) const {
 
 Gaps HeartbeatPolicy::main_died(Gaps gaps, Duration gap, Instant now) const {
   if (gap > scaled(longest(), kStep)) return gaps;
-  if (gap > gaps.lo) {
-    const Duration half = std::max(floor, gap / 2);
-    if (gaps.lo == Duration::zero()) gaps.limit = half;
+  const Duration half = std::max(floor, gap / 2);
+  const bool expected = gap <= gaps.lo || gap < Plan{heartbeat(gaps), {}}.earliest();
+  if (!expected) {  // the risk that an unproven heartbeat takes
+    gaps.limit = half > scaled(gaps.lo, kMargin) ? half : Duration::zero();
     if (!gaps.probe_unreliable) return found_dead(gaps, gap, now);
     gaps.hi = gap;
     gaps.reprobe_at = saturating_add(now, kReprobe);
     return gaps;
   }
   // A path fault first: at 5 % loss every second reconnection would shrink the heartbeat else.
-  if (++gaps.main_deaths < kMainDeathsMax) return gaps;
-  gaps.main_deaths = 0;
-  gaps.doubt = {};
+  if (gaps.died == Duration::zero()) {
+    gaps.died = gap;
+    return gaps;
+  }
+  gaps.died = gaps.doubt = {};
   gaps.hi = gap;
   gaps.reprobe_at = saturating_add(now, kReprobeAfterChange);
-  if (gap > scaled(gaps.main_lo, kBlur) && gaps.main_lo >= floor) {
+  if (gap <= gaps.lo && gap > scaled(gaps.main_lo, kBlur) && gaps.main_lo >= floor) {
     gaps.probe_unreliable = true;
     gaps.lo = gaps.main_lo;
-  } else {
-    gaps.lo = gaps.main_lo = {};
-    gaps.limit = std::max(floor, gap / 2);
+    return gaps;
   }
+  if (gap <= gaps.lo) gaps.lo = gaps.main_lo = {};
+  gaps.limit = half > scaled(gaps.lo, kMargin) ? half : Duration::zero();
   return gaps;
 }
 

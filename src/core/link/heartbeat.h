@@ -26,11 +26,11 @@ struct Gaps {
   base::Duration main_lo{};   ///< the same, by the main flow alone
   base::Duration hi{};        ///< the shortest gap proven dead
   base::Duration doubt{};     ///< a gap that was found dead once: not proven (rule 4)
+  base::Duration died{};      ///< the line died after it, which may be a fault of the path (rule 5)
   base::Duration limit{};     ///< the heartbeat stays below it, until as long a gap is proven alive
   base::Duration hint{};      ///< the server's word of what serves most clients of this network
   base::Instant proven_at{};  ///< when about `lo` was last proven
   base::Instant reprobe_at = base::kNever;  ///< when `hi` is to be tried again
-  std::uint8_t main_deaths = 0;             ///< in a row, at gaps that were proven alive (rule 5)
   bool probe_unreliable = false;            ///< the main flow died where the probe flow lived
   friend bool operator==(const Gaps&, const Gaps&) = default;
 };

@@ -64,6 +64,17 @@ TEST(Heartbeat, LearnsFromEveryByteThatCameAfterAGapAndNeverBack) {
   EXPECT_EQ(heartbeat(gaps), seconds(930));
 }
 
+TEST(Heartbeat, TakesAByteAfterAShortGapForNoWordAgainstALongOne) {
+  Gaps gaps = main_lived({}, seconds(5));
+  EXPECT_EQ(kPolicy.decide(gaps, kNow), (Plan{seconds(240), {}}));
+  gaps = main_died(gaps, seconds(240));
+  EXPECT_EQ(heartbeat(gaps), seconds(120));
+  gaps = main_lived(gaps, seconds(100));
+  EXPECT_EQ(kPolicy.decide(gaps, kNow), (Plan{seconds(120), {}}));
+  gaps = main_lived(gaps, seconds(120));
+  EXPECT_EQ(kPolicy.decide(gaps, kNow), (Plan{milliseconds(111'600), seconds(240)}));
+}
+
 TEST(Heartbeat, TakesAProbedGapForDeadOnlyAfterTwoTrials) {
   Gaps gaps = main_lived({}, seconds(240));
   gaps = probe_died(gaps, seconds(480));
@@ -111,6 +122,16 @@ TEST(Heartbeat, ShrinksForTheSecondDeathInARowAtAProvenGapAndNotForOne) {
   EXPECT_EQ(heartbeat(gaps), seconds(279));
   EXPECT_EQ(gaps.hi, seconds(558));
   EXPECT_EQ(gaps.reprobe_at, kNow + hours(24));
+}
+
+TEST(Heartbeat, TakesADeathAfterLittleSilenceForAFaultOfThePathFirst) {
+  Gaps gaps = main_died({}, seconds(60));
+  EXPECT_EQ(heartbeat(gaps), seconds(240));
+  gaps = main_died(main_lived(gaps, seconds(50)), seconds(60));
+  EXPECT_EQ(heartbeat(gaps), seconds(240)) << "not in a row";
+  gaps = main_died(gaps, seconds(60));
+  EXPECT_EQ(heartbeat(gaps), milliseconds(46'500)) << "as far as it was proven";
+  EXPECT_EQ(gaps.hi, seconds(60));
 }
 
 TEST(Heartbeat, LearnsFromTheLineAloneWhereItDiesAtGapsThatTheProbeCallsSafe) {
@@ -165,8 +186,10 @@ RC_GTEST_PROP(HeartbeatProperty, KeepsItsBoundsAfterAnyEvidence, ()) {
     RC_ASSERT(plan.heartbeat <= kPolicy.cap);
     RC_ASSERT(gaps.main_lo <= gaps.lo);
     RC_ASSERT(gaps.hi == Duration::zero() || gaps.lo < gaps.hi);
-    RC_ASSERT(gaps.lo == Duration::zero() || gaps.probe_unreliable ||
-              plan.heartbeat <= std::max(gaps.lo, kPolicy.floor));
+    RC_ASSERT(gaps.hi == Duration::zero() || plan.heartbeat < gaps.hi ||
+              plan.heartbeat == kPolicy.floor);
+    RC_ASSERT(gaps.lo < kPolicy.prior || plan.heartbeat <= gaps.lo || gaps.probe_unreliable ||
+              plan.heartbeat == gaps.limit);
     RC_ASSERT(plan.probe == Duration::zero() || plan.probe > gaps.lo);
   }
 }

@@ -73,9 +73,10 @@ TEST(Line, IsAskedOnceMoreByADeadlineThatFiresAfterASleep) {
 TEST(Line, ComesBackAtOnceWhenOurPingIsAnsweredByAReset) {
   Pen pen = settled();
   pen.woken();
-  EXPECT_THAT(pen.failed(1, Why::kPeerClosed),
-              ElementsAre(Report{State::kConnecting, Why::kPeerClosed, {}, ""},
-                          Resolve{2, "push.example", 8883}));
+  EXPECT_THAT(
+      pen.failed(1, Why::kPeerClosed),
+      ElementsAre(Report{State::kConnecting, Why::kPeerClosed, {}, ""},
+                  Resolve{2, "push.example", 8883}, Connect{{2}, kAddress, 8883, seconds(240)}));
 }
 
 TEST(Line, ComesBackWithinTheServersSpreadWhenEveryClientMayHaveLostIt) {
@@ -132,7 +133,8 @@ TEST(Line, DoesNotTryWrongCredentialsAgainForFiveMinutes) {
   pen.pass(minutes(4));
   EXPECT_THAT(pen.woken(), IsEmpty());
   EXPECT_THAT(pen.foreground(true), IsEmpty());
-  EXPECT_THAT(pen.network(true, false), IsEmpty());
+  pen.network(true, false);
+  EXPECT_EQ(pen.link.state(), State::kWaiting);
 }
 
 TEST(Line, ObeysRetryAfterEvenInALaterRun) {
@@ -147,7 +149,7 @@ TEST(Line, ObeysRetryAfterEvenInALaterRun) {
   EXPECT_EQ(pen.link.state(), State::kWaiting);
   EXPECT_GE(pen.waits(), seconds(90));
   EXPECT_LE(pen.waits(), milliseconds(90'500));
-  const Memory memory = pen.link.memory();
+  const Memory memory = pen.memory();
   EXPECT_EQ(memory.not_before, pen.link.next_deadline());
   EXPECT_THAT(pen.woken(), IsEmpty());
 
@@ -192,8 +194,9 @@ TEST(Line, TriesAtOnceAtAWakeButNotMoreOftenThanEveryFiveSeconds) {
   pen.resolved();
   pen.failed(1);
   ASSERT_EQ(pen.link.state(), State::kWaiting);
-  const Action resolve2 = Resolve{2, "push.example", 8883};
-  EXPECT_THAT(pen.woken(), ElementsAre(Report{State::kConnecting, Why::kWoken, {}, ""}, resolve2));
+  EXPECT_THAT(pen.woken(), ElementsAre(Report{State::kConnecting, Why::kWoken, {}, ""},
+                                       Resolve{2, "push.example", 8883},
+                                       Connect{{2}, kAddress, 8883, seconds(240)}));
   pen.resolved();
   pen.failed(2);
   pen.pass(milliseconds(4'999));
@@ -213,24 +216,30 @@ TEST(Line, IsNotHurriedBackByTheWakeThatBroughtItsLoss) {
 
 TEST(Line, SleepsWithoutANetworkButForOneSafetyCheck) {
   Pen pen = settled();
+  const Instant gone_at = pen.now;
   EXPECT_THAT(pen.network(false, true),
               ElementsAre(Close{{1}}, Report{State::kNoNetwork, Why::kNetworkChanged,
-                                             pen.now + minutes(15), ""}));
-  EXPECT_EQ(pen.waits(), minutes(15));
-  pen.deadline();
-  EXPECT_EQ(pen.link.state(), State::kConnecting);
-  pen.deadline();  // the resolver is silent; the last answer is tried
-  pen.failed(pen.attempt);
+                                             gone_at + minutes(15), ""}));
+  EXPECT_EQ(pen.link.next_deadline(), gone_at + minutes(15));
+  EXPECT_THAT(
+      pen.deadline(),
+      ElementsAre(Report{State::kConnecting, Why::kRetry, {}, ""}, Resolve{2, "push.example", 8883},
+                  Connect{{2}, kAddress, 8883, seconds(240)}, HoldAwake{Why::kRetry}))
+      << "the last answer serves while the resolver is silent";
+  pen.failed(2);
+  pen.did([&](Actions& out) { pen.link.on_resolve_failed(pen.now, 2, out); });
   EXPECT_EQ(pen.link.state(), State::kNoNetwork);
   EXPECT_EQ(pen.waits(), minutes(15));
-  EXPECT_THAT(pen.network(true, false),
-              ElementsAre(Report{State::kConnecting, Why::kNetworkChanged, {}, ""},
-                          Resolve{3, "push.example", 8883}, HoldAwake{Why::kNetworkChanged}));
+  EXPECT_THAT(
+      pen.network(true, false),
+      ElementsAre(HoldAwake{Why::kConnectFailed},
+                  Report{State::kConnecting, Why::kNetworkChanged, {}, ""},
+                  Resolve{3, "push.example", 8883}, Connect{{3}, kAddress, 8883, seconds(240)}));
 }
 
 TEST(Line, IsAskedWhenTheNetworkChangedUnderIt) {
   Pen pen = settled();
-  EXPECT_THAT(pen.network(true, false), ElementsAre(pingreq(1), HoldAwake{Why::kOnline}));
+  EXPECT_THAT(pen.network(true, false), ElementsAre(HoldAwake{Why::kOnline}, pingreq(1)));
 }
 
 TEST(Line, PingsByItsOwnTimerOnlyWhereNoHostDoes) {
@@ -273,13 +282,6 @@ TEST(Line, DoesNotAskForAnotherTaskWhenItsTaskRanOut) {
 const Address kSix{.ipv6 = true, .text = "2001:db8::1"};
 const Address kSixToo{.ipv6 = true, .text = "2001:db8::2"};
 const Address kFour{.ipv6 = false, .text = "192.0.2.4"};
-
-TEST(Race, LetsFamiliesTakeTurnsAndPutsTheLastGoodFirst) {
-  EXPECT_THAT(candidate_order({kSix, kSixToo, kFour}, std::nullopt),
-              ElementsAre(kSix, kFour, kSixToo));
-  EXPECT_THAT(candidate_order({kSix, kSixToo, kFour}, kSixToo), ElementsAre(kSixToo, kFour, kSix));
-  EXPECT_EQ(candidate_order(std::vector<Address>(100, kSix), std::nullopt).size(), kCandidatesMax);
-}
 
 TEST(Race, StaggersItsStartsAndStartsTheNextAtOnceWhenOneFails) {
   Pen pen;

@@ -36,8 +36,11 @@ std::string line(const Resolve& a) {
 }
 std::string line(const Connect& a) {
   const std::string host = a.address.ipv6 ? '[' + a.address.text + ']' : a.address.text;
-  return fmt::format("connect #{} {}:{} heartbeat={}s", a.attempt.value, host, a.port,
-                     seconds_of(a.heartbeat));
+  return fmt::format("{} #{} {}:{} heartbeat={}s", a.probe ? "probe" : "connect", a.attempt.value,
+                     host, a.port, seconds_of(a.heartbeat));
+}
+std::string line(const SetHeartbeat& a) {
+  return fmt::format("set_heartbeat #{} {}s", a.attempt.value, seconds_of(a.heartbeat));
 }
 std::string line(const Write& a) {
   return fmt::format("write #{}{}", a.attempt.value, packets_line(a.bytes));
@@ -74,7 +77,7 @@ std::string_view name(Why why) {
       "none",           "started",         "retry",          "woken",       "stopped_by_app",
       "resolve_failed", "connect_failed",  "tls_failed",     "refused",     "bad_credentials",
       "peer_closed",    "peer_silent",     "protocol_error", "server_busy", "server_draining",
-      "taken_over",     "network_changed", "online"};
+      "taken_over",     "network_changed", "peer_reset",     "online"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Why::kOnline) + 1);
   return kNames[static_cast<std::size_t>(why)];
 }

@@ -2,6 +2,7 @@
 #include "core/link/link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "wire/push.h"
@@ -9,8 +10,6 @@
 namespace wakeline::link {
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -19,14 +18,9 @@ using std::chrono::seconds;
 constexpr Duration kHurryInterval = seconds(5);
 /// Without a network: the one timer that runs, in case the system's word was wrong (C31).
 constexpr Duration kSafetyCheck = minutes(15);
-/// An answer of the resolver serves so long when a later one fails (link.md §3).
-constexpr Duration kStaleMax = hours(24);
 /// A wait up to this long is sat out awake, inside the wake that found the line dead (C33); a
 /// longer one is given back to the host.
 constexpr Duration kHoldMax = seconds(30);
-/// An answer's deadline that fires so late belongs to a process that was suspended: its bytes may
-/// lie in the socket unread.
-constexpr Duration kLate = milliseconds(500);
 /// The longest that CONNECT can say (MQTT 5.0 §3.1.2.10).
 constexpr Duration kKeepAliveMax = seconds(0xFFFF);
 /// Attempt epochs reserved by one write.
@@ -55,10 +49,13 @@ Link::Link(Config config, Memory memory, base::Random random)
       attempt_(memory_.attempts),
       hurried_at_(Instant::min()) {
   WL_CHECK(check(config_));
+  changes_.fill(Instant::min());
 }
 
 void Link::start(Instant now, Actions& out) {
   if (state_ != State::kStopped) return;
+  memory_.networks.forget_the_future(now);
+  use_network(now, facts_.key);
   const Instant quiet = quiet_until(now);
   if (quiet > now)
     wait(now, quiet == not_before_ ? Why::kBadCredentials : Why::kServerBusy, quiet - now, {}, out);
@@ -74,8 +71,10 @@ void Link::stop(Instant now, Actions& out) {
     out.push(Close{live_->id});
     live_.reset();
   }
+  end_probe(out);
   race_.finish({}, out);
-  resolving_ = false;
+  resolving_ = moving_ = false;
+  suspect_.reset();
   timers_.clear_all();
   set_state(State::kStopped, Why::kStoppedByApp, {}, {}, out);
   settle(now, out);
@@ -87,9 +86,16 @@ void Link::on_resolved(Instant now, std::uint64_t generation, std::vector<Addres
   if (addresses.empty()) {
     resolve_failed(now, out);
   } else {
-    addresses_ = candidate_order(std::move(addresses), last_good_);
+    resolving_ = false;
+    timers_.clear(Timer::kResolve);
+    addresses_ = std::move(addresses);
     resolved_at_ = now;
-    begin_race(now, out);
+    if (race_.running()) {
+      race_.add(candidates(now));
+      run_race(now, out);
+    } else if (state_ == State::kConnecting && !live_) {
+      begin_race(now, out);
+    }
   }
   settle(now, out);
 }
@@ -104,19 +110,23 @@ void Link::on_connected(Instant now, AttemptId attempt, Actions& out) {
   if (race_.find(attempt) != nullptr) {
     race_.on_connected(attempt);
     run_race(now, out);
+  } else if (probe_ && probe_->id == attempt) {
+    probe_->phase = Probe::Phase::kGreeting;
+    say_connect(now, attempt, out);
   }
   settle(now, out);
 }
 
 void Link::on_failed(Instant now, AttemptId attempt, Why why, Actions& out) {
   if (live_ && live_->id == attempt) {
-    // An end in answer to our ping is our own line's (a NAT, a server that restarted long ago).
-    const Return how = live_->pinging ? Return::kAtOnce : Return::kSpread;
-    lost(now, {.why = why, .how = how}, out);
-  } else if (race_.find(attempt) != nullptr) {
+    line_died(now, why, out);
+  } else if (const auto* racing = race_.find(attempt)) {
+    network_.routes.on_failed(racing->route, now);
     race_.remove(now, attempt);
     race_why_ = why;
     run_race(now, out);
+  } else if (probe_ && probe_->id == attempt) {
+    on_probe_ended(now, out);
   }
   settle(now, out);
 }
@@ -136,24 +146,17 @@ void Link::accept(Instant now, DeliveryId delivery, Actions& out) {
   settle(now, out);
 }
 
-void Link::on_woken(Instant now, Actions& out) {
+void Link::on_woken(Instant now, const LineFacts& line, Actions& out) {
   hold_expired_ = false;
-  check_line(now, out);
-  try_now(now, Why::kWoken, out);
-  settle(now, out);
-}
-
-void Link::on_network_changed(Instant now, bool online, bool local_address_gone, Actions& out) {
-  hold_expired_ = false;
-  online_ = online;
-  if (live_ && local_address_gone) {
+  if (live_ && (line.ended || line.address_gone)) {
+    const Why why = line.address_gone ? Why::kNetworkChanged : Why::kPeerClosed;
     out.push(Close{live_->id});
-    lost(now, {.why = Why::kNetworkChanged, .how = Return::kAtOnce}, out);
-  } else if (online) {
+    lost(now, {.why = why, .how = Return::kAtOnce}, out);
+  } else {
     check_line(now, out);
-    try_now(now, Why::kNetworkChanged, out);
-  } else if (state_ == State::kWaiting) {
-    wait(now, Why::kNetworkChanged, kSafetyCheck, {}, out);
+    // Our bytes went out again and again: whoever answers first is right.
+    if (live_ && live_->pinging && line.resending && !race_.running()) begin_race(now, out);
+    try_now(now, Why::kWoken, out);
   }
   settle(now, out);
 }
@@ -169,6 +172,14 @@ void Link::on_foreground(Instant now, bool foreground, Actions& out) {
   settle(now, out);
 }
 
+void Link::on_kick(Instant now, Actions& out) {
+  hold_expired_ = false;
+  network_.routes.forgive();
+  check_line(now, out);
+  try_now(now, Why::kWoken, out);
+  settle(now, out);
+}
+
 void Link::on_hold_expired(Instant /*now*/) {
   hold_expired_ = held_;
   held_ = false;
@@ -176,7 +187,7 @@ void Link::on_hold_expired(Instant /*now*/) {
 
 void Link::on_deadline(Instant now, Actions& out) {
   for (;;) {
-    const Instant answer_due = timers_.at(Timer::kAnswer);
+    const Instant due = timers_.next();
     const auto timer = timers_.pop(now);
     if (!timer) break;
     switch (*timer) {
@@ -193,10 +204,19 @@ void Link::on_deadline(Instant now, Actions& out) {
         ping(now, out);
         break;
       case Timer::kHedge:
-        begin_race(now, out);
+        if (!race_.running()) begin_race(now, out);
         break;
       case Timer::kAnswer:
-        on_answer_late(now, answer_due, out);
+        on_answer_late(now, due, out);
+        break;
+      case Timer::kNetwork:
+        settle_network(now, out);
+        break;
+      case Timer::kMove:
+        move(now, out);
+        break;
+      case Timer::kProbe:
+        on_probe_timer(now, due, out);
         break;
       case Timer::kCount:
         break;
@@ -213,6 +233,9 @@ void Link::connect_now(Instant now, Why why, Actions& out) {
   resolving_ = true;
   timers_.set(Timer::kResolve, now + config_.connect_timeout);
   out.push(Resolve{++generation_, config_.host, config_.port});
+  // An older answer serves at once, and the new one joins the race (link.md §3).
+  use_stale(now);
+  if (!addresses_.empty()) begin_race(now, out);
 }
 
 /// Cuts a wait short, if it may be.
@@ -223,34 +246,50 @@ void Link::try_now(Instant now, Why why, Actions& out) {
   if (allowed <= now) {
     hurried_at_ = now;
     connect_now(now, why, out);
-  } else if (state_ == State::kNoNetwork && online_) {
+  } else if (state_ == State::kNoNetwork && facts_.online) {
     wait(now, why, allowed - now, {}, out);
   }
 }
 
+/// Whatever older answer there was is in the race, or has lost it.
 void Link::resolve_failed(Instant now, Actions& out) {
-  if (!addresses_.empty() && now - resolved_at_ <= kStaleMax)
-    begin_race(now, out);
-  else
-    failed(now, {.why = Why::kResolveFailed}, out);
+  resolving_ = false;
+  timers_.clear(Timer::kResolve);
+  if (state_ != State::kConnecting || live_ || race_.running()) return;
+  failed(now, {.why = addresses_.empty() ? Why::kResolveFailed : race_why_}, out);
 }
 
 void Link::begin_race(Instant now, Actions& out) {
-  resolving_ = false;
-  timers_.clear(Timer::kResolve);
   race_why_ = Why::kConnectFailed;
-  race_.begin(now, candidate_order(addresses_, last_good_));
+  race_.begin(now, candidates(now),
+              {.stagger = network_.rtt.stagger(config_.stagger), .answer = network_.rtt.answer()});
   run_race(now, out);
 }
 
 /// Moves a race that is on. Beside a live line that is late with its answer, connections are only
 /// prepared: nobody speaks, so the session stays where it is.
 void Link::run_race(Instant now, Actions& out) {
-  if (race_.expire(now, out)) race_why_ = Why::kPeerSilent;
-  while (race_.may_start(now)) race_.start(now, next_attempt(out), config_, out);
-  if (live_) return;
-  if (const auto speaker = race_.take_turn(now, out)) say_connect(now, *speaker, out);
-  if (!race_.running()) failed(now, {.why = race_why_}, out);
+  for (const Route& route : race_.expire(now, out)) {
+    network_.routes.on_failed(route, now);
+    race_why_ = Why::kPeerSilent;
+  }
+  while (race_.may_start(now)) {
+    const Duration h = config_.kernel_keeps_alive ? heartbeat() : Duration::zero();
+    race_.start(now, next_attempt(out), config_.connect_timeout, h, out);
+  }
+  if (live_ && live_->pinging && live_->tries > 1 && race_.has_standby()) {
+    // Its time was over before: the one that stands by takes its place.
+    line_died(now, Why::kPeerSilent, out);
+    return;
+  }
+  if (live_ && !moving_) return;
+  if (const auto route = race_.end_turn(now, out)) network_.routes.on_failed(*route, now);
+  if (const auto speaker = race_.take_turn(now)) say_connect(now, *speaker, out);
+  if (race_.running()) return;
+  if (live_)
+    moving_ = false;  // the old line has to do
+  else if (!resolving_)
+    failed(now, {.why = race_why_}, out);
 }
 
 AttemptId Link::next_attempt(Actions& out) {
@@ -265,12 +304,16 @@ AttemptId Link::next_attempt(Actions& out) {
 
 /// The live line is over; its socket is closed by the peer or the caller.
 void Link::lost(Instant now, Loss loss, Actions& out) {
-  if (live_->subscribing) {
+  const bool taken = std::exchange(moving_, false) && race_.has_speaker();
+  if (taken) {
+    loss.how = Return::kAtOnce;  // by ourselves
+  } else if (live_->subscribing) {
     loss.how = Return::kFailure;
   } else if (now - live_->since < kEarlyDeath) {
     backoff_.on_early_death();
     loss.how = Return::kFailure;
   }
+  end_probe(out);
   live_.reset();
   timers_.clear(Timer::kPing);
   timers_.clear(Timer::kHedge);
@@ -279,7 +322,7 @@ void Link::lost(Instant now, Loss loss, Actions& out) {
     failed(now, std::move(loss), out);
     return;
   }
-  const bool at_once = loss.how == Return::kAtOnce && online_ && quiet_until(now) <= now;
+  const bool at_once = loss.how == Return::kAtOnce && facts_.online && quiet_until(now) <= now;
   if (at_once && race_.running()) {
     set_state(State::kConnecting, loss.why, {}, std::move(loss.detail), out);
     run_race(now, out);
@@ -299,23 +342,24 @@ void Link::lost(Instant now, Loss loss, Actions& out) {
 
 /// A try came to nothing.
 void Link::failed(Instant now, Loss loss, Actions& out) {
+  suspect_.reset();  // an outage, no word on the network (link.md §1, rule 2)
   race_.finish({}, out);
-  resolving_ = false;
+  resolving_ = moving_ = false;
   timers_.clear(Timer::kResolve);
   Duration delay;
   if (loss.why == Why::kBadCredentials) {
     delay = backoff_.after_bad_credentials(random_);
     not_before_ = now + delay;
   } else {
-    delay = backoff_.after_failure(memory_.spread, random_);
+    delay = backoff_.after_failure(memory_.spread, foreground_, random_);
     if (loss.asked) delay = *loss.asked;
   }
   wait(now, loss.why, delay, std::move(loss.detail), out);
 }
 
 void Link::wait(Instant now, Why why, Duration delay, std::string detail, Actions& out) {
-  const State state = online_ ? State::kWaiting : State::kNoNetwork;
-  const Instant until = std::max(now + (online_ ? delay : kSafetyCheck), quiet_until(now));
+  const State state = facts_.online ? State::kWaiting : State::kNoNetwork;
+  const Instant until = std::max(now + (facts_.online ? delay : kSafetyCheck), quiet_until(now));
   timers_.set(Timer::kRetry, until);
   set_state(state, why, until, std::move(detail), out);
 }
@@ -327,49 +371,13 @@ Instant Link::quiet_until(Instant now) const {
   return std::max(asked, not_before_);
 }
 
-// --- is it alive?
-
-void Link::check_line(Instant now, Actions& out) {
-  if (!live_ || live_->subscribing || live_->pinging) return;
-  if (now - live_->heard_at > rtt_.fresh()) ping(now, out);
-}
-
-void Link::ping(Instant now, Actions& out) {
-  if (!live_ || live_->pinging || live_->subscribing) return;
-  live_->pinging = true;
-  live_->asked_patience = false;
-  live_->asked_at = now;
-  send(live_->id, wire::mqtt::Pingreq{}, out);
-  arm_ping(now);
-  const Duration patience = rtt_.patience(config_.ping_timeout_min);
-  timers_.set(Timer::kAnswer, now + patience);
-  if (rtt_.hedge() < patience) timers_.set(Timer::kHedge, now + rtt_.hedge());
-}
-
-void Link::arm_ping(Instant now) {
-  timers_.clear(Timer::kPing);
-  const Duration keep_alive = live_->keep_alive;
-  if (keep_alive <= Duration::zero() || !(config_.ping_by_timer || foreground_)) return;
-  // A little early: the standard wants a packet within the interval.
-  timers_.set(Timer::kPing, now + std::max(keep_alive / 2, keep_alive - seconds(1)));
-}
-
-void Link::on_answer_late(Instant now, Instant due, Actions& out) {
-  if (now - due > kLate && !live_->asked_patience) {
-    live_->asked_patience = true;
-    timers_.set(Timer::kAnswer, now + rtt_.patience(config_.ping_timeout_min));
-    return;
-  }
-  out.push(Close{live_->id});
-  lost(now, {.why = Why::kPeerSilent, .how = Return::kAtOnce}, out);
-}
-
 // --- what the driver hears of it
 
 void Link::persist(Actions& out) {
   persist_again_ = persisting_;
   if (persisting_) return;
   persisting_ = true;
+  memory_.networks.use(network_.key, network_.used_at) = network_;
   out.push(Persist{++serial_, memory_});
 }
 
@@ -383,12 +391,28 @@ void Link::set_state(State state, Why why, Instant until, std::string detail, Ac
 
 bool Link::busy(Instant now) const {
   if (persisting_ || inbox_.busy() || state_ == State::kConnecting) return true;
-  if (live_ && live_->pinging) return true;
+  if (live_ && (live_->pinging || moving_)) return true;
+  if (probe_ && probe_->phase != Probe::Phase::kIdle) return true;
+  if (timers_.is_set(Timer::kNetwork)) return true;
   return state_ == State::kWaiting && timers_.at(Timer::kRetry) - now <= kHoldMax;
+}
+
+WakeWindow Link::next_wake() const {
+  WakeWindow wake;
+  const auto merge = [&wake](Instant earliest, Instant latest) {
+    if (latest < wake.latest) wake = {earliest, latest};
+  };
+  const Instant ping = timers_.at(Timer::kPing);
+  if (live_ && !config_.kernel_keeps_alive && ping != base::kNever)
+    merge(ping - live_->heartbeat / 4, ping);
+  for (const Timer timer : {Timer::kProbe, Timer::kRetry, Timer::kMove})
+    merge(timers_.at(timer), timers_.at(timer));
+  return wake;
 }
 
 /// Ends every event: one timer for the race, and awake or not.
 void Link::settle(Instant now, Actions& out) {
+  note_writes(now, out);
   if (race_.running())
     timers_.set(Timer::kRace, race_.next_deadline());
   else

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "base/random.h"
@@ -9,7 +10,6 @@
 #include "core/link/inbox.h"
 #include "core/link/inflow.h"
 #include "core/link/race.h"
-#include "core/link/rtt.h"
 #include "core/link/types.h"
 
 namespace wakeline::link {
@@ -60,10 +60,14 @@ class Link {
   /// socket, or the machine slept: prove the line (link.md §4) or, when waiting, try now.
   /// Not for bytes or the end of the link's socket: they speak for themselves, and a try at once
   /// of every client of a server that just died is the storm that Backoff prevents.
-  void on_woken(Instant now, Actions& out);
-  /// Facts changed: `online` whether any usable address is there; `local_address_gone` whether the
-  /// live connection's own address is not.
-  void on_network_changed(Instant now, bool online, bool local_address_gone, Actions& out);
+  void on_woken(Instant now, Actions& out) { on_woken(now, LineFacts{}, out); }
+  /// As above; what the kernel knows of the live connection is free evidence, taken first.
+  void on_woken(Instant now, const LineFacts& line, Actions& out);
+  /// The machine's addresses, routes or name servers may have changed. Facts that are the same as
+  /// before are passed over; others settle for a moment first, unless the line's address is gone.
+  void on_network_changed(Instant now, const NetworkFacts& facts, Actions& out);
+  /// The user wants it now: the history of routes is forgotten, and a wait is cut short.
+  void on_kick(Instant now, Actions& out);
   void on_foreground(Instant now, bool foreground, Actions& out);
   /// The task behind HoldAwake is over before its time (C21). Not asked for again until something
   /// new happens.
@@ -73,14 +77,30 @@ class Link {
   /// The attempt that is online; none otherwise.
   AttemptId live() const { return state_ == State::kReady ? live_->id : AttemptId{}; }
   const Memory& memory() const { return memory_; }
+  /// What is known of the present network.
+  const Network& network() const { return network_; }
+  Duration heartbeat() const { return config_.heartbeat.decide(network_.gaps, {}).heartbeat; }
 
   Instant next_deadline() const { return timers_.next(); }
+  /// When a host that suspends this process should wake it, besides the keep-alive (C40).
+  WakeWindow next_wake() const;
   void on_deadline(Instant now, Actions& out);
 
   friend bool operator==(const Link&, const Link&) = default;
 
  private:
-  enum class Timer : std::uint8_t { kRetry, kResolve, kRace, kPing, kHedge, kAnswer, kCount };
+  enum class Timer : std::uint8_t {
+    kRetry,
+    kResolve,
+    kRace,
+    kPing,
+    kHedge,
+    kAnswer,
+    kNetwork,
+    kMove,
+    kProbe,
+    kCount
+  };
   /// When to come back after the live connection is lost.
   enum class Return : std::uint8_t {
     kAtOnce,   ///< only this client noticed: no storm
@@ -97,15 +117,39 @@ class Link {
   struct Live {
     AttemptId id;
     Inflow inflow;
-    Instant since;                ///< ready
-    Instant heard_at;             ///< the last bytes
-    Instant asked_at;             ///< PINGREQ or SUBSCRIBE
+    Instant since;         ///< ready
+    Instant heard_at;      ///< the last bytes
+    Instant active_at;     ///< the last bytes of either side
+    Instant asked_at;      ///< PINGREQ or SUBSCRIBE
+    Duration asked_gap{};  ///< silence before the PINGREQ
+    Route route;
+    Duration heartbeat{};         ///< as the connection has it
     Duration keep_alive{};        ///< as the server wants it; zero: none
+    int tries = 0;                ///< PINGREQs that went unanswered, the present one included
     bool numbered = false;        ///< our server: an epoch, and a number on each push
+    bool probes = false;          ///< the server serves probe flows
     bool subscribing = false;     ///< SUBACK is awaited
     bool pinging = false;         ///< PINGRESP is awaited
     bool asked_patience = false;  ///< the answer's deadline was given a second time
     friend bool operator==(const Live&, const Live&) = default;
+  };
+  /// The line is gone, and silence may be what killed it: it is evidence if the same server is
+  /// back at once (link.md §1, rules 2 and 3).
+  struct Suspect {
+    Duration gap{};
+    Instant at;
+    friend bool operator==(const Suspect&, const Suspect&) = default;
+  };
+  /// The second flow: connected, greeted, silent for its gap, asked.
+  struct Probe {
+    enum class Phase : std::uint8_t { kConnecting, kGreeting, kIdle, kAsking, kDoubted };
+    AttemptId id;
+    Phase phase = Phase::kConnecting;
+    Duration gap{};  ///< wanted; when asked, what it became
+    Instant silent_at;
+    bool asked_patience = false;
+    Inflow inflow;
+    friend bool operator==(const Probe&, const Probe&) = default;
   };
 
   // link.cc: the way to a connection and back.
@@ -117,16 +161,41 @@ class Link {
   void lost(Instant now, Loss loss, Actions& out);
   void failed(Instant now, Loss loss, Actions& out);
   void wait(Instant now, Why why, Duration delay, std::string detail, Actions& out);
-  void check_line(Instant now, Actions& out);
-  void ping(Instant now, Actions& out);
-  void arm_ping(Instant now);
-  void on_answer_late(Instant now, Instant due, Actions& out);
   AttemptId next_attempt(Actions& out);
   Instant quiet_until(Instant now) const;
   void persist(Actions& out);
   void set_state(State state, Why why, Instant until, std::string detail, Actions& out);
   bool busy(Instant now) const;
   void settle(Instant now, Actions& out);
+
+  // link_line.cc: whether it lives, and how long it may be silent.
+  void check_line(Instant now, Actions& out);
+  void ping(Instant now, Actions& out);
+  void ask(Instant now, Actions& out);
+  void arm_ping(Instant now);
+  void on_answer_late(Instant now, Instant due, Actions& out);
+  void line_died(Instant now, Why why, Actions& out);
+  bool killed_by_silence(Instant now, Why why) const;
+  Duration gap_of(Duration silence) const;
+  Duration declared_keep_alive() const;
+  void learn_alive(Instant now, Duration silence, Actions& out);
+  void learn(Instant now, const GapEvidence& evidence, Actions& out);
+  void note_writes(Instant now, const Actions& out);
+
+  // link_network.cc: which network, and the way from one to the next.
+  void settle_network(Instant now, Actions& out);
+  void use_network(Instant now, const std::string& key);
+  void move(Instant now, Actions& out);
+  std::vector<Candidate> candidates(Instant now) const;
+  void use_stale(Instant now);
+
+  // link_probe.cc: the second flow.
+  void begin_probe(Instant now, Actions& out);
+  void on_probe_timer(Instant now, Instant due, Actions& out);
+  void on_probe_packet(Instant now, const wire::mqtt::Packet& packet, Actions& out);
+  void on_probe_ended(Instant now, Actions& out);
+  void probe_died(Instant now, Actions& out);
+  void end_probe(Actions& out);
 
   // link_packets.cc: what is said over it.
   Inflow* inflow_of(AttemptId attempt);
@@ -155,21 +224,25 @@ class Link {
 
   std::uint64_t generation_ = 0;  ///< of the last Resolve
   bool resolving_ = false;
-  std::vector<Address> addresses_;  ///< of the last answer, in the order to try them
+  std::vector<Address> addresses_;  ///< of the last answer
   Instant resolved_at_{};
-  std::optional<Address> last_good_;
   Race race_;
   Why race_why_ = Why::kConnectFailed;  ///< what the last failed attempt died of
   std::optional<Live> live_;
+  bool moving_ = false;  ///< the race may take the session away from the live line
+  std::optional<Suspect> suspect_;
+  std::optional<Probe> probe_;
   std::uint64_t attempt_;  ///< the number of the last attempt
 
   Backoff backoff_;
-  Rtt rtt_;
+  Network network_;  ///< of the present key; goes to memory when that is written
+  NetworkFacts facts_;
+  NetworkFacts new_facts_;            ///< that settle; Timer::kNetwork
+  std::array<Instant, 3> changes_{};  ///< the last changes of network, the newest first
   Inbox inbox_;
   Instant not_before_{};     ///< bad credentials: no sooner, whatever happens
   Instant hurried_at_;       ///< the last try that didn't wait for its time
   bool subscribed_ = false;  ///< the server's session of ours has the subscription
-  bool online_ = true;
   bool foreground_ = false;
 
   std::uint64_t serial_ = 0;  ///< of the last Persist

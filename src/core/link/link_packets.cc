@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/check.h"
 #include "core/link/link.h"
@@ -24,6 +25,8 @@ constexpr Duration kSlotJitter = milliseconds(500);
 /// A server's sentence for people is cut off there, in bytes.
 constexpr std::size_t kDetailMax = 256;
 constexpr std::uint16_t kSubscribeId = 1;
+/// A server that answers so soon after the line died was there all the time.
+constexpr Duration kAtOnce = seconds(10);
 // MQTT 5.0 §2.4; the codec passes them as numbers.
 constexpr auto kBanned = static_cast<Reason>(0x8A);
 constexpr auto kConnectionRateExceeded = static_cast<Reason>(0x9F);
@@ -92,7 +95,10 @@ std::size_t Link::on_bytes(Instant now, AttemptId attempt, base::BytesView bytes
   const std::size_t given = bytes.size();
   const std::size_t before = out.size();
   hold_expired_ = false;
-  if (live_ && live_->id == attempt) live_->heard_at = now;
+  if (live_ && live_->id == attempt && !bytes.empty()) {
+    learn_alive(now, live_->pinging ? live_->asked_gap : now - live_->active_at, out);
+    live_->heard_at = live_->active_at = now;
+  }
   while (!bytes.empty() && out.size() - before < kActionsOfOneRead) {
     Inflow* inflow = inflow_of(attempt);
     if (inflow == nullptr) break;  // closed meanwhile
@@ -109,6 +115,7 @@ std::size_t Link::on_bytes(Instant now, AttemptId attempt, base::BytesView bytes
 
 Inflow* Link::inflow_of(AttemptId attempt) {
   if (live_ && live_->id == attempt) return &live_->inflow;
+  if (probe_ && probe_->id == attempt) return &probe_->inflow;
   Race::Attempt* racing = race_.find(attempt);
   return racing == nullptr ? nullptr : &racing->inflow;
 }
@@ -116,12 +123,18 @@ Inflow* Link::inflow_of(AttemptId attempt) {
 void Link::say_connect(Instant /*now*/, AttemptId attempt, Actions& out) {
   mqtt::Connect connect;
   connect.version = mqtt::Version::k5;
-  connect.clean_start = false;
-  connect.keep_alive_s = static_cast<std::uint16_t>(
-      std::clamp<std::int64_t>(config_.keep_alive / seconds(1), 0, 0xFFFF));
-  connect.client_id = config_.device;
   connect.user_name = config_.device;
   connect.password = config_.token;
+  if (probe_ && probe_->id == attempt) {
+    connect.clean_start = true;
+    connect.properties.user.emplace_back(property::kProbe, "1");
+    send(attempt, connect, out);
+    return;
+  }
+  connect.clean_start = false;
+  connect.keep_alive_s = static_cast<std::uint16_t>(
+      std::clamp<std::int64_t>(declared_keep_alive() / seconds(1), 0, 0xFFFF));
+  connect.client_id = config_.device;
   connect.properties.session_expiry_s = config_.session_expiry_s;
   connect.properties.receive_maximum = static_cast<std::uint16_t>(kUnacceptedMax);
   connect.properties.maximum_packet_size = static_cast<std::uint32_t>(mqtt::kPacketMax);
@@ -136,7 +149,9 @@ void Link::say_connect(Instant /*now*/, AttemptId attempt, Actions& out) {
 }
 
 void Link::on_packet(Instant now, AttemptId attempt, mqtt::Packet packet, Actions& out) {
-  if (!live_ || live_->id != attempt) {
+  if (probe_ && probe_->id == attempt) {
+    on_probe_packet(now, packet, out);
+  } else if (!live_ || live_->id != attempt) {
     const auto* connack = std::get_if<mqtt::Connack>(&packet);
     if (connack != nullptr && race_.find(attempt)->phase == Race::Phase::kSpeaking)
       on_connack(now, attempt, *connack, out);
@@ -168,23 +183,44 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
   }
   const Race::Attempt winner = *race_.find(attempt);
   race_.finish(attempt, out);
-  rtt_.add(now - winner.spoke_at);
-  last_good_ = winner.address;
+  if (live_) {  // we have moved
+    end_probe(out);
+    out.push(Close{live_->id});
+    moving_ = false;
+    timers_.clear(Timer::kPing);
+    timers_.clear(Timer::kHedge);
+    timers_.clear(Timer::kAnswer);
+  }
+  network_.rtt.add(now - winner.spoke_at);
+  network_.routes.on_good(winner.route, now);
   const auto& keep_alive = connack.properties.server_keep_alive_s;
   live_ = Live{.id = attempt,
                .inflow = winner.inflow,
                .since = now,
                .heard_at = now,
+               .active_at = now,
                .asked_at = now,
-               .keep_alive = keep_alive ? Duration(seconds(*keep_alive)) : config_.keep_alive,
-               .numbered = epoch->has_value()};
+               .route = winner.route,
+               .heartbeat = heartbeat(),
+               .keep_alive = keep_alive ? Duration(seconds(*keep_alive)) : declared_keep_alive(),
+               .numbered = epoch->has_value(),
+               .probes = connack.properties.user_value(property::kProbe).has_value()};
 
-  const Memory before = memory_;
+  bool changed = false;
   inbox_.on_login(connack.session_present);
-  if (live_->numbered && **epoch != memory_.epoch) inbox_.on_new_epoch(memory_, **epoch);
-  if (const auto w = duration(connack.properties, property::kSpread, kSpreadMax))
+  if (live_->numbered && **epoch != memory_.epoch) {
+    inbox_.on_new_epoch(memory_, **epoch);
+    changed = true;
+  }
+  if (const auto w = duration(connack.properties, property::kSpread, kSpreadMax)) {
+    changed = changed || memory_.spread != *w;
     memory_.spread = *w;
-  if (memory_ != before) persist(out);
+  }
+  if (changed) persist(out);
+  if (suspect_) {  // the same server, and at once: it was the network (rule 3)
+    const Suspect suspect = *std::exchange(suspect_, std::nullopt);
+    if (now - suspect.at <= kAtOnce) learn(now, {Flow::kMain, false, suspect.gap}, out);
+  }
 
   subscribed_ = subscribed_ && connack.session_present;
   if (live_->numbered || subscribed_) {  // our server serves the inbox unasked
@@ -193,6 +229,7 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
   }
   // Also into a session that the server has: nobody knows whether it saw an earlier SUBSCRIBE.
   live_->subscribing = true;
+  set_state(State::kConnecting, why_, {}, {}, out);
   mqtt::Subscribe subscribe;
   subscribe.packet_id = kSubscribeId;
   subscribe.topics.push_back({.filter = wire::inbox_topic(config_.device),
@@ -206,6 +243,10 @@ void Link::on_refused(Instant now, const mqtt::Connack& connack, Actions& out) {
   // All addresses are one server's: its word ends the race.
   race_.finish({}, out);
   const auto retry_after = note_retry_after(now, connack.properties, out);
+  if (live_) {  // the line that was to be left stays
+    moving_ = false;
+    return;
+  }
   failed(now,
          {.why = why_of(connack.reason),
           .asked = retry_after,
@@ -219,6 +260,7 @@ void Link::on_ready(Instant now, Actions& out) {
   backoff_.on_login();
   set_state(State::kReady, Why::kOnline, {}, {}, out);
   arm_ping(now);
+  begin_probe(now, out);
 }
 
 void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
@@ -279,11 +321,19 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
 
 void Link::on_pingresp(Instant now, Actions& out) {
   if (!live_->pinging) return;
-  if (!live_->asked_patience) rtt_.add(now - live_->asked_at);
+  if (!live_->asked_patience && live_->tries == 1) network_.rtt.add(now - live_->asked_at);
   live_->pinging = false;
   timers_.clear(Timer::kAnswer);
   timers_.clear(Timer::kHedge);
-  race_.finish({}, out);
+  if (!moving_) race_.finish({}, out);
+  if (probe_ && probe_->phase == Probe::Phase::kDoubted) {
+    const Duration gap = std::exchange(probe_, std::nullopt)->gap;
+    learn(now, {Flow::kProbe, false, gap}, out);
+  }
+  begin_probe(now, out);
+  // The server counts on what CONNECT said: say it anew when it is worth a connection.
+  const bool longer = heartbeat() > live_->keep_alive + live_->keep_alive / 20;
+  if (!config_.kernel_keeps_alive && longer) move(now, out);
 }
 
 void Link::on_disconnect(Instant now, const mqtt::Disconnect& disconnect, Actions& out) {
@@ -302,6 +352,11 @@ void Link::on_disconnect(Instant now, const mqtt::Disconnect& disconnect, Action
 
 /// The peer breaks the protocol. Says so, closes.
 void Link::on_protocol_error(Instant now, AttemptId attempt, Reason reason, Actions& out) {
+  if (probe_ && probe_->id == attempt) {
+    live_->probes = false;
+    end_probe(out);
+    return;
+  }
   const bool live = live_ && live_->id == attempt;
   if (live || race_.find(attempt)->phase == Race::Phase::kSpeaking)
     send(attempt, mqtt::Disconnect{.reason = reason, .properties = {}}, out);
@@ -310,6 +365,7 @@ void Link::on_protocol_error(Instant now, AttemptId attempt, Reason reason, Acti
     lost(now, {.why = Why::kProtocolError}, out);
     return;
   }
+  network_.routes.on_failed(race_.find(attempt)->route, now);
   race_.remove(now, attempt);
   race_why_ = Why::kProtocolError;
   run_race(now, out);

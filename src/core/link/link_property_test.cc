@@ -57,7 +57,7 @@ class World {
 
   /// Everything works from here on.
   void settle() {
-    event([&] { link_.on_network_changed(now_, true, false, out_); });
+    event([&] { link_.on_network_changed(now_, {.fingerprint = ++fingerprint_}, out_); });
     event([&] { link_.on_foreground(now_, false, out_); });
     for (int i = 0; i < 2'000 && !settled(); ++i) {
       resolve(false);
@@ -71,7 +71,7 @@ class World {
       }
     }
     RC_ASSERT(settled());
-    RC_ASSERT(open_.size() == 1U);
+    RC_ASSERT(lines() == 1U);
     RC_ASSERT(!awake_);
     for (Sequence s = 1; s <= last_stored_; ++s) RC_ASSERT(accepted_ever_.contains(s));
   }
@@ -82,12 +82,18 @@ class World {
     base::Bytes to_server;
     base::Bytes to_client;
     bool answered = false;
+    bool probe = false;
     std::map<std::uint16_t, Sequence> in_flight;
   };
 
   bool settled() const {
     return link_.state() == State::kReady && stored_.empty() && held_.empty() && !writing_ &&
-           open_.size() == 1 && !awake_;
+           lines() == 1 && !awake_;
+  }
+  /// Connections but for the probe.
+  std::size_t lines() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(open_, [](const auto& c) { return !c.second.probe; }));
   }
 
   template <class Event>
@@ -98,7 +104,8 @@ class World {
       out_.clear();
       for (const Action& a : actions) std::visit([&](const auto& action) { carry_out(action); }, a);
     }
-    RC_ASSERT(open_.size() <= kRacingMax + 1);
+    RC_ASSERT(lines() <= kRacingMax + 1);
+    RC_ASSERT(open_.size() <= lines() + 1);
     if (link_.live()) {
       RC_ASSERT(open_.contains(link_.live().value));
       RC_ASSERT(open_.at(link_.live().value).answered);
@@ -118,13 +125,14 @@ class World {
   void carry_out(const Connect& a) {
     RC_ASSERT(a.attempt.value > last_attempt_);
     last_attempt_ = a.attempt.value;
-    open_[a.attempt.value];
+    open_[a.attempt.value].probe = a.probe;
   }
   void carry_out(const Write& a) {
     Connection& c = open_.at(a.attempt.value);
     RC_ASSERT(c.up);
     c.to_server.insert(c.to_server.end(), a.bytes.begin(), a.bytes.end());
   }
+  void carry_out(const SetHeartbeat& a) { RC_ASSERT(open_.contains(a.attempt.value)); }
   void carry_out(const Close& a) { RC_ASSERT(open_.erase(a.attempt.value) == 1U); }
   void carry_out(const HoldAwake&) { RC_ASSERT(!std::exchange(awake_, true)); }
   void carry_out(const LetGo&) { RC_ASSERT(std::exchange(awake_, false)); }
@@ -178,7 +186,13 @@ class World {
       return event([&] { link_.on_foreground(now_, random_.chance(1, 2), out_); });
     const bool online = random_.chance(2, 3);
     const bool gone = random_.chance(1, 3);
-    event([&] { link_.on_network_changed(now_, online, gone, out_); });
+    const std::string key = random_.chance(1, 2) ? "home" : "road";
+    event([&] {
+      link_.on_network_changed(
+          now_,
+          {.online = online, .key = key, .fingerprint = ++fingerprint_, .local_address_gone = gone},
+          out_);
+    });
   }
 
   void store_push() {
@@ -224,7 +238,11 @@ class World {
   }
   void read(std::uint64_t id, const mqtt::Packet& packet) {
     Connection& c = open_.at(id);
-    if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) {
+    const auto* connect = std::get_if<mqtt::Connect>(&packet);
+    RC_ASSERT(connect == nullptr || c.probe == connect->properties.user_value("probe").has_value());
+    if (connect != nullptr && c.probe) {
+      say(c, mqtt::Connack{});
+    } else if (connect != nullptr) {
       for (auto& [other, o] : open_) {
         if (other == id || !o.answered) continue;
         o.answered = false;
@@ -234,7 +252,9 @@ class World {
       if (const auto received = connect->properties.user_value("received"))
         stored_.erase(stored_.begin(), stored_.upper_bound(std::stoull(std::string(*received))));
       c.answered = true;
-      say(c, our_connack());
+      auto connack = our_connack();
+      if (random_.chance(1, 2)) connack.properties.user.emplace_back("probe", "1");
+      say(c, connack);
       for (const Sequence s : stored_) publish(c, s, true);
     } else if (const auto* ack = std::get_if<mqtt::Ack>(&packet)) {
       RC_ASSERT(c.in_flight.contains(ack->packet_id));
@@ -293,6 +313,7 @@ class World {
   std::optional<Report> last_report_;
   std::map<std::uint64_t, Connection> open_;
   std::uint64_t generation_ = 0;
+  std::uint64_t fingerprint_ = 0;
   std::uint64_t last_attempt_ = 0;
   bool awake_ = false;
   std::set<Sequence> stored_;

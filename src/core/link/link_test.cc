@@ -112,7 +112,7 @@ TEST(Link, AcknowledgesAPushOnlyWhenItsAcceptanceIsDurable) {
   Pen pen;
   pen.go_online();
   EXPECT_THAT(pen.heard(1, {push(1, 10)}), ElementsAre(delivered(1, 1), HoldAwake{Why::kOnline}));
-  Memory memory = pen.link.memory();
+  Memory memory = pen.memory();
   memory.accepted_high = 1;
   EXPECT_THAT(pen.accepted(1), ElementsAre(Persist{3, memory}));
   EXPECT_THAT(pen.persisted(), ElementsAre(wrote(1, {puback(10)}), LetGo{}));
@@ -125,7 +125,7 @@ TEST(Link, GathersAcceptancesWhileTheDiskIsBusy) {
   pen.accepted(1);
   EXPECT_THAT(pen.accepted(3), IsEmpty());
   EXPECT_THAT(pen.accepted(2), IsEmpty());
-  Memory memory = pen.link.memory();
+  Memory memory = pen.memory();
   EXPECT_EQ(memory.accepted_high, 3U);
   EXPECT_THAT(pen.persisted(), ElementsAre(wrote(1, {puback(10)}), Persist{4, memory}));
   EXPECT_THAT(pen.persisted(), ElementsAre(wrote(1, {puback(11), puback(12)}), LetGo{}));
@@ -285,8 +285,10 @@ TEST(Link, StopsWithGoodbyeAndStartsAgain) {
                           Report{State::kStopped, Why::kStoppedByApp, {}, ""}));
   EXPECT_EQ(pen.link.next_deadline(), base::kNever);
   EXPECT_THAT(pen.woken(), IsEmpty());
-  EXPECT_THAT(pen.start(), ElementsAre(Report{State::kConnecting, Why::kStarted, {}, ""},
-                                       Resolve{2, "push.example", 8883}, HoldAwake{Why::kStarted}));
+  EXPECT_THAT(pen.start(),
+              ElementsAre(Report{State::kConnecting, Why::kStarted, {}, ""},
+                          Resolve{2, "push.example", 8883},
+                          Connect{{2}, kAddress, 8883, seconds(240)}, HoldAwake{Why::kStarted}));
 }
 
 TEST(Link, DropsResultsOfOlderAttempts) {

@@ -90,17 +90,28 @@ class Pen {
   Link link;
   Instant now{seconds(1'000)};
   std::uint64_t attempt = 0;  ///< of the last Connect
+  std::uint64_t probe = 0;    ///< of the last one for a probe
 
   template <class Call>
   std::vector<Action> did(Call call) {
     Actions out;
     call(out);
+    started = false;
     for (const Action& a : out) {
-      if (const auto* c = std::get_if<Connect>(&a)) attempt = c->attempt.value;
+      started = started || std::holds_alternative<Connect>(a);
+      if (const auto* c = std::get_if<Connect>(&a)) (c->probe ? probe : attempt) = c->attempt.value;
       if (const auto* r = std::get_if<Resolve>(&a)) generation = r->generation;
       if (const auto* p = std::get_if<Persist>(&a)) serial = p->serial;
     }
-    return out.items();
+    auto actions = out.items();
+    for (Action& a : actions)  // what was learnt of networks has tests of its own
+      if (auto* p = std::get_if<Persist>(&a)) p->memory.networks = {};
+    return actions;
+  }
+  Memory memory() const {
+    Memory memory = link.memory();
+    memory.networks = {};
+    return memory;
   }
   std::vector<Action> start() {
     return did([&](Actions& out) { link.start(now, out); });
@@ -129,8 +140,15 @@ class Pen {
   std::vector<Action> woken() {
     return did([&](Actions& out) { link.on_woken(now, out); });
   }
-  std::vector<Action> network(bool online, bool gone) {
-    return did([&](Actions& out) { link.on_network_changed(now, online, gone, out); });
+  /// Other facts than before; they have settled when this returns.
+  std::vector<Action> network(bool online, bool gone, const std::string& key = {}) {
+    const NetworkFacts facts{
+        .online = online, .key = key, .fingerprint = ++fingerprint, .local_address_gone = gone};
+    auto all = did([&](Actions& out) { link.on_network_changed(now, facts, out); });
+    pass(seconds(1));
+    const auto settled = did([&](Actions& out) { link.on_deadline(now, out); });
+    all.insert(all.end(), settled.begin(), settled.end());
+    return all;
   }
   std::vector<Action> foreground(bool on) {
     return did([&](Actions& out) { link.on_foreground(now, on, out); });
@@ -150,7 +168,7 @@ class Pen {
   }
   /// From a Resolve to online.
   void come_back(const mqtt::Connack& connack = our_connack()) {
-    resolved();
+    if (!started) resolved();  // else an older answer was tried at once
     connected(attempt);
     heard(attempt, {connack});
     if (link.state() == State::kConnecting) heard(attempt, {granted()});
@@ -162,6 +180,8 @@ class Pen {
 
   std::uint64_t generation = 0;
   std::uint64_t serial = 0;
+  std::uint64_t fingerprint = 0;
+  bool started = false;  ///< an attempt, with the last event
 
  private:
   bool link_persisting() {

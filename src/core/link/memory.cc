@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -12,7 +13,9 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::string_view kMagic = "wakeline-link";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
+constexpr std::string_view kVersionWithoutNetworks = "1";
+constexpr std::size_t kAddressMax = 64;  ///< of a numeric address with its zone, in bytes
 
 /// Source: Fowler, Noll and Vo; FNV-1a with 64 bits.
 std::uint64_t checksum(std::string_view text) {
@@ -75,26 +78,148 @@ bool read_list(std::string_view text, Sequence high, std::vector<Sequence>& list
   return true;
 }
 
+/// The words of one line.
+class Words {
+ public:
+  explicit Words(std::string_view text) : rest_(text) {}
+
+  std::optional<std::string_view> take() {
+    if (at_end_) return std::nullopt;
+    const auto end = std::min(rest_.find(' '), rest_.size());
+    const std::string_view word = rest_.substr(0, end);
+    at_end_ = end == rest_.size();
+    rest_.remove_prefix(at_end_ ? end : end + 1);
+    return word;
+  }
+  template <class Number>
+  bool read(Number& value) {
+    const auto word = take();
+    const auto read = word ? number<Number>(*word) : std::nullopt;
+    if (read) value = *read;
+    return read.has_value();
+  }
+  bool read(bool& value) {
+    std::uint8_t bit = 0;
+    const bool fine = read(bit) && bit <= 1;
+    value = bit == 1;
+    return fine;
+  }
+  bool read(Duration& value) {
+    std::int64_t ns = 0;
+    if (!read(ns) || ns < 0) return false;
+    value = Duration(ns);
+    return true;
+  }
+  bool empty() const { return at_end_; }
+
+ private:
+  std::string_view rest_;
+  bool at_end_ = false;
+};
+
+/// Instants as the wall clock had them; zero and kNever stay what they are.
+class Clock {
+ public:
+  explicit Clock(Duration boot_to_wall) : boot_to_wall_(boot_to_wall) {}
+
+  std::int64_t text(Instant at) const {
+    return (special(at) ? at : at + boot_to_wall_).time_since_epoch().count();
+  }
+  /// A time that this boot clock has not is its beginning.
+  bool read(Words& words, Instant& at) const {
+    Duration since_epoch{};
+    if (!words.read(since_epoch)) return false;
+    at = Instant(since_epoch);
+    if (!special(at)) at = std::max(at - boot_to_wall_, Instant(Duration(1)));
+    return true;
+  }
+
+ private:
+  static bool special(Instant at) { return at == Instant{} || at == base::kNever; }
+  Duration boot_to_wall_;
+};
+
+std::string encode(const Network& n, const Clock& clock) {
+  const Gaps& g = n.gaps;
+  std::string text =
+      fmt::format("network ={} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", n.key,
+                  clock.text(n.used_at), g.lo.count(), g.main_lo.count(), g.hi.count(),
+                  g.doubt.count(), g.limit.count(), g.hint.count(), clock.text(g.proven_at),
+                  clock.text(g.reprobe_at), g.died.count(), g.probe_unreliable ? 1 : 0,
+                  n.rtt.smoothed.count(), n.rtt.variance.count(), n.routes.all().size());
+  for (const Routes::Record& r : n.routes.all())
+    text += fmt::format("route {} {} {} {} {}\n", r.route.address.text, r.route.port,
+                        clock.text(r.good_at), clock.text(r.failed_at), r.failures);
+  return text;
+}
+
+bool is_address(std::string_view text) {
+  return !text.empty() && text.size() <= kAddressMax &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7F'; });
+}
+
+bool read_route(std::string_view line, const Clock& clock, Routes& routes) {
+  Words words(line);
+  const auto address = words.take();
+  if (!address || !is_address(*address)) return false;
+  Routes::Record r;
+  r.route.address = {.ipv6 = address->contains(':'), .text = std::string(*address)};
+  return words.read(r.route.port) && r.route.port != 0 && clock.read(words, r.good_at) &&
+         clock.read(words, r.failed_at) && words.read(r.failures) && words.empty() &&
+         routes.add(std::move(r));
+}
+
+bool read_network(Lines& lines, const Clock& clock, Networks& networks) {
+  const auto line = lines.take("network");
+  if (!line) return false;
+  Words words(*line);
+  const auto key = words.take();
+  if (!key || !key->starts_with('=') || !is_network_key(key->substr(1))) return false;
+  Network n;
+  n.key = key->substr(1);
+  Gaps& g = n.gaps;
+  std::size_t routes = 0;
+  if (!clock.read(words, n.used_at) || !words.read(g.lo) || !words.read(g.main_lo) ||
+      !words.read(g.hi) || !words.read(g.doubt) || !words.read(g.limit) || !words.read(g.hint) ||
+      !clock.read(words, g.proven_at) || !clock.read(words, g.reprobe_at) || !words.read(g.died) ||
+      !words.read(g.probe_unreliable) || !words.read(n.rtt.smoothed) ||
+      !words.read(n.rtt.variance) || !words.read(routes) || !words.empty())
+    return false;
+  constexpr Duration kGapMax = std::chrono::hours(24);  // far over any that is of use
+  for (const Duration d : {g.lo, g.main_lo, g.hi, g.doubt, g.limit, g.hint, g.died})
+    if (d > kGapMax) return false;
+  if (n.rtt.smoothed > Rtt::kSampleMax || n.rtt.variance > Rtt::kSampleMax) return false;
+  if (g.main_lo > g.lo || (g.hi > Duration::zero() && g.hi <= g.lo)) return false;
+  for (; routes > 0; --routes) {
+    const auto route = lines.take("route");
+    if (!route || !read_route(*route, clock, n.routes)) return false;
+  }
+  return networks.add(std::move(n));
+}
+
 }  // namespace
 
-std::string encode(const Memory& memory) {
+std::string encode(const Memory& memory, Duration boot_to_wall) {
   std::string text = fmt::format(
       "{} {}\nepoch {:x}\naccepted {}\nunaccepted {}\nattempts {}\nspread_ms {}\nnot_before_ns "
-      "{}\n",
+      "{}\nnetworks {}\n",
       kMagic, kVersion, memory.epoch, memory.accepted_high, fmt::join(memory.unaccepted, " "),
       memory.attempts, memory.spread / std::chrono::milliseconds(1),
-      memory.not_before.time_since_epoch().count());
+      memory.not_before.time_since_epoch().count(), memory.networks.all().size());
+  for (const Network& n : memory.networks.all()) text += encode(n, Clock(boot_to_wall));
   text += fmt::format("checksum {:016x}\n", checksum(text));
   return text;
 }
 
-base::Result<Memory> decode_memory(std::string_view text) {
+base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall) {
   const auto malformed = base::fail(ErrorCode::kMalformed, "link.memory");
   if (text.size() > kMemoryTextMax) return base::fail(ErrorCode::kTooLarge, "link.memory");
   Lines lines(text);
   const auto version = lines.take(kMagic);
   if (!version) return malformed;
-  if (*version != kVersion) return base::fail(ErrorCode::kUnsupported, "link.memory");
+  const bool without_networks = *version == kVersionWithoutNetworks;
+  if (*version != kVersion && !without_networks)
+    return base::fail(ErrorCode::kUnsupported, "link.memory");
 
   Memory memory;
   std::int64_t spread_ms = 0;
@@ -110,6 +235,11 @@ base::Result<Memory> decode_memory(std::string_view text) {
   if (spread_ms < 0 || spread_ms > kSpreadMsMax || not_before_ns < 0) return malformed;
   memory.spread = std::chrono::milliseconds(spread_ms);
   memory.not_before = Instant(Duration(not_before_ns));
+
+  std::size_t networks = 0;
+  if (!without_networks && !lines.read("networks", networks)) return malformed;
+  for (; networks > 0; --networks)
+    if (!read_network(lines, Clock(boot_to_wall), memory.networks)) return malformed;
 
   const std::size_t end = text.rfind("checksum ");
   std::uint64_t sum = 0;

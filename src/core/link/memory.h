@@ -9,16 +9,18 @@
 
 namespace wakeline::link {
 
-/// Bytes of the longest text: 64 numbers of 20 digits and the rest.
-inline constexpr std::size_t kMemoryTextMax = 2'048;
+/// Bytes of the longest text: all networks with all routes, each number at its longest.
+inline constexpr std::size_t kMemoryTextMax = 32'768;
 
-/// The text of a memory file.
-/// Shape: lines "key value", first "wakeline-link 1", last "checksum" with the FNV-1a 64 of all
+/// The text of a memory file. `boot_to_wall` is what the wall clock is ahead of the boot clock:
+/// what was learnt of networks keeps its age over a restart of the machine. Shape: lines "key
+/// value", first "wakeline-link 2", last "checksum" with the FNV-1a 64 of all
 ///        bytes before that line, in hex.
-std::string encode(const Memory& memory);
+std::string encode(const Memory& memory, Duration boot_to_wall = {});
 
+/// Reads version 1, which knew no networks, as well.
 /// Errors: kMalformed (torn, a foreign key, a wrong checksum, numbers that don't rise),
 ///         kUnsupported (another version), kTooLarge (over kMemoryTextMax).
-base::Result<Memory> decode_memory(std::string_view text);
+base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall = {});
 
 }  // namespace wakeline::link

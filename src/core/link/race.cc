@@ -5,54 +5,42 @@
 
 namespace wakeline::link {
 
-std::vector<Address> candidate_order(std::vector<Address> resolved,
-                                     const std::optional<Address>& last_good) {
-  std::vector<Address> order;
-  const auto take = [&](std::size_t at) {
-    order.push_back(std::move(resolved[at]));
-    resolved.erase(resolved.begin() + static_cast<std::ptrdiff_t>(at));
-  };
-  const auto first_of = [&](auto wanted) {
-    return static_cast<std::size_t>(std::find_if(resolved.begin(), resolved.end(), wanted) -
-                                    resolved.begin());
-  };
-  if (last_good) {
-    const auto at = first_of([&](const Address& a) { return a == *last_good; });
-    if (at < resolved.size()) take(at);
-  }
-  while (!resolved.empty() && order.size() < kCandidatesMax) {
-    const auto other =
-        order.empty() ? 0 : first_of([&](const Address& a) { return a.ipv6 != order.back().ipv6; });
-    take(other < resolved.size() ? other : 0);
-  }
-  return order;
-}
-
-void Race::begin(Instant now, std::vector<Address> candidates) {
+void Race::begin(Instant now, std::vector<Candidate> candidates, Pace pace) {
   candidates_ = std::move(candidates);
+  pace_ = pace;
+  begun_at_ = now;
   next_ = 0;
   stagger_until_ = now;
+}
+
+void Race::add(const std::vector<Candidate>& candidates) {
+  for (const Candidate& c : candidates) {
+    const bool known =
+        std::ranges::find(candidates_, c.route, &Candidate::route) != candidates_.end();
+    if (!known && candidates_.size() < kCandidatesMax) candidates_.push_back(c);
+  }
 }
 
 Instant Race::start_at() const {
   if (next_ >= candidates_.size() || attempts_.size() >= kRacingMax) return base::kNever;
   if (in_phase(Phase::kStandby) != nullptr) return base::kNever;
+  if (attempts_.empty()) return stagger_until_;
+  const Instant at = std::max(stagger_until_, begun_at_ + candidates_[next_].delay);
   // With a connection up, another is of use only once the server is late with its answer.
   const Attempt* speaker = in_phase(Phase::kSpeaking);
-  if (speaker == nullptr) return stagger_until_;
-  return std::max(stagger_until_, speaker->spoke_at + kAnswerPatience);
+  return speaker == nullptr ? at : std::max(at, speaker->spoke_at + pace_.answer);
 }
 
-void Race::start(Instant now, AttemptId id, const Config& config, Actions& out) {
-  const Address& address = candidates_[next_++];
+void Race::start(Instant now, AttemptId id, Duration timeout, Duration heartbeat, Actions& out) {
+  const Route& route = candidates_[next_++].route;
   attempts_.push_back({.id = id,
-                       .address = address,
+                       .route = route,
                        .phase = Phase::kConnecting,
-                       .deadline = now + config.connect_timeout,
+                       .deadline = now + timeout,
                        .spoke_at = {},
                        .inflow = {}});
-  stagger_until_ = now + config.stagger;
-  out.push(Connect{id, address, config.port, config.heartbeat});
+  stagger_until_ = now + pace_.stagger;
+  out.push(Connect{id, route.address, route.port, heartbeat});
 }
 
 void Race::on_connected(AttemptId id) {
@@ -65,29 +53,35 @@ void Race::remove(Instant now, AttemptId id) {
     stagger_until_ = now;
 }
 
-bool Race::expire(Instant now, Actions& out) {
-  const auto gone = std::erase_if(attempts_, [&](const Attempt& a) {
+std::vector<Route> Race::expire(Instant now, Actions& out) {
+  std::vector<Route> gone;
+  std::erase_if(attempts_, [&](const Attempt& a) {
     if (a.deadline > now) return false;
+    gone.push_back(a.route);
     out.push(Close{a.id});
     return true;
   });
-  if (gone > 0) stagger_until_ = now;
-  return gone > 0;
+  if (!gone.empty()) stagger_until_ = now;
+  return gone;
 }
 
-std::optional<AttemptId> Race::take_turn(Instant now, Actions& out) {
+std::optional<Route> Race::end_turn(Instant now, Actions& out) {
+  const Attempt* speaker = in_phase(Phase::kSpeaking);
+  if (speaker == nullptr || !has_standby()) return std::nullopt;
+  if (speaker->spoke_at + pace_.answer > now) return std::nullopt;
+  Route route = speaker->route;
+  out.push(Close{speaker->id});
+  remove(now, speaker->id);
+  return route;
+}
+
+std::optional<AttemptId> Race::take_turn(Instant now) {
   const Attempt* standby = in_phase(Phase::kStandby);
-  if (standby == nullptr) return std::nullopt;
-  const AttemptId next = standby->id;
-  if (const Attempt* speaker = in_phase(Phase::kSpeaking)) {
-    if (speaker->spoke_at + kAnswerPatience > now) return std::nullopt;
-    out.push(Close{speaker->id});
-    remove(now, speaker->id);
-  }
-  Attempt* attempt = find(next);
+  if (standby == nullptr || has_speaker()) return std::nullopt;
+  Attempt* attempt = find(standby->id);
   attempt->phase = Phase::kSpeaking;
   attempt->spoke_at = now;
-  return next;
+  return attempt->id;
 }
 
 Race::Attempt* Race::find(AttemptId id) {
@@ -115,7 +109,7 @@ Instant Race::next_deadline() const {
   for (const Attempt& a : attempts_) next = std::min(next, a.deadline);
   const Attempt* speaker = in_phase(Phase::kSpeaking);
   if (speaker != nullptr && in_phase(Phase::kStandby) != nullptr)
-    next = std::min(next, speaker->spoke_at + kAnswerPatience);
+    next = std::min(next, speaker->spoke_at + pace_.answer);
   return next;
 }
 

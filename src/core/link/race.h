@@ -9,15 +9,7 @@
 
 namespace wakeline::link {
 
-/// A silent server that has the CONNECT is left for the next address after so long (link.md §3).
-inline constexpr Duration kAnswerPatience = std::chrono::seconds(3);
-
-/// The addresses of a host as they are tried: families take turns, the first as the resolver put
-/// it. Source: RFC 8305 §4. `last_good`, if it is among them, goes first. At most kCandidatesMax.
-std::vector<Address> candidate_order(std::vector<Address> resolved,
-                                     const std::optional<Address>& last_good);
-
-/// Several addresses tried side by side: each gets a head start over the next, a failure starts the
+/// Several routes tried side by side: each gets a head start over the next, a failure starts the
 /// next at once, at most kRacingMax are in flight. Only one at a time *speaks* (sends CONNECT),
 /// because a second CONNECT would take the session away from the first; the others stand by,
 /// connected. The link decides who has won: the one that is answered.
@@ -26,7 +18,7 @@ class Race {
   enum class Phase : std::uint8_t { kConnecting, kStandby, kSpeaking };
   struct Attempt {
     AttemptId id;
-    Address address;
+    Route route;
     Phase phase = Phase::kConnecting;
     Instant deadline;  ///< for connection and answer together
     Instant spoke_at;
@@ -34,21 +26,34 @@ class Race {
     friend bool operator==(const Attempt&, const Attempt&) = default;
   };
 
-  void begin(Instant now, std::vector<Address> candidates);
+  /// How long one route has a head start, and how long a server may take to answer.
+  struct Pace {
+    Duration stagger{};
+    Duration answer{};
+    friend bool operator==(const Pace&, const Pace&) = default;
+  };
+
+  void begin(Instant now, std::vector<Candidate> candidates, Pace pace);
+  /// More routes for the race that is on; those that it has already are passed over.
+  void add(const std::vector<Candidate>& candidates);
   bool running() const { return next_ < candidates_.size() || !attempts_.empty(); }
 
   /// Whether the next candidate is to be started now, and that start.
   bool may_start(Instant now) const { return start_at() <= now; }
-  void start(Instant now, AttemptId id, const Config& config, Actions& out);
+  void start(Instant now, AttemptId id, Duration timeout, Duration heartbeat, Actions& out);
 
   /// TCP and TLS stand.
   void on_connected(AttemptId id);
   /// The attempt is over; the next may start at once.
   void remove(Instant now, AttemptId id);
-  /// Closes attempts that are over their time. Returns: whether there were any.
-  bool expire(Instant now, Actions& out);
-  /// Who has to send CONNECT now, if anybody. A speaker that lost its turn is closed.
-  std::optional<AttemptId> take_turn(Instant now, Actions& out);
+  /// Closes attempts that are over their time. Returns: their routes.
+  std::vector<Route> expire(Instant now, Actions& out);
+  /// A speaker that is late while another stands by is closed. Returns: its route.
+  std::optional<Route> end_turn(Instant now, Actions& out);
+  /// Who has to send CONNECT now, if anybody.
+  std::optional<AttemptId> take_turn(Instant now);
+  bool has_standby() const { return in_phase(Phase::kStandby) != nullptr; }
+  bool has_speaker() const { return in_phase(Phase::kSpeaking) != nullptr; }
   Attempt* find(AttemptId id);
 
   /// Ends the race; closes all but `winner`.
@@ -61,7 +66,9 @@ class Race {
   const Attempt* in_phase(Phase phase) const;
   Instant start_at() const;
 
-  std::vector<Address> candidates_;
+  std::vector<Candidate> candidates_;
+  Pace pace_;
+  Instant begun_at_;
   std::size_t next_ = 0;   ///< the candidate to start next
   Instant stagger_until_;  ///< the head start of the youngest attempt
   std::vector<Attempt> attempts_;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/strong_id.h"
 #include "base/time.h"
+#include "core/link/network.h"
 #include "wire/mqtt.h"
 
 /// The values that go into and come out of the client's connection keeper; `link.h` holds the
@@ -28,19 +29,21 @@ using AttemptId = base::StrongId<struct AttemptTag>;
 using DeliveryId = base::StrongId<struct DeliveryTag>;
 using Sequence = std::uint64_t;
 
-inline constexpr std::size_t kCandidatesMax = 16;  ///< addresses of one resolution that are tried
-inline constexpr std::size_t kRacingMax = 3;       ///< connections tried at once (link.md §3)
+inline constexpr std::size_t kRacingMax = 3;  ///< connections tried at once (link.md §3)
 inline constexpr std::size_t kUnacceptedMax =
     64;  ///< pushes given to the app and not accepted yet; our Receive Maximum
 
 struct Config {
   std::string host;
   std::uint16_t port = 8883;
-  std::string device;  ///< client id and user name
-  base::Bytes token;   ///< password
-  Duration heartbeat = std::chrono::seconds(
-      240);  ///< H: the kernel's keep-alive idle time, without a wake of the app
-  Duration keep_alive = std::chrono::seconds(600);      ///< the application's ping (C33)
+  std::string device;                               ///< client id and user name
+  base::Bytes token;                                ///< password
+  std::vector<std::uint16_t> more_ports;            ///< tried after `port`, for instance 443
+  HeartbeatPolicy heartbeat;                        ///< H: what keeps the NATs' memory
+  Duration keep_alive = std::chrono::seconds(600);  ///< the application's ping (C33)
+  /// The kernel sends a keep-alive every H while the app sleeps (link.md §0). False where it sleeps
+  /// too: then the link itself speaks, in windows [0.75 H, H] that next_wake() names.
+  bool kernel_keeps_alive = true;
   Duration connect_timeout = std::chrono::seconds(10);  ///< for one attempt: TCP, TLS and CONNACK
   Duration stagger =
       std::chrono::milliseconds(250);  ///< head start of each candidate over the next
@@ -62,17 +65,36 @@ struct Memory {
   std::uint64_t attempts = 0;        ///< attempt epochs up to here may have been used
   Duration spread{};                 ///< the server's last W in whole ms; zero: never heard
   Instant not_before{};              ///< the server asked for quiet until then (`retry-after`)
+  Networks networks;                 ///< what was learnt of each
 
   /// Every push up to here was accepted: what CONNECT says as `received`.
   Sequence received() const { return unaccepted.empty() ? accepted_high : unaccepted.front() - 1; }
   friend bool operator==(const Memory&, const Memory&) = default;
 };
 
-/// One address to try; `text` is numeric ("127.0.0.1", "::1").
-struct Address {
-  bool ipv6 = false;
-  std::string text;
-  friend bool operator==(const Address&, const Address&) = default;
+/// What the driver knows of the machine's network. Compared as a whole: an event that changes
+/// nothing of it is none.
+struct NetworkFacts {
+  bool online = true;    ///< any usable address; a hint, never a reason to do nothing (C31)
+  std::string key = {};  ///< of the network that carries new connections; see is_network_key
+  std::uint64_t fingerprint = 0;    ///< of addresses, routes, name servers
+  bool local_address_gone = false;  ///< the live connection's own
+  friend bool operator==(const NetworkFacts&, const NetworkFacts&) = default;
+};
+
+/// What the kernel knows of the live connection, asked at a wake before anything is sent.
+struct LineFacts {
+  bool ended = false;         ///< POLLERR, POLLHUP, or an error waits in the socket
+  bool address_gone = false;  ///< its own address is no longer the machine's
+  bool resending = false;     ///< bytes of ours were sent again and are not acknowledged
+  friend bool operator==(const LineFacts&, const LineFacts&) = default;
+};
+
+/// When a wake would be of use. `latest` kNever: never.
+struct WakeWindow {
+  Instant earliest = base::kNever;
+  Instant latest = base::kNever;
+  friend bool operator==(const WakeWindow&, const WakeWindow&) = default;
 };
 
 /// A push as the app gets it.
@@ -110,6 +132,7 @@ enum class Why : std::uint8_t {
   kServerDraining,
   kTakenOver,
   kNetworkChanged,
+  kPeerReset,  ///< by the peer or a NAT on the way
   kOnline
 };
 std::string_view name(Why);
@@ -123,19 +146,26 @@ struct Resolve {
   std::uint16_t port;
   friend bool operator==(const Resolve&, const Resolve&) = default;
 };
-/// Connect TCP and TLS to that address; kernel keep-alive by `heartbeat` (C39); tag the socket;
-/// answer with on_connected or on_failed.
+/// Connect TCP and TLS to that address; kernel keep-alive by `heartbeat` (C39), none where it is
+/// zero; tag the socket, but for a probe; answer with on_connected or on_failed.
 struct Connect {
   AttemptId attempt;
   Address address;
   std::uint16_t port;
   Duration heartbeat;
+  bool probe = false;  ///< a second flow, idle on purpose, that finds out what a NAT bears
   friend bool operator==(const Connect&, const Connect&) = default;
 };
 struct Write {
   AttemptId attempt;
   base::Bytes bytes;
   friend bool operator==(const Write&, const Write&) = default;
+};
+/// The kernel's keep-alive of that connection has another idle time now.
+struct SetHeartbeat {
+  AttemptId attempt;
+  Duration heartbeat;
+  friend bool operator==(const SetHeartbeat&, const SetHeartbeat&) = default;
 };
 struct Close {
   AttemptId attempt;
@@ -170,8 +200,8 @@ struct Report {
   friend bool operator==(const Report&, const Report&) = default;
 };
 
-using Action =
-    std::variant<Resolve, Connect, Write, Close, HoldAwake, LetGo, Persist, Deliver, Report>;
+using Action = std::variant<Resolve, Connect, Write, SetHeartbeat, Close, HoldAwake, LetGo, Persist,
+                            Deliver, Report>;
 using Actions = base::BoundedList<Action, 512>;
 
 }  // namespace wakeline::link
