@@ -91,12 +91,13 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
     if (app->closed) resume(now, *app, WakeCause::kControl, {}, out);
   } else if (run.foreground) {
     resume(now, *app, WakeCause::kForeground, {}, out);
-  } else if (run.pending == WakeCause::kNetwork) {
-    wake(now, *app, WakeCause::kNetwork, {}, out);
-  } else if (run.pending) {
+  } else if (run.pending && run.pending != WakeCause::kNetwork) {
     resume(now, *app, *run.pending, {}, out);
   } else if (app->held()) {
+    // Before a wake that might be delayed.
     resume(now, *app, WakeCause::kTask, {}, out);
+  } else if (run.pending) {
+    wake(now, *app, WakeCause::kNetwork, {}, out);
   } else if (unheard) {
     wake(now, *app, unheard->cause, unheard->tag, out);
   } else {

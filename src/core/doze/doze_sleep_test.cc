@@ -200,6 +200,15 @@ TEST_F(InFlight, APoliteCloseLetsTheAppRunToItsEnd) {
   EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
 }
 
+TEST_F(InFlight, C20ATaskThatBeganMeanwhileIsNotDelayedWithAWakeForTheNetwork) {
+  bed.doze.on_network_changed(bed.now, bed.out);
+  ASSERT_TRUE(bed.doze.begin_task(bed.now, a, bed.out));
+  bed.take();
+  EXPECT_EQ(bed.suspended(a, bed.reading(a)),
+            (List{ledger(a, kSuspend, "quiet"), Resume{a, WakeCause::kTask, {}, 10s},
+                  ledger(a, kWake, "task")}));
+}
+
 TEST_F(InFlight, AFailedSuspensionIsTriedAgainAfterADoublingDelay) {
   const base::Error error{base::ErrorCode::kTimeout, "cgroup.freeze"};
   for (const Duration delay : {1s, 2s, 4s}) {
