@@ -4,6 +4,7 @@
 #include <wakeline/background.h>
 #include <wakeline/error.h>
 #include <wakeline/export.h>
+#include <wakeline/network.h>
 #include <wakeline/notification.h>
 
 #include <chrono>
@@ -26,6 +27,8 @@ enum class LaunchReason : std::uint8_t {
   kAdopted,       ///< it ran before the host took it over
 };
 enum class AppState : std::uint8_t { kForeground, kBackground };
+/// The device's cellular calls (C30).
+enum class CallState : std::uint8_t { kEnded, kIncoming, kActive };
 
 /// Why a suspended app runs again.
 enum class WakeCause : std::uint8_t {
@@ -47,6 +50,7 @@ enum class WakeCause : std::uint8_t {
 
 WAKELINE_API std::string_view name(LaunchReason reason);
 WAKELINE_API std::string_view name(AppState state);
+WAKELINE_API std::string_view name(CallState state);
 WAKELINE_API std::string_view name(WakeCause cause);
 
 /// The host that suspends and wakes this app.
@@ -105,6 +109,17 @@ class WAKELINE_API App {
   void on_woken(std::function<void(WakeCause)> handler);
   void on_notification_response(std::function<void(const NotificationResponse&)> handler);
 
+  /// After each change of the device's cellular calls, so that the app's own call yields or holds
+  /// (C30). It wakes nobody: a suspended app is told at its next wake.
+  void on_call_state(std::function<void(CallState)> handler);
+  /// Without a host, or where it hears of no calls: kEnded.
+  CallState call_state() const;
+  /// After each change of addresses or default routes, which wakes a suspended app where the
+  /// profile says so (C31).
+  void on_network_changed(std::function<void(const NetworkFacts&)> handler);
+  /// As last told; nullopt: nobody has.
+  std::optional<NetworkFacts> network() const;
+
   /// Tags a connected, outgoing TCP socket of this process: its own, or one that belongs to another
   /// library. Blocking or not; its flags and options stay as they are (C7).
   /// Errors: kNotSocket, kListening, kNotConnected, kNotTcp, kNotOwned, kNotDeclared, kTimeout;
@@ -131,6 +146,18 @@ class WAKELINE_API App {
   ///         one stays then.
   Result<bool> set_keep_alive_timeout(std::chrono::seconds timeout, std::function<void()> handler);
   void clear_keep_alive_timeout();
+
+  /// Not suspended while the session lives, but for a cellular call that interrupts it (C29): tell
+  /// it from `on_call_state`.
+  /// Errors: kNotDeclared (the background mode `audio`), kTimeout.
+  Result<AudioSession> begin_audio_session();
+
+  /// `handler` runs once, between `earliest` and `latest` from now, also while suspended. It is
+  /// merged with other wakes, so a wide window is the cheaper one (C40).
+  /// Errors: kNoHandler, kInvalidArgument (latest < earliest), kNotAllowed (the host's profile),
+  ///         kNotDeclared, kTooLarge (four at a time), kOverBudget (today's are used up), kTimeout.
+  Result<WakeRequest> request_wake(std::chrono::milliseconds earliest,
+                                   std::chrono::milliseconds latest, std::function<void()> handler);
 
   /// Shows a notification. Returns: its number, for NotificationResponse.
   /// Errors: kNoHost (nobody would see it), kInvalidArgument (no title, over four actions),

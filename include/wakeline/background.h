@@ -53,4 +53,38 @@ class [[nodiscard]] WAKELINE_API BackgroundTask {
   std::uint64_t key_ = 0;
 };
 
+/// The app plays or records: it is not suspended (C29). It ends with this object. Any thread.
+class [[nodiscard]] WAKELINE_API AudioSession {
+ public:
+  AudioSession() = default;  ///< none
+  AudioSession(AudioSession&&) noexcept;
+  AudioSession& operator=(AudioSession&&) noexcept;
+  ~AudioSession();
+
+ private:
+  friend class App;
+  AudioSession(std::shared_ptr<app::Core> core, std::uint64_t key);
+  void end();
+
+  std::shared_ptr<app::Core> core_;
+  std::uint64_t key_ = 0;
+};
+
+/// A wake that was asked for (C40); destroyed before it is due, it is cancelled. Any thread.
+class [[nodiscard]] WAKELINE_API WakeRequest {
+ public:
+  WakeRequest() = default;  ///< none
+  WakeRequest(WakeRequest&&) noexcept;
+  WakeRequest& operator=(WakeRequest&&) noexcept;
+  ~WakeRequest();
+
+ private:
+  friend class App;
+  WakeRequest(std::shared_ptr<app::Core> core, std::uint64_t key);
+  void end();
+
+  std::shared_ptr<app::Core> core_;
+  std::uint64_t key_ = 0;
+};
+
 }  // namespace wakeline

@@ -46,6 +46,10 @@ std::string_view name(AppState state) {
   return state == AppState::kForeground ? "foreground" : "background";
 }
 
+std::string_view name(CallState state) {
+  return host_wire::name(static_cast<host_wire::CallState>(state));
+}
+
 std::string_view name(WakeCause cause) {
   return host_wire::name(static_cast<host_wire::WakeCause>(cause));
 }
@@ -114,6 +118,18 @@ void App::on_notification_response(std::function<void(const NotificationResponse
   core_->set_handler(&Core::Handlers::on_response, std::move(handler));
 }
 
+void App::on_call_state(std::function<void(CallState)> handler) {
+  core_->set_handler(&Core::Handlers::on_call_state, std::move(handler));
+}
+
+CallState App::call_state() const { return core_->call_state(); }
+
+void App::on_network_changed(std::function<void(const NetworkFacts&)> handler) {
+  core_->set_handler(&Core::Handlers::on_network, std::move(handler));
+}
+
+std::optional<NetworkFacts> App::network() const { return core_->network(); }
+
 Result<Tag> App::tag(int fd) {
   auto key = core_->engine().wait_for<Result<app::TagKey>>(
       [core = core_.get(), fd](auto done) { core->contract().tag(fd, std::move(done)); });
@@ -180,6 +196,24 @@ void App::clear_keep_alive_timeout() {
       [core = core_.get()] { core->contract().keep_alive().clear(kAppKeepAlive); });
 }
 
+Result<AudioSession> App::begin_audio_session() {
+  auto key = core_->engine().wait_for<Result<std::uint64_t>>(
+      [core = core_.get()](auto done) { core->contract().begin_audio(std::move(done)); });
+  if (!key) return key.error();
+  return AudioSession(core_, *key);
+}
+
+Result<WakeRequest> App::request_wake(std::chrono::milliseconds earliest,
+                                      std::chrono::milliseconds latest,
+                                      std::function<void()> handler) {
+  if (!handler) return app::to_public(base::ErrorCode::kNoHandler, "a wake needs a handler");
+  auto key = core_->engine().wait_for<Result<app::Wakes::Key>>(
+      [core = core_.get(), earliest, latest, due = in_app(core_.get(), std::move(handler))](
+          auto done) { core->contract().wakes().request(earliest, latest, due, std::move(done)); });
+  if (!key) return key.error();
+  return WakeRequest(core_, *key);
+}
+
 Result<std::uint64_t> App::notify(const Notification& notification) {
   if (notification.title.empty()) {
     return app::to_public(base::ErrorCode::kInvalidArgument, "a notification needs a title");
@@ -234,6 +268,44 @@ BackgroundTask::~BackgroundTask() { end(); }
 void BackgroundTask::end() {
   if (!core_) return;
   core_->engine().call([this] { core_->contract().end_task(key_); });
+  core_.reset();
+}
+
+AudioSession::AudioSession(std::shared_ptr<Core> core, std::uint64_t key)
+    : core_(std::move(core)), key_(key) {}
+AudioSession::AudioSession(AudioSession&&) noexcept = default;
+AudioSession& AudioSession::operator=(AudioSession&& other) noexcept {
+  if (this != &other) {
+    end();
+    core_ = std::move(other.core_);
+    key_ = other.key_;
+  }
+  return *this;
+}
+AudioSession::~AudioSession() { end(); }
+
+void AudioSession::end() {
+  if (!core_) return;
+  core_->engine().call([this] { core_->contract().end_audio(key_); });
+  core_.reset();
+}
+
+WakeRequest::WakeRequest(std::shared_ptr<Core> core, std::uint64_t key)
+    : core_(std::move(core)), key_(key) {}
+WakeRequest::WakeRequest(WakeRequest&&) noexcept = default;
+WakeRequest& WakeRequest::operator=(WakeRequest&& other) noexcept {
+  if (this != &other) {
+    end();
+    core_ = std::move(other.core_);
+    key_ = other.key_;
+  }
+  return *this;
+}
+WakeRequest::~WakeRequest() { end(); }
+
+void WakeRequest::end() {
+  if (!core_) return;
+  core_->engine().call([this] { core_->contract().wakes().cancel(key_); });
   core_.reset();
 }
 

@@ -290,6 +290,28 @@ TEST_F(HostedAppTest, WaitsTwoSecondsForASilentHost) {
   EXPECT_EQ(app.host().error(), (Error{ErrorCode::kTimeout, "the Wakeline host does not answer"}));
 }
 
+TEST_F(HostedAppTest, C5ATagFromBeforeTheWelcomeIsAskedForWhenTheHostAnswersAtLast) {
+  peer.greet_with(std::nullopt);  // silent, as a host that is busy
+  App app = create();
+  ASSERT_FALSE(app.host());
+  const auto tag = app.tag(tcp.ours.get());
+  ASSERT_TRUE(tag);
+  EXPECT_FALSE(tag->is_wake_capable());
+  peer.greet_with(TestHost::welcome());
+  EXPECT_TRUE(std::holds_alternative<host::Tag>(peer.take(1)[0]));
+  EXPECT_EQ(peer.descriptors(), 1U);
+  EXPECT_TRUE(dispatch_until(app, [&] { return tag->is_wake_capable(); }));
+}
+
+TEST_F(HostedAppTest, C5ATagIsAskedForAgainWhenAHostThatDidNotKnowThisProcessDoes) {
+  peer.greet_with(host::Reply{0, base::ErrorCode::kPermission, "no app of this host", 0});
+  App app = create();
+  const auto tag = app.tag(tcp.ours.get());
+  ASSERT_TRUE(tag);
+  peer.greet_with(TestHost::welcome());
+  EXPECT_TRUE(std::holds_alternative<host::Tag>(peer.take(1)[0]));
+}
+
 TEST_F(HostedAppTest, MayBeDestroyedInItsHandlerAndBeforeItsTags) {
   std::optional<App> app = create();
   auto tag = app->tag(tcp.ours.get());

@@ -20,6 +20,7 @@ constexpr int number(T value) {
 }
 static_assert(number(WakeCause::kCall) == number(host::WakeCause::kCall));
 static_assert(number(WakeCause::kTask) == number(host::WakeCause::kTask));
+static_assert(number(CallState::kActive) == number(host::CallState::kActive));
 static_assert(number(NotificationUrgency::kCritical) == number(host::Urgency::kCritical));
 
 host::Notification to_wire(const Notification& notification) {
@@ -37,6 +38,13 @@ host::Notification to_wire(const Notification& notification) {
   return made;
 }
 
+NetworkFacts to_public(const host::NetworkChanged& network) {
+  NetworkFacts facts{.kind = network.kind, .metered = network.metered};
+  for (const auto& a : network.addresses) facts.addresses.push_back({a.interface, a.address});
+  for (const auto& r : network.routes) facts.routes.push_back({r.interface, r.gateway});
+  return facts;
+}
+
 void ignore(const Result<std::uint64_t>& /*reply*/) {}
 
 }  // namespace
@@ -48,6 +56,9 @@ base::Result<std::unique_ptr<Contract>> Contract::create(io::Loop& loop, std::st
   auto keep_alive = KeepAlive::create(loop);
   if (!keep_alive) return base::fail(keep_alive.error());
   made->keep_alive_ = std::move(*keep_alive);
+  auto wakes = Wakes::create(loop);
+  if (!wakes) return base::fail(wakes.error());
+  made->wakes_ = std::move(*wakes);
   auto channel = HostChannel::create(
       loop, std::move(host_path),
       {.on_ready = [raw](const host::Welcome& welcome) { raw->on_ready(welcome); },
@@ -56,6 +67,7 @@ base::Result<std::unique_ptr<Contract>> Contract::create(io::Loop& loop, std::st
   if (!channel) return base::fail(channel.error());
   made->channel_ = std::move(*channel);
   made->keep_alive_->attach(*made->channel_);
+  made->wakes_->attach(*made->channel_);
   return made;
 }
 
@@ -187,6 +199,23 @@ void Contract::time_remaining(std::function<void(std::uint64_t)> done) {
   });
 }
 
+void Contract::begin_audio(std::function<void(Result<std::uint64_t>)> done) {
+  const std::uint64_t session = ++last_key_;
+  audio_sessions_.insert(session);
+  if (!ready()) return done(session);
+  channel_->ask(host::SetAudioSession{.active = true}, [this, session, done = std::move(done)](
+                                                           const Result<std::uint64_t>& reply) {
+    const bool refused = !reply && channel_->ready();
+    if (refused) audio_sessions_.erase(session);
+    done(refused ? Result<std::uint64_t>(reply.error()) : Result<std::uint64_t>(session));
+  });
+}
+
+void Contract::end_audio(std::uint64_t session) {
+  if (audio_sessions_.erase(session) == 0 || !audio_sessions_.empty() || !ready()) return;
+  channel_->ask(host::SetAudioSession{.active = false}, ignore);
+}
+
 void Contract::notify(const Notification& notification,
                       std::function<void(Result<std::uint64_t>)> done) {
   channel_->ask(host::Notify{.notification = to_wire(notification)}, std::move(done));
@@ -203,6 +232,9 @@ void Contract::on_ready(const host::Welcome& welcome) {
   forget_closed();
   for (const auto& [key, tagged] : tags_) ask_tag(key, said("tag"));
   for (const auto& [key, task] : tasks_) ask_task(key, said("background task"));
+  if (!audio_sessions_.empty())
+    channel_->ask(host::SetAudioSession{.active = true}, said("audio session"));
+  wakes_->on_host_ready();
   keep_alive_->on_host_ready(std::chrono::seconds(welcome.keep_alive_min_s));
   events_.on_host_changed();
 }
@@ -210,6 +242,7 @@ void Contract::on_ready(const host::Welcome& welcome) {
 void Contract::on_absent() {
   for (auto& [key, tagged] : tags_) tagged.host_id = 0;
   for (auto& [key, task] : tasks_) task.host_id = 0;
+  wakes_->on_host_absent();
   keep_alive_->on_host_absent();
   events_.on_host_changed();
 }
@@ -233,6 +266,12 @@ void Contract::on_message(const host::Message& message) {
       const auto on_expire = task.on_expire;  // it may end the task
       return on_expire();
     }
+  } else if (const auto* due = std::get_if<host::WakeDue>(&message)) {
+    wakes_->on_host_due(due->wake);
+  } else if (const auto* call = std::get_if<host::CallStateChanged>(&message)) {
+    events_.on_call(static_cast<CallState>(call->state));
+  } else if (const auto* network = std::get_if<host::NetworkChanged>(&message)) {
+    events_.on_network(to_public(*network));
   } else if (const auto* activated = std::get_if<host::NotificationActivated>(&message)) {
     events_.on_response({activated->notification, activated->action, activated->payload});
   }

@@ -7,11 +7,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "app/host_channel.h"
 #include "app/keep_alive.h"
+#include "app/wakes.h"
 
 namespace wakeline::app {
 
@@ -19,8 +21,9 @@ namespace wakeline::app {
 using TagKey = std::uint64_t;
 using TaskKey = std::uint64_t;
 
-/// What a host would be asked without one, and is asked again when it is back: tags, tasks and the
-/// keep-alive handler (C3–C5, C15–C21). On the loop's thread.
+/// What a host would be asked without one, and is asked again when it is back: tags, tasks, audio
+/// sessions, wake requests and the keep-alive handler (C3–C5, C15–C21, C29, C40). On the loop's
+/// thread.
 class Contract {
  public:
   struct Events {
@@ -30,6 +33,8 @@ class Contract {
     /// `tag`: our number of the connection that woke; 0 where none did.
     std::function<void(WakeCause, TagKey tag)> on_woken;
     std::function<void(const NotificationResponse&)> on_response;
+    std::function<void(CallState)> on_call;
+    std::function<void(const NetworkFacts&)> on_network;
   };
 
   /// Errors: kOs.
@@ -61,7 +66,12 @@ class Contract {
 
   void notify(const Notification& notification, std::function<void(Result<std::uint64_t>)> done);
 
+  /// `done` with the session's key. Errors: as App::begin_audio_session.
+  void begin_audio(std::function<void(Result<std::uint64_t>)> done);
+  void end_audio(std::uint64_t session);
+
   KeepAlive& keep_alive() { return *keep_alive_; }
+  Wakes& wakes() { return *wakes_; }
   /// A number that no tag, task or keep-alive handler has.
   std::uint64_t new_key() { return ++last_key_; }
 
@@ -94,7 +104,9 @@ class Contract {
   std::uint64_t last_key_ = 0;
   std::map<TagKey, Tagged> tags_;
   std::map<TaskKey, Task> tasks_;
+  std::set<std::uint64_t> audio_sessions_;  ///< the host knows whether there is one
   std::unique_ptr<KeepAlive> keep_alive_;
+  std::unique_ptr<Wakes> wakes_;
   std::unique_ptr<HostChannel> channel_;
 };
 

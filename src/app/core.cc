@@ -13,19 +13,21 @@ base::Result<std::shared_ptr<Core>> Core::create(const std::string& host_path) {
   if (!engine) return base::fail(engine.error());
   core->engine_ = std::move(*engine);
   auto* raw = core.get();
-  auto contract = Contract::create(core->engine_->loop(), host_path,
-                                   {.on_host_changed = [raw] { raw->on_host_changed(); },
-                                    .on_state = [raw](AppState state) { raw->on_state(state); },
-                                    .on_woken =
-                                        [raw](WakeCause cause, TagKey tag) {
-                                          for (auto* listener : raw->listeners_)
-                                            listener->on_host_woken(cause, tag);
-                                          raw->dispatch(&Handlers::on_woken, cause);
-                                        },
-                                    .on_response =
-                                        [raw](const NotificationResponse& response) {
-                                          raw->dispatch(&Handlers::on_response, response);
-                                        }});
+  auto contract = Contract::create(
+      core->engine_->loop(), host_path,
+      {.on_host_changed = [raw] { raw->on_host_changed(); },
+       .on_state = [raw](AppState state) { raw->on_state(state); },
+       .on_woken =
+           [raw](WakeCause cause, TagKey tag) {
+             for (auto* listener : raw->listeners_) listener->on_host_woken(cause, tag);
+             raw->dispatch(&Handlers::on_woken, cause);
+           },
+       .on_response =
+           [raw](const NotificationResponse& response) {
+             raw->dispatch(&Handlers::on_response, response);
+           },
+       .on_call = [raw](CallState state) { raw->on_call(state); },
+       .on_network = [raw](const NetworkFacts& facts) { raw->on_network(facts); }});
   if (!contract) return base::fail(contract.error());
   core->contract_ = std::move(*contract);
   core->engine_->wait_for<bool>([raw](std::function<void(bool)> settled) {
@@ -47,6 +49,34 @@ Result<wire::host::Welcome> Core::host() const {
 AppState Core::state() const {
   const std::lock_guard lock(mutex_);
   return state_;
+}
+
+CallState Core::call_state() const {
+  const std::lock_guard lock(mutex_);
+  return call_;
+}
+
+std::optional<NetworkFacts> Core::network() const {
+  const std::lock_guard lock(mutex_);
+  return network_;
+}
+
+void Core::on_call(CallState state) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(call_, state) == state) return;
+  }
+  dispatch(&Handlers::on_call_state, state);
+}
+
+void Core::on_network(const NetworkFacts& facts) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (network_ == facts) return;
+    network_ = facts;
+  }
+  for (auto* listener : listeners_) listener->on_host_network(facts);
+  dispatch(&Handlers::on_network, facts);
 }
 
 void Core::on_host_changed() {

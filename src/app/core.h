@@ -23,6 +23,7 @@ class HostListener {
   virtual void on_host_state(AppState state) = 0;
   /// `tag`: the connection that woke the app, 0 where none did.
   virtual void on_host_woken(WakeCause cause, TagKey tag) = 0;
+  virtual void on_host_network(const NetworkFacts& /*facts*/) {}
 };
 
 /// What App is: shared with the tags, tasks and push clients of this app, which may outlive it.
@@ -44,6 +45,8 @@ class Core {
   /// As of the last word of the host. Any thread.
   Result<wire::host::Welcome> host() const;
   AppState state() const;
+  CallState call_state() const;
+  std::optional<NetworkFacts> network() const;
 
   /// The app's handlers; any thread sets them, the dispatching thread calls them.
   struct Handlers {
@@ -51,6 +54,8 @@ class Core {
     std::function<void()> on_background;
     std::function<void(WakeCause)> on_woken;
     std::function<void(const NotificationResponse&)> on_response;
+    std::function<void(CallState)> on_call_state;
+    std::function<void(const NetworkFacts&)> on_network;
   };
   template <class Handler>
   void set_handler(Handler Handlers::* which, Handler handler) {
@@ -74,12 +79,16 @@ class Core {
   explicit Core(Dispatcher dispatcher) : dispatcher_(std::move(dispatcher)) {}
   void on_host_changed();
   void on_state(AppState state);
+  void on_call(CallState state);
+  void on_network(const NetworkFacts& facts);
 
   Dispatcher dispatcher_;
   mutable std::mutex mutex_;
   Handlers handlers_;                                                             // under mutex_
   Result<wire::host::Welcome> host_{Error{ErrorCode::kNoHost, "not yet asked"}};  // under mutex_
   AppState state_ = AppState::kForeground;                                        // under mutex_
+  CallState call_ = CallState::kEnded;                                            // under mutex_
+  std::optional<NetworkFacts> network_;                                           // under mutex_
   std::unique_ptr<Engine> engine_;
   // Below: on the loop's thread.
   std::unique_ptr<Contract> contract_;

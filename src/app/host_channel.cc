@@ -89,7 +89,7 @@ void HostChannel::on_datagram(std::string_view datagram) {
 void HostChannel::on_reply(const host::Reply& reply) {
   if (reply.request == hello_ && hello_ != 0) {
     return lose(to_public(reply.error, "the Wakeline host refuses this process: " + reply.message),
-                kRefusedRetry);
+                next_refused_retry());
   }
   const auto found = waiting_.find(reply.request);
   if (found == waiting_.end()) return;
@@ -105,11 +105,12 @@ void HostChannel::on_welcome(const host::Welcome& welcome) {
   if (welcome.version != host::kProtocolVersion) {
     return lose({ErrorCode::kUnsupported,
                  "the Wakeline host speaks version " + std::to_string(welcome.version)},
-                kRefusedRetry);
+                next_refused_retry());
   }
   hello_ = 0;
   hello_due_ = base::kNever;
   retry_ = kRetryMin;
+  refused_retry_ = kRefusedRetryMin;
   ready_ = true;
   arm();
   events_.on_ready(welcome);
@@ -131,6 +132,10 @@ void HostChannel::on_time() {
 
 base::Duration HostChannel::next_retry() {
   return std::exchange(retry_, std::min(retry_ * 2, kRetryMax));
+}
+
+base::Duration HostChannel::next_refused_retry() {
+  return std::exchange(refused_retry_, std::min(refused_retry_ * 2, kRefusedRetryMax));
 }
 
 void HostChannel::lose(Error why, base::Duration retry_in) {

@@ -24,8 +24,10 @@ inline constexpr base::Duration kWelcomeTimeout = std::chrono::seconds(2);
 /// Between tries to find a host again: doubling from the first to the last.
 inline constexpr base::Duration kRetryMin = std::chrono::milliseconds(100);
 inline constexpr base::Duration kRetryMax = std::chrono::seconds(30);
-/// After the host said that this process is none of its apps.
-inline constexpr base::Duration kRefusedRetry = std::chrono::minutes(5);
+/// After the host said that this process is none of its apps, doubling from the first to the last:
+/// a host that has just started may not have taken it over yet.
+inline constexpr base::Duration kRefusedRetryMin = std::chrono::seconds(1);
+inline constexpr base::Duration kRefusedRetryMax = std::chrono::minutes(5);
 
 /// The connection to the host: greeting, requests with their answers, coming back. On the loop's
 /// thread. A value of a reply is a Result, its error with the host's own words.
@@ -76,6 +78,7 @@ class HostChannel {
   void on_time();
   void lose(Error why, base::Duration retry_in);
   base::Duration next_retry();
+  base::Duration next_refused_retry();
   void arm();
 
   io::Loop& loop_;
@@ -90,6 +93,7 @@ class HostChannel {
   base::Instant hello_due_ = base::kNever;
   base::Instant retry_at_ = base::kNever;
   base::Duration retry_ = kRetryMin;
+  base::Duration refused_retry_ = kRefusedRetryMin;
   std::map<wire::host::RequestId, Waiting> waiting_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

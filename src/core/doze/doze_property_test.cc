@@ -198,7 +198,8 @@ class World {
   void carry_out(const Reclaim& a) { RC_ASSERT(apps_.at(a.app).frozen); }
   void carry_out(const SleepReady&) {
     RC_ASSERT(std::exchange(preparing_, false));
-    for (const auto& [id, process] : apps_) RC_ASSERT(stopping_ || !process.handler_runs);
+    for (const auto& [id, process] : apps_)
+      RC_ASSERT(stopping_ || process.killed || !process.handler_runs);
   }
   void carry_out(const ExpireTask& a) { running(a.app); }
   void carry_out(const TellState& a) { running(a.app); }
