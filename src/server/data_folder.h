@@ -15,6 +15,7 @@ class DataFolder {
   std::string certificate() const { return path_ + "/certificate.pem"; }
   std::string key() const { return path_ + "/key.pem"; }
   std::string admin_token() const { return path_ + "/admin-token"; }
+  std::string audit_log() const { return path_ + "/audit.log"; }
   std::string lock() const { return path_ + "/lock"; }
 
  private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/http_front.h"
 
+#include <algorithm>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -13,7 +15,8 @@ using base::LogLevel;
 
 namespace {
 
-/// Bytes of pipelined requests that wait for an answer before them; more closes the connection.
+/// Bytes of pipelined requests that wait unread; more closes the connection. It has room for the
+/// largest request.
 constexpr std::size_t kInputMax = 262'144;
 
 base::Bytes bytes_of(std::string_view text) {
@@ -24,6 +27,14 @@ base::Bytes bytes_of(std::string_view text) {
 }  // namespace
 
 struct HttpFront::Connection : Timed {
+  /// The place of one answer.
+  struct Place {
+    bool keep_alive = false;
+    bool head = false;
+    bool ready = false;
+    std::string bytes{};
+  };
+
   Connection(TimerQueue& queue, HttpFront& owner, ConnectionId number)
       : Timed(queue), front(owner), id(number), parser(owner.body_max_) {}
   ~Connection() override = default;
@@ -39,14 +50,16 @@ struct HttpFront::Connection : Timed {
 
   HttpFront& front;
   ConnectionId id;
+  std::string address{};
+  bool tls = false;
   std::unique_ptr<io::Stream> stream;
   HttpParser parser;
-  base::Bytes input;
+  base::Bytes input{};
   base::Instant deadline = base::kNever;
-  bool answering = false;   ///< a request is with the handler
-  bool keep_alive = false;  ///< of that request
-  bool head = false;        ///< of that request
-  bool reading = false;     ///< read_requests is at work
+  std::deque<Place> places{};     ///< of the answers that are not sent yet, in order
+  std::uint64_t first_place = 0;  ///< the number of the first of them
+  bool last = false;              ///< no further request is read
+  bool reading = false;           ///< read_requests is at work
 };
 
 HttpFront::HttpFront(io::Loop& loop, TimerQueue& timers, const Limits& limits, std::size_t body_max,
@@ -65,54 +78,72 @@ HttpFront::Connection* HttpFront::find(ConnectionId id) {
 }
 
 void HttpFront::accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls) {
+  boost::system::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  if (error) return;                                                // gone already
   if (connections_.size() >= limits_.http_connections_max) return;  // the socket closes
+  std::string address = remote.address().to_string();
+  std::uint32_t& of_address = by_address_[address];
+  if (limits_.http_connections_per_address != 0 &&
+      of_address >= limits_.http_connections_per_address) {
+    base::log(LogLevel::kInfo, "http", "{}: refused, it has {} connections", address, of_address);
+    return;
+  }
+  ++of_address;
   const ConnectionId id = ++last_id_;
   auto connection = std::make_unique<Connection>(timers_, *this, id);
+  connection->address = std::move(address);
+  connection->tls = tls != nullptr;
   connection->stream = io::accept_stream(loop_, std::move(socket), std::move(tls));
   connection->deadline = io::now() + limits_.request_timeout;
   Connection& made = *connections_.emplace(id, std::move(connection)).first->second;
   timers_.update(made);
   made.stream->start([this, id](base::BytesView bytes) { on_bytes(id, bytes); },
-                     [this, id](base::Error error) {
-                       base::log(LogLevel::kDebug, "http", "{}", base::to_string(error));
-                       remove(id);
-                     });
+                     [this, id](base::Error end) { on_end(id, end); });
 }
 
 void HttpFront::on_bytes(ConnectionId id, base::BytesView bytes) {
   Connection* connection = find(id);
-  if (connection == nullptr) return;
+  if (connection == nullptr || connection->last) return;
   if (connection->input.size() + bytes.size() > kInputMax) return close(id);
   connection->input.insert(connection->input.end(), bytes.begin(), bytes.end());
   read_requests(id);
 }
 
-/// Reads requests until one is under way or the bytes are used up.
+/// A client may close its half behind its last request, and still gets the answers.
+void HttpFront::on_end(ConnectionId id, base::Error error) {
+  base::log(LogLevel::kDebug, "http", "{}", base::to_string(error));
+  Connection* connection = find(id);
+  if (connection == nullptr) return;
+  if (error.code != base::ErrorCode::kClosed || connection->places.empty()) return remove(id);
+  connection->last = true;
+  connection->places.back().keep_alive = false;
+}
+
+/// Reads requests until as many are under way as may be, or the bytes are used up.
 void HttpFront::read_requests(ConnectionId id) {
   Connection* connection = find(id);
   if (connection == nullptr || connection->reading) return;
   connection->reading = true;
-  while (connection != nullptr && !connection->answering) {
+  while (connection != nullptr && !connection->last && !on_idle_ &&
+         connection->places.size() < kPipelineMax) {
     const bool begun = connection->parser.begun();
     const auto progress = connection->parser.feed(connection->input);
     connection->input.erase(
         connection->input.begin(),
         connection->input.begin() + static_cast<std::ptrdiff_t>(progress.consumed));
-    if (progress.refused != 0) return refuse(*connection, progress.refused);
+    if (progress.refused != 0) {
+      connection->reading = false;
+      return refuse(*connection, progress.refused);
+    }
     if (!begun && connection->parser.begun()) {
       connection->deadline = io::now() + limits_.request_timeout;
       timers_.update(*connection);
     }
-    if (progress.wants_continue)
+    if (progress.wants_continue && connection->places.empty())
       connection->stream->write(bytes_of("HTTP/1.1 100 Continue\r\n\r\n"));
     if (!progress.complete) break;
-    HttpRequest request = connection->parser.take();
-    connection->answering = true;
-    connection->keep_alive = request.keep_alive;
-    connection->head = request.method == "HEAD";
-    connection->deadline = base::kNever;
-    handler_(std::move(request),
-             [this, id](const HttpResponse& response) { respond(id, response); });
+    take_request(*connection);
     connection = find(id);
   }
   if (connection == nullptr) return;
@@ -120,24 +151,68 @@ void HttpFront::read_requests(ConnectionId id) {
   connection->reading = false;
 }
 
-void HttpFront::respond(ConnectionId id, const HttpResponse& response) {
+/// The handler may answer at once, and the connection be gone afterwards.
+void HttpFront::take_request(Connection& connection) {
+  HttpRequest request = connection.parser.take();
+  request.peer = connection.address;
+  request.tls = connection.tls;
+  connection.last = !request.keep_alive;
+  const std::uint64_t number = connection.first_place + connection.places.size();
+  connection.places.push_back({.keep_alive = request.keep_alive, .head = request.method == "HEAD"});
+  plan_deadline(connection);
+  handler_(std::move(request), [this, id = connection.id, number](const HttpResponse& response) {
+    respond(id, number, response);
+  });
+}
+
+void HttpFront::respond(ConnectionId id, std::uint64_t number, const HttpResponse& response) {
   Connection* connection = find(id);
   if (connection == nullptr) return;  // its sender went away; the push is accepted all the same
-  const bool more = connection->keep_alive && !on_idle_;
-  connection->stream->write(bytes_of(to_bytes(response, io::wall_now(), more, connection->head)));
+  Connection::Place& place = connection->places.at(number - connection->first_place);
+  const bool more = place.keep_alive && !(on_idle_ && number + 1 == connection->first_place +
+                                                                        connection->places.size());
+  place.keep_alive = more;
+  place.bytes = to_bytes(response, io::wall_now(), more, place.head);
+  place.ready = true;
+  send_ready(id);
+}
+
+/// Sends the answers whose turn it is.
+void HttpFront::send_ready(ConnectionId id) {
+  Connection* connection = find(id);
+  base::Bytes bytes;
+  bool more = true;
+  while (more && !connection->places.empty() && connection->places.front().ready) {
+    const Connection::Place& place = connection->places.front();
+    const base::BytesView view = base::as_bytes(place.bytes);
+    bytes.insert(bytes.end(), view.begin(), view.end());
+    more = place.keep_alive;
+    connection->places.pop_front();
+    ++connection->first_place;
+  }
+  if (bytes.empty()) return;
+  connection->stream->write(std::move(bytes));
   if (!more) return close(id);
-  connection->answering = false;
-  connection->deadline = io::now() + limits_.idle_timeout;
-  timers_.update(*connection);
+  plan_deadline(*connection);
   read_requests(id);
 }
 
-/// Answers bytes that are no request that we take, and closes.
+/// While a request comes in, its own deadline holds; while answers are owed, none.
+void HttpFront::plan_deadline(Connection& connection) {
+  if (connection.parser.begun()) return;
+  connection.deadline = connection.places.empty() ? io::now() + limits_.idle_timeout : base::kNever;
+  timers_.update(connection);
+}
+
+/// Answers bytes that are no request that we take, after the answers before it, and closes.
 void HttpFront::refuse(Connection& connection, unsigned status) {
   base::log(LogLevel::kInfo, "http", "{}: refused with {}", connection.stream->peer(), status);
-  const HttpResponse response{.status = status, .content_type = {}, .body = {}, .headers = {}};
-  connection.stream->write(bytes_of(to_bytes(response, io::wall_now(), false, false)));
-  close(connection.id);
+  connection.last = true;
+  connection.deadline = base::kNever;
+  timers_.update(connection);
+  connection.places.push_back(
+      {.ready = true, .bytes = to_bytes({.status = status}, io::wall_now(), false, false)});
+  send_ready(connection.id);
 }
 
 void HttpFront::close(ConnectionId id) {
@@ -146,13 +221,18 @@ void HttpFront::close(ConnectionId id) {
 }
 
 void HttpFront::remove(ConnectionId id) {
-  if (connections_.erase(id) > 0 && on_idle_ && connections_.empty()) on_idle_();
+  const auto it = connections_.find(id);
+  if (it == connections_.end()) return;
+  const auto of_address = by_address_.find(it->second->address);
+  if (--of_address->second == 0) by_address_.erase(of_address);
+  connections_.erase(it);
+  if (on_idle_ && connections_.empty()) on_idle_();
 }
 
 void HttpFront::stop(std::function<void()> on_idle) {
   std::vector<ConnectionId> unneeded;
   for (const auto& [id, connection] : connections_) {
-    if (!connection->answering) unneeded.push_back(id);
+    if (connection->places.empty()) unneeded.push_back(id);
   }
   for (const ConnectionId id : unneeded) close(id);
   on_idle_ = std::move(on_idle);

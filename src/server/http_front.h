@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "io/stream.h"
@@ -12,8 +13,12 @@
 
 namespace wakeline::server {
 
-/// The app servers' connections: HTTP/1.1 with keep-alive and pipelining, one request under way on
-/// each. All on the loop's thread.
+/// Pipelined requests of one connection that are under way at a time; the next waits unread.
+inline constexpr std::size_t kPipelineMax = 64;
+
+/// The app servers' connections: HTTP/1.1 with keep-alive and pipelining. Requests of one
+/// connection are under way together, so that they share a sync of the disk, and are answered in
+/// their order. All on the loop's thread.
 class HttpFront {
  public:
   using Respond = std::function<void(HttpResponse)>;
@@ -26,11 +31,15 @@ class HttpFront {
   HttpFront(const HttpFront&) = delete;
   HttpFront& operator=(const HttpFront&) = delete;
 
-  /// `tls` null: plain. Beyond `http_connections_max` the connection is closed at once.
+  /// `tls` null: plain. Beyond `http_connections_max` in all, or `http_connections_per_address`,
+  /// the connection is closed at once.
   void accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls);
   /// Closes the connections without a request under way, the others after its answer.
   /// `on_idle` is called, maybe at once, when none is left.
   void stop(std::function<void()> on_idle);
+  std::size_t connections() const { return connections_.size(); }
+  /// From now on; connections that are there stay.
+  void set_limits(const Limits& limits) { limits_ = limits; }
 
  private:
   struct Connection;
@@ -38,8 +47,12 @@ class HttpFront {
 
   Connection* find(ConnectionId id);
   void on_bytes(ConnectionId id, base::BytesView bytes);
+  void on_end(ConnectionId id, base::Error error);
   void read_requests(ConnectionId id);
-  void respond(ConnectionId id, const HttpResponse& response);
+  void take_request(Connection& connection);
+  void respond(ConnectionId id, std::uint64_t number, const HttpResponse& response);
+  void send_ready(ConnectionId id);
+  void plan_deadline(Connection& connection);
   void refuse(Connection& connection, unsigned status);
   void close(ConnectionId id);
   void remove(ConnectionId id);
@@ -52,6 +65,7 @@ class HttpFront {
   std::function<void()> on_idle_;  ///< set while stopping
   ConnectionId last_id_ = 0;
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<std::string, std::uint32_t> by_address_;  ///< how many connections each has
 };
 
 }  // namespace wakeline::server

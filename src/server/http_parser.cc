@@ -64,12 +64,15 @@ HttpParser::Progress HttpParser::feed(base::BytesView bytes) {
 HttpRequest HttpParser::take() {
   const auto message = state_->parser.release();
   state_.reset();
-  return {.method = std::string(message.method_string()),
-          .target = std::string(message.target()),
-          .authorization = std::string(message[http::field::authorization]),
-          .content_type = std::string(message[http::field::content_type]),
-          .body = message.body(),
-          .keep_alive = message.keep_alive()};
+  HttpRequest request{.method = std::string(message.method_string()),
+                      .target = std::string(message.target()),
+                      .body = message.body(),
+                      .keep_alive = message.keep_alive()};
+  for (const std::string_view name : kHttpFields) {
+    const auto found = message.find(boost::string_view(name.data(), name.size()));
+    if (found != message.end()) request.fields.emplace_back(name, std::string(found->value()));
+  }
+  return request;
 }
 
 std::string to_bytes(const HttpResponse& response, base::WallTime now, bool keep_alive, bool head) {

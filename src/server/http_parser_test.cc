@@ -23,8 +23,11 @@ TEST(HttpParser, ReadsARequestWithItsBody) {
   const HttpRequest request = parser.take();
   EXPECT_EQ(request.method, "POST");
   EXPECT_EQ(request.target, "/v1/push");
-  EXPECT_EQ(request.authorization, "Bearer x");
-  EXPECT_EQ(request.content_type, "application/json");
+  EXPECT_EQ(request.field("authorization"), "Bearer x");
+  EXPECT_EQ(request.field("content-type"), "application/json");
+  EXPECT_TRUE(request.has("host"));
+  EXPECT_FALSE(request.has("ttl"));
+  EXPECT_EQ(request.path(), "/v1/push");
   EXPECT_EQ(request.body, "{}");
   EXPECT_TRUE(request.keep_alive);
   EXPECT_FALSE(parser.begun());

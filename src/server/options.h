@@ -28,12 +28,14 @@ struct Ports {
   std::uint16_t mqtts = 0;
   std::uint16_t http = 0;
   std::uint16_t https = 0;
+  std::uint16_t operators = 0;
 };
 
 /// How much of anything one peer or all together may take.
 struct Limits {
   std::uint32_t connections_max = 200'000;  ///< devices' connections, with those not yet known
   std::uint32_t http_connections_max = 1'000;
+  std::uint32_t http_connections_per_address = 0;             ///< 0: no limit of its own
   base::Duration connect_timeout = std::chrono::seconds(10);  ///< TCP to a whole CONNECT, with TLS
   base::Duration request_timeout =
       std::chrono::seconds(15);                            ///< a request's first byte to its last
@@ -41,6 +43,12 @@ struct Limits {
   std::uint32_t queue_max = 1'000;                         ///< pushes that wait for one device
   std::uint32_t store_pages_max = 0;                       ///< of 4 KiB; 0: what the disk gives
   std::uint16_t keep_alive_max_s = 3'600;                  ///< see session::Config
+  /// Pushes in a second, over any ten; 0: no limit.
+  std::uint32_t sender_rate = 0;     ///< of one app server's token
+  std::uint32_t device_rate = 0;     ///< to one device, from all
+  std::uint32_t endpoint_rate = 50;  ///< to one Web Push endpoint
+  /// Wrong tokens from one address, in a minute, before it is told to wait.
+  std::uint32_t auth_failures = 30;
 };
 
 struct ServerOptions {
@@ -52,6 +60,12 @@ struct ServerOptions {
   std::optional<Endpoint> mqtts = Endpoint{"0.0.0.0", 8'883};
   std::optional<Endpoint> http;  ///< plain
   std::optional<Endpoint> https = Endpoint{"0.0.0.0", 8'443};
+  /// For operators' own programs, plain and without tokens: /metrics, /v1/stats and the health
+  /// checks, and nothing else. On loopback, unless `plain_off_loopback`.
+  std::optional<Endpoint> operators;
+  /// What addresses of Web Push begin with, "https://push.example.org"; empty: the request's Host.
+  std::string public_url;
+  bool vapid_required = false;  ///< whoever pushes to an endpoint must say who it is (RFC 8292)
   /// Plain MQTT and HTTP carry tokens in clear: off loopback only when this is set.
   bool plain_off_loopback = false;
   /// Over what time devices are told to spread their return, at least; it grows with their number.

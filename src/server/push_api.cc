@@ -1,160 +1,222 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/push_api.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <optional>
-#include <string_view>
 #include <utility>
 
 #include <boost/json.hpp>
 
 #include "base/log.h"
-#include "server/tokens.h"
+#include "io/clock.h"
+#include "server/http_reply.h"
 #include "wire/push.h"
 
 namespace wakeline::server {
 
 using base::ErrorCode;
+namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view kJson = "application/json";
-/// What a sender is asked to wait, in seconds: for the disk, and for a device that does not come.
-constexpr const char* kRetrySoon = "1";
-constexpr const char* kRetryLater = "60";
+/// Devices that one request reaches, over all its pushes.
+constexpr std::size_t kDevicesMax = store::kMembersMax;
+/// What a sender is asked to wait when writes queue up before the disk.
+constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
+/// The burst of a limiter, in seconds of its rate.
+constexpr double kBurstSeconds = 10;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
+bool is_key(std::string_view key) {
+  return !key.empty() && key.size() <= wire::kIdempotencyKeyMax - 4 &&
+         std::ranges::all_of(key, [](char c) { return c > ' ' && c < 0x7F; });
 }
 
-/// Whether the media type is JSON, whatever its parameters (RFC 9110 §8.3).
-bool is_json(std::string_view content_type) {
-  std::string_view type = content_type.substr(0, content_type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
-  return same_word(type, kJson);
-}
-
-/// The token of "Bearer TOKEN" (RFC 6750 §2.1).
-std::optional<std::string_view> bearer_token(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size() ||
-      !same_word(authorization.substr(0, kScheme.size()), kScheme))
-    return std::nullopt;
-  return authorization.substr(kScheme.size());
-}
-
-HttpResponse failure(unsigned status, ErrorCode code, std::string_view message,
-                     std::string_view field = {}) {
-  boost::json::object body{{"error", base::name(code)}};
-  if (!field.empty()) body["field"] = field;
-  body["message"] = message;
-  return {.status = status,
-          .content_type = std::string(kJson),
-          .body = boost::json::serialize(body) + "\n",
-          .headers = {}};
-}
-
-HttpResponse with(HttpResponse response, std::string name, std::string value) {
-  response.headers.emplace_back(std::move(name), std::move(value));
-  return response;
-}
-
-HttpResponse unavailable(base::Error error) {
-  return with(failure(503, error.code, "the push could not be stored"), "Retry-After", kRetryLater);
-}
-
-HttpResponse store_failure(base::Error error) {
-  switch (error.code) {
-    case ErrorCode::kNotFound:
-      return failure(404, error.code, "there is no device of this name", "device");
-    case ErrorCode::kBusy:
-      return with(failure(429, error.code, "too many pushes wait for this device", "device"),
-                  "Retry-After", kRetryLater);
-    case ErrorCode::kStorageFull:
-      return failure(507, error.code, base::describe(error.code));
-    default:
-      return unavailable(error);
+/// Gives the pushes without a key of their own one of the header's: the draft
+/// httpapi-idempotency-key-header writes it as a quoted string.
+bool take_key(const HttpRequest& request, wire::PushBatch& batch) {
+  if (!request.has("idempotency-key")) return true;
+  std::string_view key = request.field("idempotency-key");
+  if (key.size() >= 2 && key.front() == '"' && key.back() == '"')
+    key = key.substr(1, key.size() - 2);
+  if (!is_key(key)) return false;
+  for (std::size_t i = 0; i < batch.pushes.size(); ++i) {
+    if (!batch.pushes[i].idempotency_key.empty()) continue;
+    batch.pushes[i].idempotency_key =
+        batch.listed ? fmt::format("{}/{}", key, i) : std::string(key);
   }
-}
-
-HttpResponse accepted(const std::string& device, store::Sequence sequence) {
-  const boost::json::object body{{"device", device}, {"sequence", sequence}};
-  return {.status = 201,
-          .content_type = std::string(kJson),
-          .body = boost::json::serialize(body) + "\n",
-          .headers = {}};
+  return true;
 }
 
 }  // namespace
 
+/// What became of each device's push; answers the request when the last one is known.
+struct PushApi::Answers {
+  struct Result {
+    std::size_t index;  ///< of the push in the request
+    std::string device;
+    store::Sequence sequence;
+    std::optional<Refusal> refusal;
+  };
+
+  bool many = false;    ///< the answer is a list
+  bool listed = false;  ///< so was the request
+  std::size_t places = 0;
+  std::size_t open = 0;
+  bool all_sent = false;
+  std::vector<Result> results{};
+  HttpFront::Respond respond{};
+
+  void refuse(std::size_t index, std::string device, Refusal refusal) {
+    results.push_back({index, std::move(device), 0, std::move(refusal)});
+  }
+  void finish_when_done() {
+    if (all_sent && open == 0) respond(many ? list() : single());
+  }
+
+ private:
+  HttpResponse single() const {
+    const Result& result = results.front();
+    if (result.refusal) return to_reply(*result.refusal);
+    return json_reply(201, json::serialize(json::object{{"device", result.device},
+                                                        {"sequence", result.sequence}}));
+  }
+  HttpResponse list() {
+    std::ranges::stable_sort(results, {}, &Result::index);
+    json::array entries;
+    bool all = true;
+    for (const Result& result : results) {
+      json::object entry;
+      if (listed) entry["push"] = result.index;
+      entry["status"] = result.refusal ? result.refusal->status : 201;
+      if (!result.device.empty()) entry["device"] = result.device;
+      if (result.refusal) {
+        all = false;
+        entry["error"] = base::name(result.refusal->code);
+        if (!result.refusal->field.empty()) entry["field"] = result.refusal->field;
+        entry["message"] = result.refusal->message;
+        if (result.refusal->wait > base::Duration::zero()) {
+          entry["retry_after_s"] =
+              std::chrono::ceil<std::chrono::seconds>(result.refusal->wait).count();
+        }
+      } else {
+        entry["sequence"] = result.sequence;
+      }
+      entries.push_back(std::move(entry));
+    }
+    return json_reply(all ? 201 : 207, json::serialize(json::object{{"results", entries}}));
+  }
+};
+
+PushApi::PushApi(Authorizer& authorizer, store::Directory& directory, PushDesk& desk,
+                 const Limits& limits)
+    : authorizer_(authorizer), directory_(directory), desk_(desk) {
+  set_limits(limits);
+}
+
+void PushApi::set_limits(const Limits& limits) {
+  by_sender_.set(limits.sender_rate, limits.sender_rate * kBurstSeconds);
+  by_device_.set(limits.device_rate, limits.device_rate * kBurstSeconds);
+}
+
 void PushApi::handle(const HttpRequest& request, const HttpFront::Respond& respond) {
-  const std::string_view path =
-      std::string_view(request.target).substr(0, request.target.find('?'));
-  if (path == "/healthz") {
-    if (request.method != "GET" && request.method != "HEAD")
-      return respond(with(failure(405, ErrorCode::kUnsupported, "GET only"), "Allow", "GET, HEAD"));
-    return respond({.status = 200, .content_type = "text/plain", .body = "ok\n", .headers = {}});
-  }
-  if (path == "/v1/push") {
-    if (request.method != "POST")
-      return respond(with(failure(405, ErrorCode::kUnsupported, "POST only"), "Allow", "POST"));
-    return push(request, respond);
-  }
-  respond(failure(404, ErrorCode::kNotFound, "there is nothing at this path"));
-}
-
-base::Result<bool> PushApi::authorized(const HttpRequest& request) {
-  const auto token = bearer_token(request.authorization);
-  if (!token) return false;
-  // The look-up is by the hash, of which a guesser knows nothing beforehand: its time tells nothing
-  // of the tokens.
-  const auto sender = senders_.find_sender(hash_token(base::as_bytes(*token)));
-  if (!sender) return base::fail(sender.error());
-  return sender->has_value();
-}
-
-void PushApi::push(const HttpRequest& request, const HttpFront::Respond& respond) {
-  const auto allowed = authorized(request);
-  if (!allowed) {
-    base::log(base::LogLevel::kError, "http", "{}", base::to_string(allowed.error()));
-    return respond(unavailable(allowed.error()));
-  }
-  if (!*allowed) {
+  if (request.method != "POST") return respond(method_reply("POST"));
+  auto sender = authorizer_.sender(request);
+  if (!sender) return respond(std::move(sender.error()));
+  if (!is_json(request.field("content-type"))) {
     return respond(
-        with(failure(401, ErrorCode::kUnauthorized, "a bearer token of an app server is needed"),
-             "WWW-Authenticate", "Bearer"));
+        failure_reply(415, ErrorCode::kUnsupported, "the body must be application/json"));
   }
-  if (!is_json(request.content_type))
-    return respond(failure(415, ErrorCode::kUnsupported, "the body must be application/json"));
-  const auto push = wire::parse_push_request(request.body);
-  if (!push) {
-    const unsigned status = push.error().code == ErrorCode::kTooLarge ? 413 : 400;
-    return respond(failure(status, push.error().code, push.error().message, push.error().field));
+  auto batch = wire::parse_push_batch(request.body);
+  if (!batch) {
+    const unsigned status = batch.error().code == ErrorCode::kTooLarge ? 413 : 400;
+    return respond(
+        failure_reply(status, batch.error().code, batch.error().message, batch.error().field));
   }
-  auto body = wire::encode(push->content);
-  if (!body) return respond(failure(400, body.error().code, "the text cannot be sent"));
-  PushOrder order{.device = push->device,
-                  .body = std::move(*body),
-                  .ttl_s = push->ttl_s,
-                  .urgency = push->urgency,
-                  .topic = push->topic,
-                  .idempotency_key = push->idempotency_key};
+  if (!take_key(request, *batch)) {
+    return respond(failure_reply(400, ErrorCode::kMalformed,
+                                 "must be 1 to 60 visible ASCII characters", "idempotency-key"));
+  }
+  auto answers = std::make_shared<Answers>();
+  answers->listed = batch->listed;
+  answers->many = batch->listed || batch->pushes.front().device.empty();
+  answers->respond = respond;
+  for (std::size_t i = 0; i < batch->pushes.size(); ++i)
+    send(batch->pushes[i], i, *sender, answers);
+  answers->all_sent = true;
+  answers->finish_when_done();
+}
+
+void PushApi::send(const wire::PushRequest& push, std::size_t index,
+                   const Authorizer::Sender& sender, const std::shared_ptr<Answers>& answers) {
+  const bool user = !push.user.empty();
+  const char* kind = user ? "user" : push.group.empty() ? "device" : "group";
+  const std::string& name = user ? push.user : push.group.empty() ? push.device : push.group;
+  if (!sender.scopes.may_push(kind, name)) {
+    return answers->refuse(index, push.device,
+                           {403, ErrorCode::kPermission,
+                            fmt::format("this token may not push to the {} {}", kind, name), kind});
+  }
+  if (const auto wait = by_sender_.take(sender.name, io::now())) {
+    return answers->refuse(index, push.device,
+                           {429, ErrorCode::kBusy, "this token pushes too often", {}, *wait});
+  }
+  auto body = wire::encode(push.content);
+  if (!body) {
+    return answers->refuse(index, push.device, {400, body.error().code, "the text cannot be sent"});
+  }
+  if (!push.device.empty()) return send_to(push.device, push, std::move(*body), index, answers);
+  const auto devices = directory_.members().devices(
+      user ? store::MemberKind::kUser : store::MemberKind::kGroup, name);
+  if (!devices) return answers->refuse(index, {}, store_refusal(devices.error()));
+  if (devices->empty()) {
+    return answers->refuse(index, {},
+                           {404, ErrorCode::kNotFound,
+                            fmt::format("no device belongs to the {} {}", kind, name), kind});
+  }
+  if (answers->places + devices->size() > kDevicesMax) {
+    return answers->refuse(
+        index, {},
+        {413, ErrorCode::kTooLarge,
+         fmt::format("one request reaches at most {} devices", kDevicesMax), kind});
+  }
+  for (const std::string& device : *devices) send_to(device, push, *body, index, answers);
+}
+
+void PushApi::send_to(const std::string& device, const wire::PushRequest& push, base::Bytes body,
+                      std::size_t index, const std::shared_ptr<Answers>& answers) {
+  ++answers->places;
+  if (const auto wait = by_device_.take(device, io::now())) {
+    return answers->refuse(
+        index, device,
+        {429, ErrorCode::kBusy, "too many pushes go to this device", "device", *wait});
+  }
+  PushOrder order{.device = device,
+                  .body = std::move(body),
+                  .ttl_s = push.ttl_s,
+                  .urgency = push.urgency,
+                  .topic = push.topic,
+                  .idempotency_key = push.idempotency_key,
+                  .group = push.group};
+  ++answers->open;
   const auto taken = desk_.accept(
-      std::move(order), [device = push->device, respond](base::Result<store::Accepted> result) {
-        if (!result) {
+      std::move(order), [answers, index, device](base::Result<store::Accepted> result) {
+        --answers->open;
+        if (result) {
+          answers->results.push_back({index, device, result->sequence, std::nullopt});
+        } else {
           const bool its_own = result.error().code == ErrorCode::kNotFound ||
                                result.error().code == ErrorCode::kBusy;
           base::log(its_own ? base::LogLevel::kInfo : base::LogLevel::kError, "http",
                     "push to {}: {}", device, base::to_string(result.error()));
+          answers->refuse(index, device, store_refusal(result.error()));
         }
-        respond(result ? accepted(device, result->sequence) : store_failure(result.error()));
+        answers->finish_when_done();
       });
-  if (!taken) {
-    respond(with(failure(503, taken.error().code, "too many pushes wait for the disk"),
-                 "Retry-After", kRetrySoon));
-  }
+  if (taken) return;
+  --answers->open;
+  answers->refuse(index, device,
+                  {503, taken.error().code, "too many pushes wait for the disk", {}, kRetrySoon});
 }
 
 }  // namespace wakeline::server

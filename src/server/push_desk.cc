@@ -30,6 +30,7 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
   store::NewPush push{.device = order.device,
                       .body = std::move(order.body),
                       .topic = std::move(order.topic),
+                      .group = std::move(order.group),
                       .urgency = static_cast<std::uint8_t>(order.urgency),
                       .encoding = static_cast<std::uint8_t>(order.encoding),
                       .accepted = now,
@@ -39,6 +40,7 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
   return store_.add(std::move(push),
                     [this, device = std::move(order.device), expires,
                      done = std::move(done)](base::Result<store::Accepted> result) {
+                      if (result && !result->repeated) ++accepted_;
                       if (result && result->waits) {
                         devices_.on_push_stored(device, result->device, result->sequence);
                         plan_sweep(expires);

@@ -19,6 +19,7 @@ struct PushOrder {
   wire::Urgency urgency = wire::Urgency::kNormal;
   std::string topic{};  ///< replaces a waiting push of the device with this one; empty: none
   std::string idempotency_key{};  ///< empty: none
+  std::string group{};            ///< that it was sent to; empty: to the device itself
 };
 
 /// Takes pushes in: to the store, then to the device; and sweeps out what expired.
@@ -34,6 +35,9 @@ class PushDesk : public Timed {
   /// A push that waits is to reach nobody any more.
   void withdraw(store::DeviceId device, store::Sequence sequence);
 
+  /// Pushes since the start, without repeated ones.
+  std::uint64_t accepted() const { return accepted_; }
+
   base::Instant next_deadline() const override { return sweep_at_; }
   void on_deadline(base::Instant now) override;
 
@@ -44,6 +48,7 @@ class PushDesk : public Timed {
   TimerQueue& timers_;
   store::Store& store_;
   MqttFront& devices_;
+  std::uint64_t accepted_ = 0;
   base::Instant sweep_at_ = base::kNever;
   base::Instant swept_at_{};
 };

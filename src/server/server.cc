@@ -20,11 +20,9 @@
 #include "io/tls.h"
 #include "io/unique_fd.h"
 #include "server/data_folder.h"
-#include "server/http_front.h"
+#include "server/http_service.h"
 #include "server/mqtt_front.h"
-#include "server/push_api.h"
 #include "server/push_desk.h"
-#include "wire/push.h"
 
 namespace wakeline::server {
 
@@ -75,7 +73,7 @@ class RealServer : public Server {
 
  private:
   Outcome<void> open_store(const DataFolder& folder);
-  void make_parts();
+  Outcome<void> make_parts();
   Outcome<void> open_ports();
   Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, bool tls, OnAccept on_accept);
   void begin_stop();
@@ -90,8 +88,7 @@ class RealServer : public Server {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<MqttFront> mqtt_;
   std::unique_ptr<PushDesk> desk_;
-  std::unique_ptr<PushApi> api_;
-  std::unique_ptr<HttpFront> http_;
+  std::unique_ptr<HttpService> http_;
   std::vector<std::unique_ptr<io::Listener>> listeners_;
   std::unique_ptr<io::Signals> signals_;
   Ports ports_;
@@ -115,7 +112,7 @@ Outcome<void> RealServer::prepare() {
   if (!tls) return failure(folder.certificate(), tls.error());
   tls_ = std::move(*tls);
   if (auto opened = open_store(folder); !opened) return opened;
-  make_parts();
+  if (auto made = make_parts(); !made) return made;
   return open_ports();
 }
 
@@ -130,15 +127,18 @@ Outcome<void> RealServer::open_store(const DataFolder& folder) {
   return {};
 }
 
-void RealServer::make_parts() {
+Outcome<void> RealServer::make_parts() {
   mqtt_ = std::make_unique<MqttFront>(loop_, timers_, *store_, options_.spread, options_.limits);
   desk_ = std::make_unique<PushDesk>(timers_, *store_, *mqtt_);
-  api_ = std::make_unique<PushApi>(store_->registry(), *desk_);
-  http_ =
-      std::make_unique<HttpFront>(loop_, timers_, options_.limits, wire::kPushRequestMax,
-                                  [this](const HttpRequest& request, HttpFront::Respond respond) {
-                                    api_->handle(request, std::move(respond));
-                                  });
+  auto http = HttpService::create({.loop = loop_,
+                                   .timers = timers_,
+                                   .store = *store_,
+                                   .devices = *mqtt_,
+                                   .desk = *desk_,
+                                   .options = options_});
+  if (!http) return failure(DataFolder(options_.data_folder).store(), http.error());
+  http_ = std::move(*http);
+  return {};
 }
 
 Outcome<void> RealServer::open_ports() {
@@ -159,6 +159,10 @@ Outcome<void> RealServer::open_ports() {
     if (!port) return std::unexpected(port.error());
     row.port = *port;
   }
+  const auto port = listen(options_.operators, false,
+                           [this](Socket socket) { http_->accept_operator(std::move(socket)); });
+  if (!port) return std::unexpected(port.error());
+  ports_.operators = *port;
   return {};
 }
 

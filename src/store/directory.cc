@@ -32,4 +32,13 @@ base::Result<base::Bytes> Directory::secret(std::string_view name) {
   return statement->blob(0);
 }
 
+base::Result<Directory::Totals> Directory::totals() {
+  auto statement = database_.prepare("SELECT count(*), coalesce(sum(waiting), 0) FROM devices");
+  if (!statement) return base::fail(statement.error());
+  const auto row = statement->step();
+  if (!row) return base::fail(row.error());
+  return Totals{.devices = static_cast<std::uint64_t>(statement->integer(0)),
+                .waiting = static_cast<std::uint64_t>(statement->integer(1))};
+}
+
 }  // namespace wakeline::store

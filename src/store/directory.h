@@ -25,6 +25,12 @@ class Directory {
   Members& members() { return *members_; }
   Subscriptions& subscriptions() { return *subscriptions_; }
   Fallbacks& fallbacks() { return *fallbacks_; }
+  struct Totals {
+    std::uint64_t devices = 0;
+    std::uint64_t waiting = 0;  ///< pushes that are not acknowledged
+  };
+  /// Reads the whole table of devices.
+  base::Result<Totals> totals();
   /// 32 bytes that only this store has. Errors: kStorage.
   base::Result<base::Bytes> secret(std::string_view name);
 

@@ -4,10 +4,6 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <condition_variable>
-#include <mutex>
-
-#include "store/clerk.h"
 #include "store/push_table.h"
 #include "store/registry.h"
 #include "store/schema.h"
@@ -172,7 +168,7 @@ TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
   ASSERT_TRUE(directory) << base::to_string(directory.error());
   const auto admin = (*directory)->senders().find(TokenHash{}, kNow);
   ASSERT_TRUE(admin && *admin);
-  EXPECT_EQ((*admin)->scopes, "push subscriptions stats");
+  EXPECT_EQ((*admin)->scopes, "push reports stats subscriptions");
   auto database = Database::open(path, Database::Mode::kRead);
   ASSERT_TRUE(database);
   auto pushes = PushTable::prepare(*database, 10);
@@ -181,30 +177,6 @@ TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
   ASSERT_TRUE(push && *push);
   EXPECT_EQ((*push)->body, base::Bytes{'A'});
   EXPECT_EQ((*push)->encoding, 0);
-}
-
-TEST_F(DirectoryTest, IsChangedByTheClerkWhoAnswersInOrder) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<int> answers;
-  {
-    auto clerk = Clerk::open(path_, [&](std::function<void()> task) {
-      const std::scoped_lock lock(mutex);
-      task();
-      changed.notify_one();
-    });
-    ASSERT_TRUE(clerk);
-    for (int i = 0; i < 3; ++i) {
-      ASSERT_TRUE((*clerk)->run([&answers, i](Directory& directory) -> Clerk::Then {
-        const auto added = directory.senders().add(
-            {.name = "s" + std::to_string(i), .scopes = "push", .created = kNow},
-            hash(static_cast<std::uint8_t>(i)));
-        return [&answers, i, ok = added.has_value()] { answers.push_back(ok ? i : -1); };
-      }));
-    }
-  }  // does what is queued
-  EXPECT_EQ(answers, (std::vector{0, 1, 2}));
-  EXPECT_EQ(directory_->senders().list()->size(), 3U);
 }
 
 }  // namespace

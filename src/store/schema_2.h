@@ -13,7 +13,7 @@ namespace wakeline::store {
 inline constexpr const char* kSchema2 = R"sql(
 ALTER TABLE pushes ADD COLUMN encoding INTEGER NOT NULL DEFAULT 0;
 
-ALTER TABLE senders ADD COLUMN scopes TEXT NOT NULL DEFAULT 'push subscriptions stats';
+ALTER TABLE senders ADD COLUMN scopes TEXT NOT NULL DEFAULT 'push reports stats subscriptions';
 ALTER TABLE senders ADD COLUMN expires INTEGER;
 
 CREATE TABLE members (

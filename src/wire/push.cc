@@ -38,14 +38,22 @@ struct Shape<PushContent> {
                                          text("body", &PushContent::body, kPushBodyMax).optional(),
                                          text("data", &PushContent::data, kPushBodyMax).optional()};
 };
+constexpr std::string_view kNameRule =
+    "must be letters, digits, '.', '_' and '-', not starting with '.' or '-'";
+
 // What stands beside the content, in the same object.
 template <>
 struct Shape<PushRequest> {
   static constexpr std::tuple kFields = {
       text("device", &PushRequest::device, kDeviceNameMax, 1)
-          .that(is_device_name,
-                "must be letters, digits, '.', '_' and '-', not starting with "
-                "'.' or '-'"),
+          .that(is_device_name, kNameRule)
+          .optional(),
+      text("user", &PushRequest::user, kDeviceNameMax, 1)
+          .that(is_device_name, kNameRule)
+          .optional(),
+      text("group", &PushRequest::group, kDeviceNameMax, 1)
+          .that(is_device_name, kNameRule)
+          .optional(),
       number("ttl_s", &PushRequest::ttl_s, 0, kTtlMax).optional(),
       choice("urgency", &PushRequest::urgency, Urgency::kHigh).optional(),
       text("topic", &PushRequest::topic, kTopicMax)
@@ -63,6 +71,8 @@ namespace {
 using base::ErrorCode;
 namespace fields = json_fields;
 namespace json = boost::json;
+
+constexpr std::string_view kPushes = "pushes";
 
 std::string known_fields() {
   std::string known;
@@ -91,14 +101,25 @@ fields::Checked check_names(const json::object& object) {
   return {};
 }
 
-fields::Checked read_request(std::string_view text, PushRequest& request) {
-  std::array<unsigned char, 4096> buffer;
-  json::monotonic_resource storage(buffer.data(), buffer.size());
-  auto object = fields::parse_object(text, &storage);
-  if (!object) return std::unexpected(std::move(object.error()));
-  if (auto checked = check_names(*object); !checked) return checked;
-  if (auto checked = fields::read(*object, request); !checked) return checked;
-  if (auto checked = fields::read(*object, request.content); !checked) return checked;
+fields::Checked check_target(const PushRequest& request) {
+  const bool device = !request.device.empty();
+  const bool user = !request.user.empty();
+  if (!device && !user && request.group.empty()) {
+    return fields::under("device",
+                         fields::fault("is missing: one of device, user and group is needed"));
+  }
+  if ((device || user) && !request.group.empty())
+    return fields::under("group", fields::fault("stands beside another target: one is allowed"));
+  if (device && user)
+    return fields::under("user", fields::fault("stands beside another target: one is allowed"));
+  return {};
+}
+
+fields::Checked read_request(const json::object& object, PushRequest& request) {
+  if (auto checked = check_names(object); !checked) return checked;
+  if (auto checked = fields::read(object, request); !checked) return checked;
+  if (auto checked = check_target(request); !checked) return checked;
+  if (auto checked = fields::read(object, request.content); !checked) return checked;
   if (request.content == PushContent{}) {
     return fields::under("body",
                          fields::fault("is missing: one of title, body and data is needed"));
@@ -112,6 +133,45 @@ fields::Checked read_request(std::string_view text, PushRequest& request) {
                       ErrorCode::kTooLarge));
   }
   return {};
+}
+
+fields::Checked read_list(const json::object& object, std::vector<PushRequest>& pushes) {
+  for (const auto& member : object) {
+    if (member.key() != kPushes)
+      return fields::under(shortened(member.key()), fields::fault("is unknown beside pushes"));
+  }
+  const json::value& list = object.at(kPushes);
+  if (!list.is_array()) return fields::under(kPushes, fields::fault("must be a list"));
+  const json::array& entries = list.get_array();
+  if (entries.empty()) return fields::under(kPushes, fields::fault("must not be empty"));
+  if (auto checked = fields::check_count(entries.size(), kPushBatchMax); !checked)
+    return fields::under(kPushes, std::move(checked));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    fields::Checked checked = entries[i].is_object()
+                                  ? read_request(entries[i].get_object(), pushes.emplace_back())
+                                  : fields::Checked(fields::fault("must be an object"));
+    if (!checked)
+      return fields::under(kPushes, fields::under(fmt::format("[{}]", i), std::move(checked)));
+  }
+  return {};
+}
+
+fields::Checked read_batch(std::string_view text, PushBatch& batch) {
+  std::array<unsigned char, 4096> buffer;
+  json::monotonic_resource storage(buffer.data(), buffer.size());
+  const auto object = fields::parse_object(text, &storage);
+  if (!object) return std::unexpected(object.error());
+  batch.listed = object->contains(kPushes);
+  if (batch.listed) return read_list(*object, batch.pushes);
+  if (text.size() > kPushRequestMax) {
+    return fields::fault(fmt::format("must be at most {} bytes", kPushRequestMax),
+                         ErrorCode::kTooLarge);
+  }
+  return read_request(*object, batch.pushes.emplace_back());
+}
+
+JsonError to_error(fields::Fault fault) {
+  return {fault.code, std::move(fault.field), std::move(fault.message)};
 }
 
 }  // namespace
@@ -139,12 +199,24 @@ std::expected<PushRequest, JsonError> parse_push_request(std::string_view text) 
     return std::unexpected(JsonError{
         ErrorCode::kTooLarge, {}, fmt::format("must be at most {} bytes", kPushRequestMax)});
   }
-  PushRequest request;
-  if (auto checked = read_request(text, request); !checked) {
-    fields::Fault& fault = checked.error();
-    return std::unexpected(JsonError{fault.code, std::move(fault.field), std::move(fault.message)});
+  auto batch = parse_push_batch(text);
+  if (!batch) return std::unexpected(std::move(batch.error()));
+  if (batch->listed) {
+    return std::unexpected(
+        JsonError{ErrorCode::kMalformed, std::string(kPushes), "is unknown: one push is wanted"});
   }
-  return request;
+  return std::move(batch->pushes.front());
+}
+
+std::expected<PushBatch, JsonError> parse_push_batch(std::string_view text) {
+  if (text.size() > kPushBatchBytesMax) {
+    return std::unexpected(JsonError{
+        ErrorCode::kTooLarge, {}, fmt::format("must be at most {} bytes", kPushBatchBytesMax)});
+  }
+  PushBatch batch;
+  if (auto checked = read_batch(text, batch); !checked)
+    return std::unexpected(to_error(std::move(checked.error())));
+  return batch;
 }
 
 base::Result<base::Bytes> encode(const PushContent& content) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -20,6 +21,9 @@ inline constexpr std::size_t kDeviceNameMax = 64;
 inline constexpr std::size_t kIdempotencyKeyMax = 64;
 /// JSON of one push request; a body of kPushBodyMax may be escaped sixfold in it.
 inline constexpr std::size_t kPushRequestMax = 32'768;
+/// Pushes of one batch, and its JSON in bytes.
+inline constexpr std::size_t kPushBatchMax = 100;
+inline constexpr std::size_t kPushBatchBytesMax = 131'072;
 /// Four weeks in seconds, as the Web Push services give.
 inline constexpr std::uint32_t kTtlMax = 2'419'200;
 
@@ -46,9 +50,11 @@ struct PushContent {
   friend bool operator==(const PushContent&, const PushContent&) = default;
 };
 
-/// A push request of the JSON API, checked.
+/// A push request of the JSON API, checked: to one device, or to all devices of a user or a group.
 struct PushRequest {
-  std::string device;
+  std::string device;  ///< exactly one of these three is not empty
+  std::string user;
+  std::string group;
   PushContent content;
   std::uint32_t ttl_s = kTtlMax;  ///< 0: only to a device that is connected now
   Urgency urgency = Urgency::kNormal;
@@ -65,10 +71,19 @@ struct JsonError {
   friend bool operator==(const JsonError&, const JsonError&) = default;
 };
 
-/// Reads the body of `POST /v1/push`:
-/// {"device","title","body","data","ttl_s","urgency","topic","idempotency_key"}; `device` and one
-/// of title, body, data are required; an unknown field is an error. Errors: kMalformed, kTooLarge.
+/// Reads one push:
+/// {"device","user","group","title","body","data","ttl_s","urgency","topic","idempotency_key"}; one
+/// of device, user, group and one of title, body, data are required; an unknown field is an error.
+/// Errors: kMalformed, kTooLarge.
 std::expected<PushRequest, JsonError> parse_push_request(std::string_view text);
+
+/// The body of `POST /v1/push`: one push, or {"pushes":[…]} with 1 to kPushBatchMax of them.
+struct PushBatch {
+  std::vector<PushRequest> pushes;
+  bool listed = false;  ///< it came as a list
+};
+/// Errors: kMalformed, kTooLarge; the field begins with "pushes[3]." where one of a list is wrong.
+std::expected<PushBatch, JsonError> parse_push_batch(std::string_view text);
 
 /// The bytes of a PUBLISH: JSON {"title","body","data"}, only what is not empty.
 /// Errors: kTooLarge over kPushBodyMax, kInvalidArgument (not UTF-8, or with U+0000).

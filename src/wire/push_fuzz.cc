@@ -18,14 +18,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = wire::decode_push_content(*bytes);
     WL_CHECK(again.has_value() && *again == content);
   };
-  if (const auto request = wire::parse_push_request(text)) {
-    WL_CHECK(wire::is_device_name(request->device));
-    WL_CHECK(request->ttl_s <= wire::kTtlMax);
-    WL_CHECK(request->content != wire::PushContent{});
-    arrives(request->content);
+  if (const auto batch = wire::parse_push_batch(text)) {
+    WL_CHECK(!batch->pushes.empty() && batch->pushes.size() <= wire::kPushBatchMax);
+    for (const wire::PushRequest& request : batch->pushes) {
+      // One target, which is a name; the other two are empty.
+      WL_CHECK(wire::is_device_name(request.device + request.user + request.group));
+      WL_CHECK(request.ttl_s <= wire::kTtlMax);
+      WL_CHECK(request.content != wire::PushContent{});
+      arrives(request.content);
+    }
   } else {
-    WL_CHECK(!request.error().message.empty());
-    WL_CHECK_MSG(base::is_utf8(request.error().field), "{}", request.error().field);
+    WL_CHECK(!batch.error().message.empty());
+    WL_CHECK_MSG(base::is_utf8(batch.error().field), "{}", batch.error().field);
   }
   if (const auto content = wire::decode_push_content({data, size})) arrives(*content);
   return 0;

@@ -53,11 +53,13 @@ TEST(PushRequest, RefusesEachFaultAndNamesTheField) {
   const auto malformed = ErrorCode::kMalformed;
   const auto too_large = ErrorCode::kTooLarge;
   const std::string known =
-      "is unknown; known: device, ttl_s, urgency, topic, idempotency_key, title, body, data";
+      "is unknown; known: device, user, group, ttl_s, urgency, topic, idempotency_key, title, "
+      "body, data";
   const Case cases[] = {
       {"", {malformed, "", "is not JSON: incomplete JSON"}},
       {"7", {malformed, "", "must be a JSON object"}},
-      {R"({"title":"t"})", {malformed, "device", "is missing"}},
+      {R"({"title":"t"})",
+       {malformed, "device", "is missing: one of device, user and group is needed"}},
       {R"({"device":"","title":"t"})", {malformed, "device", "must not be empty"}},
       {R"({"device":"a/b","title":"t"})",
        {malformed, "device",
@@ -160,6 +162,57 @@ TEST(Push, KnowsDeviceNames) {
   }
   EXPECT_FALSE(is_device_name(std::string(65, 'a')));
   EXPECT_EQ(inbox_topic("door"), "wakeline/inbox/door");
+}
+
+TEST(PushRequest, GoesToOneDeviceOrOneUserOrOneGroup) {
+  EXPECT_EQ(parse_push_request(R"({"user":"ada","title":"t"})")->user, "ada");
+  EXPECT_EQ(parse_push_request(R"({"group":"staff","title":"t"})")->group, "staff");
+  for (const auto& [text, field] : {std::pair{R"({"user":"ada","device":"d","title":"t"})", "user"},
+                                    std::pair{R"({"group":"g","device":"d","title":"t"})", "group"},
+                                    std::pair{R"({"group":"g","user":"ada","title":"t"})", "group"},
+                                    std::pair{R"({"user":"","title":"t"})", "user"},
+                                    std::pair{R"({"group":"a/b","title":"t"})", "group"}}) {
+    const auto request = parse_push_request(text);
+    ASSERT_FALSE(request) << text;
+    EXPECT_EQ(request.error().field, field);
+  }
+}
+
+TEST(PushBatch, IsOnePushOrAListAndNamesTheOneThatIsWrong) {
+  const auto one = parse_push_batch(R"({"device":"d","title":"t"})");
+  ASSERT_TRUE(one);
+  EXPECT_FALSE(one->listed);
+  EXPECT_EQ(one->pushes.size(), 1U);
+  const auto two = parse_push_batch(
+      R"({"pushes":[{"device":"d","title":"t"},{"user":"u","data":"x","ttl_s":5}]})");
+  ASSERT_TRUE(two);
+  EXPECT_TRUE(two->listed);
+  ASSERT_EQ(two->pushes.size(), 2U);
+  EXPECT_EQ(two->pushes[1].ttl_s, 5U);
+
+  std::string many = R"({"pushes":[)";
+  for (std::size_t i = 0; i <= kPushBatchMax; ++i) many += R"({"device":"d","title":"t"},)";
+  many.back() = ']';
+  many += "}";
+  const struct {
+    std::string text;
+    std::string field;
+  } rows[] = {{R"({"pushes":[]})", "pushes"},
+              {R"({"pushes":{}})", "pushes"},
+              {R"({"pushes":[{"device":"d","title":"t"}],"ttl_s":5})", "ttl_s"},
+              {R"({"pushes":[{"device":"d","title":"t"},7]})", "pushes[1]"},
+              {R"({"pushes":[{"device":"d","title":"t"},{"device":"d"}]})", "pushes[1].body"},
+              {R"({"pushes":[{"device":"d","titel":"t"}]})", "pushes[0].titel"},
+              {many, "pushes"}};
+  for (const auto& row : rows) {
+    const auto batch = parse_push_batch(row.text);
+    ASSERT_FALSE(batch) << row.text.substr(0, 100);
+    EXPECT_EQ(batch.error().field, row.field);
+  }
+  EXPECT_EQ(parse_push_batch(std::string(kPushBatchBytesMax + 1, ' ')).error().code,
+            base::ErrorCode::kTooLarge);
+  EXPECT_EQ(parse_push_request(R"({"pushes":[{"device":"d","title":"t"}]})").error().field,
+            "pushes");
 }
 
 }  // namespace

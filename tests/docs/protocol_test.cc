@@ -152,7 +152,7 @@ TEST(ProtocolDocument, ShowsAPushAsItIsReadAndWritten) {
     known.remove_prefix(std::min(end + 2, known.size()));
     ++count;
   }
-  EXPECT_EQ(count, 8U);
+  EXPECT_EQ(count, 10U);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -154,6 +155,25 @@ HttpAnswer HttpPeer::push(const std::string& token, const std::string& json) {
   return ask("POST /v1/push HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token +
              "\r\nContent-Type: application/json\r\nContent-Length: " +
              std::to_string(json.size()) + "\r\n\r\n" + json);
+}
+
+std::string request_text(const std::string& method, const std::string& target,
+                         const std::string& authorization, const std::string& body,
+                         const std::string& more) {
+  return method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" +
+         (authorization.empty() ? "" : "Authorization: " + authorization + "\r\n") + more +
+         (body.empty() ? "" : "Content-Type: application/json\r\n") +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string basic_authorization(const std::string& device, const std::string& token) {
+  const std::string pair = device + ":" + token;
+  std::string text(pair.size() / 3 * 4 + 5, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                   reinterpret_cast<const unsigned char*>(pair.data()),
+                                   static_cast<int>(pair.size()));
+  text.resize(static_cast<std::size_t>(size));
+  return "Basic " + text;
 }
 
 std::string push_json(const std::string& device, const std::string& title) {

@@ -104,6 +104,14 @@ class HttpPeer {
   base::Bytes input_;
 };
 
+/// A request with a body of JSON, or none. `authorization` is the whole field, `more` further
+/// lines.
+std::string request_text(const std::string& method, const std::string& target,
+                         const std::string& authorization, const std::string& body,
+                         const std::string& more = {});
+/// What a device says of itself over HTTP.
+std::string basic_authorization(const std::string& device, const std::string& token);
+
 /// {"device":…,"title":…}
 std::string push_json(const std::string& device, const std::string& title);
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/authorizer.h"
+
+#include <openssl/evp.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "io/clock.h"
+#include "server/http_reply.h"
+#include "server/tokens.h"
+
+namespace wakeline::server {
+
+using base::ErrorCode;
+
+namespace {
+
+constexpr std::size_t kCredentialsMax = 512;  ///< base64 of a name, a colon and a token
+
+/// What stands behind the scheme; empty when it is another one.
+std::string_view credentials(std::string_view authorization, std::string_view scheme) {
+  if (authorization.size() <= scheme.size() + 1 || authorization[scheme.size()] != ' ' ||
+      !same_word(authorization.substr(0, scheme.size()), scheme))
+    return {};
+  authorization.remove_prefix(scheme.size() + 1);
+  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+  return authorization;
+}
+
+/// Padded base64 (RFC 4648 §4); empty when it is none.
+std::string from_base64(std::string_view text) {
+  if (text.empty() || text.size() % 4 != 0 || text.size() > kCredentialsMax) return {};
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  if (size < 0) return {};
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  bytes.resize(static_cast<std::size_t>(size) - padding);
+  return bytes;
+}
+
+HttpResponse failed(base::Error error) {
+  base::log(base::LogLevel::kError, "http", "{}", base::to_string(error));
+  return unavailable_reply(error);
+}
+
+}  // namespace
+
+HttpResponse forbidden_reply(std::string_view what) {
+  return failure_reply(403, ErrorCode::kPermission,
+                       "this token may not " + std::string(what) + "; its scopes say what it may");
+}
+
+Authorizer::Authorizer(store::Directory& directory, store::Registry& registry, const Limits& limits,
+                       OnDenied on_denied)
+    : directory_(directory),
+      registry_(registry),
+      failures_(0, 0),
+      on_denied_(std::move(on_denied)) {
+  set_limits(limits);
+}
+
+void Authorizer::set_limits(const Limits& limits) {
+  failures_.set(limits.auth_failures / 60.0, limits.auth_failures);
+}
+
+std::optional<HttpResponse> Authorizer::blocked(const HttpRequest& request) {
+  const auto wait = failures_.look(request.peer, io::now());
+  if (!wait) return std::nullopt;
+  return retry_after(
+      failure_reply(429, ErrorCode::kBusy, "too many wrong tokens came from this address"), *wait);
+}
+
+HttpResponse Authorizer::denied(const HttpRequest& request, std::string_view why,
+                                std::string_view scheme) {
+  static_cast<void>(failures_.take(request.peer, io::now()));
+  on_denied_(request.peer, why);
+  return with(failure_reply(401, ErrorCode::kUnauthorized, why), "WWW-Authenticate",
+              std::string(scheme));
+}
+
+std::expected<Authorizer::Sender, HttpResponse> Authorizer::sender(const HttpRequest& request) {
+  if (auto answer = blocked(request)) return std::unexpected(std::move(*answer));
+  const std::string_view token = credentials(request.field("authorization"), "Bearer");
+  if (token.empty())
+    return std::unexpected(denied(request, "a bearer token of an app server is needed", "Bearer"));
+  // The look-up is by the hash, of which a guesser knows nothing beforehand: its time tells nothing
+  // of the tokens.
+  const auto found = directory_.senders().find(hash_token(base::as_bytes(token)), io::wall_now());
+  if (!found) return std::unexpected(failed(found.error()));
+  if (!*found)
+    return std::unexpected(denied(request, "this token is unknown or has expired", "Bearer"));
+  auto scopes = Scopes::parse((*found)->scopes);
+  if (!scopes) return std::unexpected(failed(scopes.error()));
+  return Sender{(*found)->name, std::move(*scopes)};
+}
+
+std::expected<store::Device, HttpResponse> Authorizer::device(const HttpRequest& request) {
+  constexpr std::string_view kChallenge = "Basic realm=\"wakeline device\", charset=\"UTF-8\"";
+  constexpr std::string_view kWhy = "the name and token of a device are needed";
+  if (auto answer = blocked(request)) return std::unexpected(std::move(*answer));
+  const std::string pair = from_base64(credentials(request.field("authorization"), "Basic"));
+  const std::size_t colon = pair.find(':');
+  if (colon == std::string::npos) return std::unexpected(denied(request, kWhy, kChallenge));
+  const TokenHash given = hash_token(base::as_bytes(std::string_view(pair).substr(colon + 1)));
+  auto row = registry_.find_device(std::string_view(pair).substr(0, colon));
+  if (!row) return std::unexpected(failed(row.error()));
+  // An unknown name takes the time of a wrong token.
+  const TokenHash wanted = *row ? (*row)->token_hash : TokenHash{};
+  if (!same(given, wanted) || !*row) return std::unexpected(denied(request, kWhy, kChallenge));
+  return std::move(**row);
+}
+
+}  // namespace wakeline::server

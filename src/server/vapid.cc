@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vapid.h"
+
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "server/es256.h"
+#include "server/http_reply.h"
+
+namespace wakeline::server {
+
+using base::ErrorCode;
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kScheme = "vapid ";
+constexpr std::size_t kGoodMax = 4'096;  ///< tokens that are remembered
+/// Later times do not fit; a token may not live that long anyway.
+constexpr double kSecondsMax = 4e9;
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// The value of a parameter in "t=…, k=…" (RFC 9110 §11.2); empty when it is missing.
+std::string_view parameter(std::string_view text, std::string_view name) {
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    std::string_view part = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos || !same_word(trimmed(part.substr(0, equals)), name))
+      continue;
+    part = trimmed(part.substr(equals + 1));
+    if (part.size() >= 2 && part.front() == '"' && part.back() == '"')
+      part = part.substr(1, part.size() - 2);
+    return part;
+  }
+  return {};
+}
+
+std::optional<json::object> object_of(std::string_view encoded) {
+  const auto bytes = base::from_base64url(encoded);
+  if (!bytes) return std::nullopt;
+  json::error_code error;
+  json::parse_options options;
+  options.max_depth = 4;
+  json::value value = json::parse(base::as_text(*bytes), error, {}, options);
+  if (error || !value.is_object()) return std::nullopt;
+  return std::move(value.get_object());
+}
+
+std::string text_of(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+std::optional<std::int64_t> seconds_of(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr || !value->is_number()) return std::nullopt;
+  const double seconds = value->to_number<double>();
+  if (!(seconds >= 0 && seconds < kSecondsMax)) return std::nullopt;
+  return static_cast<std::int64_t>(std::floor(seconds));
+}
+
+}  // namespace
+
+base::Result<VapidToken> read_vapid(std::string_view authorization) {
+  if (authorization.size() < kScheme.size() ||
+      !same_word(authorization.substr(0, kScheme.size()), kScheme))
+    return base::fail(ErrorCode::kUnauthorized, "vapid scheme");
+  if (authorization.size() > kVapidTokenMax + 256) return base::fail(ErrorCode::kTooLarge, "vapid");
+  authorization.remove_prefix(kScheme.size());
+  const std::string_view token = parameter(authorization, "t");
+  const auto key = base::from_base64url(parameter(authorization, "k"));
+  const std::size_t first = token.find('.');
+  const std::size_t second = token.find('.', first == std::string_view::npos ? 0 : first + 1);
+  if (token.size() > kVapidTokenMax) return base::fail(ErrorCode::kTooLarge, "vapid token");
+  if (!key || key->size() != kP256PointSize) return base::fail(ErrorCode::kMalformed, "vapid k");
+  if (first == std::string_view::npos || second == std::string_view::npos || first == second)
+    return base::fail(ErrorCode::kMalformed, "vapid t");
+  const auto header = object_of(token.substr(0, first));
+  const auto claims = object_of(token.substr(first + 1, second - first - 1));
+  auto signature = base::from_base64url(token.substr(second + 1));
+  if (!header || !claims || !signature || signature->size() != kEs256Size)
+    return base::fail(ErrorCode::kMalformed, "vapid t");
+  // Any other algorithm, "none" above all, is no signature of the key.
+  if (text_of(*header, "alg") != "ES256") return base::fail(ErrorCode::kMalformed, "vapid alg");
+  const auto expires = seconds_of(*claims, "exp");
+  if (!expires) return base::fail(ErrorCode::kMalformed, "vapid exp");
+  return VapidToken{.signed_part = std::string(token.substr(0, second)),
+                    .signature = std::move(*signature),
+                    .key = *key,
+                    .audience = text_of(*claims, "aud"),
+                    .subject = text_of(*claims, "sub"),
+                    .expires_s = *expires};
+}
+
+base::Result<base::Bytes> VapidVerifier::verify(std::string_view authorization,
+                                                std::string_view origin, base::WallTime now) {
+  const std::string field(authorization);
+  if (const auto it = good_.find(field); it != good_.end()) {
+    if (now < it->second.until && same_word(it->second.audience, origin)) return it->second.key;
+    good_.erase(it);
+  }
+  auto token = read_vapid(authorization);
+  if (!token) return base::fail(token.error());
+  if (!same_word(token->audience, origin)) return base::fail(ErrorCode::kPermission, "vapid aud");
+  const base::WallTime expires{std::chrono::seconds(token->expires_s)};
+  if (expires + kVapidClockSkew <= now || expires > now + kVapidLifeMax + kVapidClockSkew)
+    return base::fail(ErrorCode::kPermission, "vapid exp");
+  if (!verify_es256(token->key, base::as_bytes(token->signed_part), token->signature))
+    return base::fail(ErrorCode::kPermission, "vapid signature");
+  if (good_.size() >= kGoodMax) good_.clear();
+  good_.emplace(field, Good{token->key, token->audience, expires + kVapidClockSkew});
+  return std::move(token->key);
+}
+
+}  // namespace wakeline::server
