@@ -34,6 +34,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "connections") return options.limits.connections_max = number, true;
   if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
   if (key == "request_ms") return options.limits.request_timeout = ms, true;
+  if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;
   if (key == "idle_ms") return options.limits.idle_timeout = ms, true;
   return false;
 }
