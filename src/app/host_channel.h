@@ -21,9 +21,10 @@ namespace wakeline::app {
 inline constexpr base::Duration kReplyTimeout = std::chrono::seconds(5);
 /// How long it may take for its welcome: App::create waits for it.
 inline constexpr base::Duration kWelcomeTimeout = std::chrono::seconds(2);
-/// Between tries to find a host again: doubling from the first to the last.
+/// Between tries to find a host again: doubling from the first to the last. A host that comes back
+/// suspends an app that does not tag its sockets anew within doze::kAdoptionWindow (10 s).
 inline constexpr base::Duration kRetryMin = std::chrono::milliseconds(100);
-inline constexpr base::Duration kRetryMax = std::chrono::seconds(30);
+inline constexpr base::Duration kRetryMax = std::chrono::seconds(4);
 /// After the host said that this process is none of its apps, doubling from the first to the last:
 /// a host that has just started may not have taken it over yet.
 inline constexpr base::Duration kRefusedRetryMin = std::chrono::seconds(1);

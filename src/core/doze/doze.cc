@@ -185,6 +185,7 @@ void Doze::on_adopted(Instant now, AppId id, Actions& out) {
   app->closed = false;
   out.push(Ledger{id, LedgerEvent::kLaunch, std::string(name(LaunchReason::kAdopted))});
   begin_run(now, *app);
+  open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
   finish(now, *app, out);
 }
 

@@ -74,6 +74,17 @@ TEST(Life, C23RelaunchesWhereNobodyKnowsHowItEnded) {
                   ledger(bed.app, kLaunch, "crash")}));
 }
 
+TEST(Life, AnAdoptedAppHasTimeToFindTheHostHoweverShortItsWindows) {
+  Profile profile = Profile::linux_default();
+  profile.wake_window = 1s;
+  Bed bed(profile);
+  bed.doze.on_adopted(bed.now, bed.app, bed.out);
+  bed.take();
+  const Instant adopted = bed.now;
+  EXPECT_EQ(bed.idle(bed.app), List{Suspend{bed.app}});
+  EXPECT_GE(bed.now - adopted, kAdoptionWindow);
+}
+
 TEST(Life, C23LeavesAnAppThatIsNotVoipAlone) {
   Bed bed;
   const AppId editor = bed.add("editor", false);

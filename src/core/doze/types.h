@@ -35,6 +35,11 @@ inline constexpr std::size_t kTagsMax = 1'024;  ///< of one app
 inline constexpr std::size_t kTasksMax = 64;    ///< of one app
 inline constexpr std::size_t kWakesMax = 4;     ///< wake requests that one app has at a time
 
+/// The least window of an app that a restarted host finds running: time for the app to find the
+/// host (the library looks at least every four seconds) and to tag again. Suspended before that,
+/// it would sleep with nothing to wake it.
+inline constexpr Duration kAdoptionWindow = std::chrono::seconds(10);
+
 /// What the manifest declares of an app (C1).
 struct AppConfig {
   std::string name;
