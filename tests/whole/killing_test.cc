@@ -160,7 +160,8 @@ class Killing {
 
   void kill_host(bool with_guardian) {
     const base::Instant begin = io::now();
-    if (with_guardian) ::kill(guardian(), SIGKILL);
+    const pid_t old = with_guardian ? wait_guardian(0) : 0;
+    if (old > 0) ::kill(old, SIGKILL);
     host_.crash();
     if (!with_guardian) {
       EXPECT_TRUE(eventually([&] { return !suspended(app_); })) << "left suspended";
@@ -170,13 +171,20 @@ class Killing {
   }
 
   void kill_guardian() {
-    const pid_t old = guardian();
-    ASSERT_GT(old, 0);
+    const pid_t old = wait_guardian(0);
+    if (old <= 0) return;
     ::kill(old, SIGKILL);
+    wait_guardian(old);
+  }
+
+  /// The guardian, once there is one (it names itself a moment after its start) other than `old`.
+  pid_t wait_guardian(pid_t old) const {
+    pid_t now = 0;
     EXPECT_TRUE(eventually([&] {
-      const pid_t now = guardian();
+      now = guardian();
       return now > 0 && now != old;
-    })) << "no new guardian";
+    })) << "no guardian";
+    return now;
   }
 
   void kill_app() {
