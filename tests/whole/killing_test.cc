@@ -15,7 +15,7 @@
 #include <sstream>
 
 #include "base/random.h"
-#include "bed.h"
+#include "bench/bed.h"
 #include "cli/program.h"
 #include "io/clock.h"
 #include "linux/cgroup.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "bed.h"
+#include "bench/bed.h"
 #include "io/clock.h"
 #include "linux/cgroup.h"
 
