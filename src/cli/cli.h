@@ -18,6 +18,7 @@ using AddCommand = void (*)(CLI::App& root, int& exit_code);
 
 void add_host(CLI::App& root, int& exit_code);
 void add_server(CLI::App& root, int& exit_code);
+void add_run(CLI::App& root, int& exit_code);
 void add_apps(CLI::App& root, int& exit_code);
 void add_log(CLI::App& root, int& exit_code);
 void add_push(CLI::App& root, int& exit_code);

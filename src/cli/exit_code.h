@@ -20,6 +20,14 @@ enum ExitCode : int {
   kExitStorage = 8,        ///< the disk is full or failed
 };
 
+/// What `wakeline run` ends with where the program has no code of its own; as env(1) and the shells.
+enum RunExitCode : int {
+  kExitRunFailed = 125,      ///< the host did not run it, or nobody knows how it ended
+  kExitRunPermission = 126,  ///< the program cannot be executed
+  kExitRunNotFound = 127,    ///< there is no such program
+  kExitRunSignal = 128,      ///< plus the number of the signal that ended it
+};
+
 int exit_code_of(base::ErrorCode code);
 
 /// Prints "wakeline: WHAT: TEXT" on stderr, then `hint` on a line of its own when it is not empty.

@@ -63,6 +63,7 @@ struct AppRecord {
   base::Error launch_error;  ///< of the last launch; kOk when it succeeded
   /// Called after the machine has heard of it. May be empty.
   std::function<void(sys::ExitInfo)> on_ended;
+  bool uninstalled = false;  ///< its manifest is gone: forgotten when it ends
   int postponements = 0;     ///< suspensions put off in a row: see adoption.h
   bool denial_told = false;  ///< in this run
 

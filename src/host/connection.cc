@@ -44,11 +44,12 @@ wire::host::RequestId request_of(const Message& message) {
 }  // namespace
 
 Connection::Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts,
-                       std::function<void()> on_end)
-    : socket_(std::move(socket)), parts_(parts), on_end_(std::move(on_end)) {}
+                       std::uint64_t number, std::function<void()> on_end)
+    : socket_(std::move(socket)), parts_(parts), number_(number), on_end_(std::move(on_end)) {}
 
 Connection::~Connection() {
   if (follower_) parts_.ledger.unfollow(*follower_);
+  if (control_) parts_.runs.forget(number_);
   if (app_ != nullptr && app_->sink == this) app_->sink = nullptr;
 }
 
@@ -72,6 +73,7 @@ void Connection::send(const Message& message) {
 void Connection::end() {
   if (!socket_) return;
   socket_.reset();
+  if (control_) parts_.runs.forget(number_);
   if (follower_) parts_.ledger.unfollow(*std::exchange(follower_, std::nullopt));
   requests_.reset();
   if (app_ != nullptr) {
@@ -103,7 +105,7 @@ void Connection::on_message(std::string_view datagram, Fds fds) {
   }
   if (const auto* hello = std::get_if<wire::host::Hello>(&*message)) return on_hello(*hello);
   if (app_ != nullptr) return on_app_message(*message, std::move(fds));
-  if (control_) return on_control_message(*message);
+  if (control_) return on_control_message(*message, std::move(fds));
   fault(request_of(*message), ErrorCode::kUnauthorized, "type: 'hello' comes first");
 }
 
@@ -120,7 +122,14 @@ void Connection::on_hello(const wire::host::Hello& hello) {
   peer_ = std::move(*peer);
   if (hello.role == "app") return welcome_app(hello);
   control_ = true;
-  send(welcome(hello.request));
+  wire::host::Welcome answer = welcome(hello.request);
+  // A path that fits no message is one that the client must be told by its user.
+  const auto fitting = [](const std::string& path) {
+    return path.size() <= wire::host::kPathMax ? path : std::string();
+  };
+  answer.state_folder = fitting(parts_.controls.state_folder());
+  answer.apps_folder = fitting(parts_.controls.apps_folder());
+  send(answer);
 }
 
 void Connection::welcome_app(const wire::host::Hello& hello) {
@@ -192,13 +201,22 @@ void Connection::on_app_message(const Message& message, Fds fds) {
   send(*reply);
 }
 
-void Connection::on_control_message(const Message& message) {
+void Connection::on_control_message(const Message& message, Fds fds) {
+  const auto tell_end = [this](const wire::host::Ended& ended) { send(ended); };
   if (const auto* control = std::get_if<wire::host::Control>(&message)) {
     send(parts_.controls.handle(*control));
   } else if (const auto* list = std::get_if<wire::host::List>(&message)) {
     for (const auto& part : parts_.controls.handle(*list)) send(part);
   } else if (const auto* wanted = std::get_if<wire::host::Follow>(&message)) {
     follow(*wanted);
+  } else if (const auto* run = std::get_if<wire::host::Run>(&message)) {
+    send(parts_.runs.run(*run, std::move(fds), number_, tell_end));
+  } else if (const auto* awaited = std::get_if<wire::host::Await>(&message)) {
+    send(parts_.runs.await(*awaited, number_, tell_end));
+  } else if (const auto* signal = std::get_if<wire::host::Signal>(&message)) {
+    send(parts_.runs.signal(*signal));
+  } else if (const auto* reload = std::get_if<wire::host::Reload>(&message)) {
+    send(parts_.controls.handle(*reload));
   } else {
     fault(request_of(message), ErrorCode::kPermission, "type: not for the role 'control'");
   }

@@ -13,6 +13,7 @@
 #include "host/ledger_log.h"
 #include "host/notices.h"
 #include "host/requests.h"
+#include "host/runs.h"
 #include "io/seqpacket.h"
 #include "linux/freezer.h"
 #include "wire/host_message.h"
@@ -30,6 +31,7 @@ struct ConnectionParts {
   Controls& controls;
   LedgerLog& ledger;
   sys::Freezer& freezer;
+  Runs& runs;
 };
 
 /// One connection to the host's socket: finds out who is there, shakes hands, and passes each
@@ -38,7 +40,8 @@ class Connection final : public MessageSink {
  public:
   /// `on_end` is called once, on the loop's thread; the connection is destroyed after it, not in
   /// it.
-  Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts,
+  /// `number`: its own for all time.
+  Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts, std::uint64_t number,
              std::function<void()> on_end);
   ~Connection() override;
   Connection(const Connection&) = delete;
@@ -56,7 +59,7 @@ class Connection final : public MessageSink {
   void welcome_app(const wire::host::Hello& hello);
   wire::host::Welcome welcome(wire::host::RequestId request) const;
   void on_app_message(const wire::host::Message& message, Fds fds);
-  void on_control_message(const wire::host::Message& message);
+  void on_control_message(const wire::host::Message& message, Fds fds);
   void follow(const wire::host::Follow& follow);
 
   /// Answers with a refusal and ends the connection.
@@ -66,6 +69,7 @@ class Connection final : public MessageSink {
 
   std::unique_ptr<io::Seqpacket> socket_;
   ConnectionParts parts_;
+  std::uint64_t number_;
   std::function<void()> on_end_;
   PeerProcess peer_;
   AppRecord* app_ = nullptr;  // role "app", while it is the app's sink

@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,12 +16,15 @@
 
 #include "io/clock.h"
 
+extern char** environ;
+
 namespace wakeline::host {
 namespace {
 
 using base::ErrorCode;
 using wire::host::AppInfo;
 using wire::host::AppList;
+using wire::host::Ended;
 using wire::host::LedgerLine;
 using wire::host::Message;
 using wire::host::Reply;
@@ -33,6 +39,25 @@ std::unexpected<ControlError> failed(const base::Error& error) {
 
 std::unexpected<ControlError> unexpected_answer() {
   return failed(ErrorCode::kMalformed, "the host sent an answer that does not fit the request");
+}
+
+/// Descriptors beside one message.
+constexpr std::size_t kFdsMax = 4;
+
+/// A memory file with `text` that nobody can change any more.
+base::Result<io::UniqueFd> memory_file(std::string_view text) {
+  io::UniqueFd file(::memfd_create("wakeline-run", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return base::fail(base::os_error("memfd_create", errno));
+  while (!text.empty()) {
+    const ssize_t size = ::write(file.get(), text.data(), text.size());
+    if (size < 0) return base::fail(base::os_error("write", errno));
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) {
+    return base::fail(base::os_error("seal", errno));
+  }
+  return file;
 }
 
 /// Milliseconds for poll(2), rounded up so that it does not wake just before `deadline`.
@@ -73,12 +98,41 @@ std::expected<ControlClient, ControlError> ControlClient::connect(const std::str
   return client;
 }
 
-std::expected<void, ControlError> ControlClient::send(const Message& message) {
-  const auto text = wire::host::encode(message);
+std::expected<void, ControlError> ControlClient::send(const Message& message,
+                                                      const std::vector<int>& fds) {
+  auto text = wire::host::encode(message);
   if (!text) return failed(text.error());
-  const auto sent = ::send(socket_.get(), text->data(), text->size(), MSG_NOSIGNAL);
-  if (sent < 0) return failed(base::os_error("send", errno));
+  iovec part{text->data(), text->size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  // The place of the descriptors, aligned as the kernel wants it.
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kFdsMax)> place{};
+  if (!fds.empty()) {
+    const std::size_t size = std::min(fds.size(), kFdsMax) * sizeof(int);
+    header.msg_control = place.data();
+    header.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* const control = CMSG_FIRSTHDR(&header);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(control), fds.data(), size);
+  }
+  if (::sendmsg(socket_.get(), &header, MSG_NOSIGNAL) < 0) {
+    return failed(base::os_error("send", errno));
+  }
   return {};
+}
+
+std::expected<std::uint64_t, ControlError> ControlClient::ask(const Message& message,
+                                                              const std::vector<int>& fds) {
+  if (auto sent = send(message, fds); !sent) return std::unexpected(sent.error());
+  auto got = answer();
+  if (!got) return std::unexpected(got.error());
+  const auto* reply = std::get_if<Reply>(&*got);
+  if (reply == nullptr || reply->request != request_) return unexpected_answer();
+  if (reply->error != ErrorCode::kOk) return failed(reply->error, reply->message);
+  return reply->value;
 }
 
 std::expected<std::optional<Message>, ControlError> ControlClient::receive(base::Instant deadline) {
@@ -108,6 +162,10 @@ std::expected<Message, ControlError> ControlClient::answer() {
     auto message = receive(deadline);
     if (!message) return std::unexpected(message.error());
     if (!*message) return failed(ErrorCode::kTimeout, "the host did not answer in time");
+    if (const auto* end = std::get_if<Ended>(&**message)) {
+      ends_.push_back(*end);
+      continue;
+    }
     auto* line = std::get_if<LedgerLine>(&**message);
     if (line == nullptr) return std::move(**message);
     if (lines_.size() == kFollowBacklogMax) {
@@ -119,13 +177,14 @@ std::expected<Message, ControlError> ControlClient::answer() {
 
 std::expected<void, ControlError> ControlClient::command(wire::host::Command command,
                                                          const std::string& app) {
-  const wire::host::Control control{++request_, command, app};
-  if (auto sent = send(control); !sent) return sent;
-  auto message = answer();
-  if (!message) return std::unexpected(message.error());
-  const auto* reply = std::get_if<Reply>(&*message);
-  if (reply == nullptr || reply->request != control.request) return unexpected_answer();
-  if (reply->error != ErrorCode::kOk) return failed(reply->error, reply->message);
+  const auto done = ask(wire::host::Control{++request_, command, app});
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+std::expected<void, ControlError> ControlClient::reload() {
+  const auto done = ask(wire::host::Reload{++request_});
+  if (!done) return std::unexpected(done.error());
   return {};
 }
 
@@ -144,14 +203,57 @@ std::expected<std::vector<AppInfo>, ControlError> ControlClient::list() {
 }
 
 std::expected<void, ControlError> ControlClient::follow(std::uint32_t backlog) {
-  const wire::host::Follow follow{++request_, backlog};
-  if (auto sent = send(follow); !sent) return sent;
-  auto message = answer();
-  if (!message) return std::unexpected(message.error());
-  const auto* reply = std::get_if<Reply>(&*message);
-  if (reply == nullptr || reply->request != follow.request) return unexpected_answer();
-  if (reply->error != ErrorCode::kOk) return failed(reply->error, reply->message);
+  const auto done = ask(wire::host::Follow{++request_, backlog});
+  if (!done) return std::unexpected(done.error());
   return {};
+}
+
+std::expected<pid_t, ControlError> ControlClient::run(const wire::Manifest& manifest,
+                                                      bool background) {
+  auto entry = wire::write_desktop_entry(manifest);
+  if (!entry) {
+    return failed(entry.error().code,
+                  "the command cannot be handed over: it must be UTF-8 without control characters");
+  }
+  std::string text = std::move(*entry);
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    text += '\0';
+    text += *variable;
+  }
+  text += '\0';
+  const auto file = memory_file(text);
+  if (!file) return failed(file.error());
+  const auto pid = ask(wire::host::Run{++request_, background},
+                       {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, file->get()});
+  if (!pid) return std::unexpected(pid.error());
+  return static_cast<pid_t>(*pid);
+}
+
+std::expected<void, ControlError> ControlClient::await(const std::string& app) {
+  const auto done = ask(wire::host::Await{++request_, app});
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+std::expected<void, ControlError> ControlClient::signal(const std::string& app,
+                                                        wire::host::SignalWord signal) {
+  const auto done = ask(wire::host::Signal{++request_, app, signal});
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+std::expected<std::optional<Ended>, ControlError> ControlClient::next_end(base::Duration timeout) {
+  if (!ends_.empty()) {
+    const Ended end = ends_.front();
+    ends_.pop_front();
+    return end;
+  }
+  auto message = receive(base::saturating_add(io::now(), timeout));
+  if (!message) return std::unexpected(message.error());
+  if (!*message) return std::nullopt;
+  const auto* end = std::get_if<Ended>(&**message);
+  if (end == nullptr) return unexpected_answer();
+  return *end;
 }
 
 std::expected<std::optional<LedgerLine>, ControlError> ControlClient::next_line(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <deque>
 #include <expected>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "base/time.h"
 #include "io/unique_fd.h"
 #include "wire/host_message.h"
+#include "wire/manifest.h"
 
 namespace wakeline::host {
 
@@ -37,6 +40,18 @@ class ControlClient {
   /// Errors: kNotFound (no such app), kTimeout, kClosed.
   std::expected<void, ControlError> command(wire::host::Command command, const std::string& app);
   std::expected<std::vector<wire::host::AppInfo>, ControlError> list();
+  std::expected<void, ControlError> reload();
+
+  /// Runs a program as an app, with our stdin, stdout, stderr and environment.
+  /// Returns: its pid. `next_end` gives its end later. Errors: as the message `run`.
+  std::expected<pid_t, ControlError> run(const wire::Manifest& manifest, bool background);
+  /// From now on `next_end` gives the app's end. Errors: kNotFound (it does not run).
+  std::expected<void, ControlError> await(const std::string& app);
+  std::expected<void, ControlError> signal(const std::string& app, wire::host::SignalWord signal);
+  /// The end of an app; nullopt when none came within `timeout`. Errors: kClosed (the host ended).
+  std::expected<std::optional<wire::host::Ended>, ControlError> next_end(base::Duration timeout);
+  /// Readable when `next_end` or `next_line` has something to give.
+  int fd() const { return socket_.get(); }
 
   /// From now on `next_line` gives the newest `backlog` lines, then every new one.
   std::expected<void, ControlError> follow(std::uint32_t backlog);
@@ -49,10 +64,13 @@ class ControlClient {
 
   ControlClient(io::UniqueFd socket, base::Duration timeout)
       : socket_(std::move(socket)), timeout_(timeout) {}
-  std::expected<void, ControlError> send(const Message& message);
+  std::expected<void, ControlError> send(const Message& message, const std::vector<int>& fds = {});
+  /// Sends a request and reads its reply. Returns: the value.
+  std::expected<std::uint64_t, ControlError> ask(const Message& message,
+                                                 const std::vector<int>& fds = {});
   /// nullopt: nothing came until `deadline`.
   std::expected<std::optional<Message>, ControlError> receive(base::Instant deadline);
-  /// The next message that is not a ledger line.
+  /// The next message that is no ledger line and no end.
   std::expected<Message, ControlError> answer();
 
   io::UniqueFd socket_;
@@ -60,6 +78,7 @@ class ControlClient {
   wire::host::Welcome welcome_;
   wire::host::RequestId request_ = 0;
   std::deque<wire::host::LedgerLine> lines_;
+  std::deque<wire::host::Ended> ends_;
 };
 
 }  // namespace wakeline::host

@@ -18,7 +18,10 @@ using wire::host::Reply;
 
 }  // namespace
 
-void Controls::scan() {
+void Controls::scan() { scan_ids(); }
+
+std::set<std::string> Controls::scan_ids() {
+  std::set<std::string> ids;
   const ManifestScan found = scan_manifests(manifest_folders_);
   for (const std::string& fault : found.faults) {
     base::log(LogLevel::kError, "host", "{}", fault);
@@ -27,11 +30,33 @@ void Controls::scan() {
     base::log(LogLevel::kWarning, "host", "{}", warning);
   }
   for (const wire::Manifest& manifest : found.manifests) {
+    ids.insert(manifest.id);
     const auto installed = driver_.install(manifest);
     if (installed || installed.error().code == ErrorCode::kBusy) continue;
     base::log(LogLevel::kError, "host", "{}: not installed: {}", manifest.id,
               base::to_string(installed.error()));
   }
+  return ids;
+}
+
+Reply Controls::handle(const wire::host::Reload& reload) {
+  const std::set<std::string> ids = scan_ids();
+  std::vector<std::string> gone;
+  for (const auto& [id, app] : driver_.apps()) {
+    if (!ids.contains(id) && !runs_.contains(id)) gone.push_back(id);
+  }
+  for (const std::string& id : gone) {
+    AppRecord& app = *driver_.find(id);
+    if (!app.process->running()) {
+      driver_.uninstall(id);
+      continue;
+    }
+    app.uninstalled = true;
+    driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+      doze.on_close_wanted(now, app.id, out);
+    });
+  }
+  return {reload.request, ErrorCode::kOk, {}, 0};
 }
 
 Reply Controls::handle(const wire::host::Control& control) {

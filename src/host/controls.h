@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "host/driver.h"
+#include "host/runs.h"
 #include "wire/host_message.h"
 
 namespace wakeline::host {
@@ -12,22 +14,36 @@ namespace wakeline::host {
 /// What a control client may ask for: commands of the user and the list of apps.
 class Controls {
  public:
-  /// `driver` outlives it.
-  Controls(Driver& driver, std::vector<std::string> manifest_folders)
-      : driver_(driver), manifest_folders_(std::move(manifest_folders)) {}
+  /// `driver` and `runs` outlive it. The first manifest folder is where apps are installed.
+  Controls(Driver& driver, Runs& runs, std::string state_folder,
+           std::vector<std::string> manifest_folders)
+      : driver_(driver),
+        runs_(runs),
+        state_folder_(std::move(state_folder)),
+        manifest_folders_(std::move(manifest_folders)) {}
+
+  const std::string& state_folder() const { return state_folder_; }
+  const std::string& apps_folder() const { return manifest_folders_.front(); }
 
   /// Reads the manifest folders and installs what is new; faults are lines of the log.
   void scan();
 
   /// kLaunch and kForeground look for a new or changed manifest when the app does not run.
   wire::host::Reply handle(const wire::host::Control& control);
+  /// Takes what changed in the manifest folders: new apps, changed ones that do not run; an app
+  /// whose manifest is gone is closed, and forgotten when it has ended.
+  wire::host::Reply handle(const wire::host::Reload& reload);
   /// In parts of at most wire::host::kAppsMax.
   std::vector<wire::host::AppList> handle(const wire::host::List& list);
 
  private:
   wire::host::AppInfo info(AppRecord& app) const;
 
+  std::set<std::string> scan_ids();
+
   Driver& driver_;
+  Runs& runs_;
+  std::string state_folder_;
   std::vector<std::string> manifest_folders_;
 };
 

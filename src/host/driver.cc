@@ -207,6 +207,8 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
     doze.on_exited(now, app.id, status, out);
   });
   if (app.on_ended) app.on_ended(info);
+  // Later: its process is still in the midst of telling that it has ended.
+  if (app.uninstalled) loop_.post([this, id = app.manifest.id] { uninstall(id); });
   check_stopped();
 }
 

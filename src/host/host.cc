@@ -18,6 +18,7 @@
 #include "host/ledger_log.h"
 #include "host/notices.h"
 #include "host/orphans.h"
+#include "host/runs.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "io/seqpacket.h"
@@ -68,6 +69,12 @@ std::expected<void, StartError> fill_in(HostOptions& options) {
   if (auto checked = check(options); !checked) return checked;
   if (options.runtime_folder.empty()) options.runtime_folder = io::default_runtime_folder();
   if (options.state_folder.empty()) options.state_folder = io::default_state_folder();
+  // Apps and clients that work in other folders are told these.
+  for (std::string* folder : {&options.runtime_folder, &options.state_folder}) {
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(*folder, error);
+    if (!error) *folder = absolute.string();
+  }
   for (const std::string& folder : {options.runtime_folder, options.state_folder}) {
     if (auto made = io::make_folder(folder); !made) return failed(made.error(), folder);
   }
@@ -105,6 +112,7 @@ class Host::Impl {
   std::unique_ptr<LedgerLog> ledger_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Notices> notices_;
+  std::unique_ptr<Runs> runs_;
   std::unique_ptr<Controls> controls_;
   std::unique_ptr<Orphans> orphans_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
@@ -160,7 +168,9 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
   if (!driver) return failed(driver.error(), "host");
   driver_ = std::move(*driver);
   notices_ = std::make_unique<Notices>(loop_, *driver_, options_.notifier);
-  controls_ = std::make_unique<Controls>(*driver_, options_.manifest_folders);
+  runs_ = std::make_unique<Runs>(loop_, *driver_, options_.runtime_folder + "/run");
+  controls_ = std::make_unique<Controls>(*driver_, *runs_, options_.state_folder,
+                                         options_.manifest_folders);
   auto orphans = Orphans::create(loop_, [this] { return own_children(); });
   if (!orphans) return failed(orphans.error(), "host");
   orphans_ = std::move(*orphans);
@@ -192,8 +202,8 @@ void Host::Impl::accept(std::unique_ptr<io::Seqpacket> socket) {
     return;
   }
   const std::uint64_t number = next_connection_++;
-  const ConnectionParts parts{*driver_, *notices_, *controls_, *ledger_, *freezer_};
-  auto connection = std::make_unique<Connection>(std::move(socket), parts, [this, number] {
+  const ConnectionParts parts{*driver_, *notices_, *controls_, *ledger_, *freezer_, *runs_};
+  auto connection = std::make_unique<Connection>(std::move(socket), parts, number, [this, number] {
     // Later: it ends within calls of its own.
     loop_.post([this, number] { connections_.erase(number); });
   });
@@ -206,6 +216,7 @@ void Host::Impl::run() {
   loop_.post([this] {
     driver_->note(nullptr, "host", "started", std::string(freezer_->mechanism()));
     controls_->scan();
+    runs_->restore(freezer_->existing());
     driver_->boot();
     if (options_.on_ready) options_.on_ready();
   });
