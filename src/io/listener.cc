@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <utility>
@@ -18,7 +19,12 @@ using boost::asio::ip::tcp;
 constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
 constexpr int kBatch = 64;  // connections accepted before other handlers have their turn
 
-base::Result<UniqueFd> listen_at(const tcp::endpoint& endpoint) {
+}  // namespace
+
+base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
+  const auto found = tcp_endpoint(address, port);
+  if (!found) return base::fail(found.error());
+  const tcp::endpoint& endpoint = *found;
   auto fd = tcp_socket(endpoint);
   if (!fd) return fd;
   // A restarted server takes its port while old connections are in TIME_WAIT; one that listens is
@@ -36,6 +42,17 @@ base::Result<UniqueFd> listen_at(const tcp::endpoint& endpoint) {
   if (::listen(fd->get(), SOMAXCONN) != 0) return base::fail(base::os_error("listen", errno));
   return fd;
 }
+
+std::uint16_t port_of(int fd) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) return 0;
+  const auto port = at.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&at)->sin6_port
+                                             : reinterpret_cast<const sockaddr_in*>(&at)->sin_port;
+  return ntohs(port);
+}
+
+namespace {
 
 class State : public std::enable_shared_from_this<State> {
  public:
@@ -58,6 +75,8 @@ class State : public std::enable_shared_from_this<State> {
     acceptor_.close(ignored);
     backoff_.cancel(ignored);
   }
+
+  int fd() { return acceptor_.native_handle(); }
 
   std::uint16_t port() const {
     boost::system::error_code ignored;
@@ -115,6 +134,7 @@ class TcpListener : public Listener {
   ~TcpListener() override { state_->close(); }
 
   std::uint16_t port() const override { return state_->port(); }
+  int fd() const override { return state_->fd(); }
 
  private:
   std::shared_ptr<State> state_;
@@ -156,15 +176,22 @@ std::unique_ptr<Stream> accept_stream(Loop& loop, tcp::socket socket,
 
 base::Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::string& address,
                                                        std::uint16_t port, OnAccept on_accept) {
-  const auto endpoint = tcp_endpoint(address, port);
-  if (!endpoint) return base::fail(endpoint.error());
-  auto fd = listen_at(*endpoint);
+  auto fd = listen_tcp(address, port);
   if (!fd) return base::fail(fd.error());
+  return adopt(loop, std::move(*fd), std::move(on_accept));
+}
+
+base::Result<std::unique_ptr<Listener>> Listener::adopt(Loop& loop, UniqueFd fd,
+                                                        OnAccept on_accept) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0)
+    return base::fail(base::os_error("getsockname", errno));
   tcp::acceptor acceptor(loop.context());
   boost::system::error_code error;
-  acceptor.assign(endpoint->protocol(), fd->get(), error);
+  acceptor.assign(at.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd.get(), error);
   if (error) return base::fail(base::os_error("assign", error.value()));
-  fd->release();
+  fd.release();
   return std::make_unique<TcpListener>(
       std::make_shared<State>(loop, std::move(acceptor), std::move(on_accept)));
 }

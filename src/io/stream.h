@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "io/unique_fd.h"
 
 namespace wakeline::io {
 
@@ -82,17 +83,26 @@ std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket s
 /// interval × count).
 base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
 
+/// A listening, non-blocking TCP socket, closed on exec. `address` numeric; `port` 0: any free one.
+/// Errors: kAddressInUse, kPermission, kInvalidArgument (the address is none, or not of this
+/// machine).
+base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port);
+/// The local port of a TCP socket.
+std::uint16_t port_of(int fd);
+
 /// A listening TCP socket; accepts until destroyed; backs off a moment when descriptors run out.
 /// Its sockets are closed on exec.
 class Listener {
  public:
   using OnAccept = std::function<void(boost::asio::ip::tcp::socket)>;
-  /// `address` numeric; `port` 0: any free one. Errors: kAddressInUse, kPermission,
-  /// kInvalidArgument (the address is none, or not of this machine).
+  /// Errors: those of listen_tcp.
   static base::Result<std::unique_ptr<Listener>> open(Loop& loop, const std::string& address,
                                                       std::uint16_t port, OnAccept on_accept);
+  /// Goes on with a socket that listens already.
+  static base::Result<std::unique_ptr<Listener>> adopt(Loop& loop, UniqueFd fd, OnAccept on_accept);
   virtual ~Listener() = default;
   virtual std::uint16_t port() const = 0;
+  virtual int fd() const = 0;
 };
 
 /// Looks a name up (getaddrinfo on a helper thread, so that the loop never waits; a numeric address

@@ -50,7 +50,8 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& 
 }
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate_file,
-                                                             const std::string& key_file) {
+                                                             const std::string& key_file,
+                                                             const std::string& client_ca_file) {
   Context context(Context::tls_server);
   if (auto set = set_versions(context); !set) return base::fail(set.error());
   for (const auto& file : {certificate_file, key_file}) {
@@ -66,6 +67,16 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& 
   SSL_CTX_set_num_tickets(context.native_handle(), 0);
   SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context.native_handle(), SSL_SESS_CACHE_OFF);
+  if (!client_ca_file.empty()) {
+    if (auto readable = check_readable(client_ca_file); !readable)
+      return base::fail(readable.error());
+    context.load_verify_file(client_ca_file, error);
+    if (error) return fail_tls("client CA file");
+    auto* names = SSL_load_client_CA_file(client_ca_file.c_str());
+    if (names == nullptr) return fail_tls("client CA file");
+    SSL_CTX_set_client_CA_list(context.native_handle(), names);
+    SSL_CTX_set_verify(context.native_handle(), SSL_VERIFY_PEER, nullptr);  // asked for, optional
+  }
   return std::make_shared<TlsContext>(std::move(context));
 }
 

@@ -17,9 +17,11 @@ class TlsContext {
   /// `ca_file` empty: the system's trust store. The peer's certificate and name are always
   /// verified. Errors: kTls, kNotFound (a file that cannot be read).
   static base::Result<std::shared_ptr<TlsContext>> client(const std::string& ca_file);
-  /// PEM files. Errors: kTls, kNotFound.
+  /// PEM files. With `client_ca_file` a client may show a certificate of that authority, and one
+  /// that shows another is refused. Errors: kTls, kNotFound.
   static base::Result<std::shared_ptr<TlsContext>> server(const std::string& certificate_file,
-                                                          const std::string& key_file);
+                                                          const std::string& key_file,
+                                                          const std::string& client_ca_file = {});
 
   boost::asio::ssl::context& native() { return native_; }
   explicit TlsContext(boost::asio::ssl::context native) : native_(std::move(native)) {}

@@ -201,6 +201,23 @@ StepResult Transport::write(base::BytesView bytes) {
   return failed(base::os_error("send", errno));
 }
 
+std::string Transport::peer_name() const {
+  if (tls_ == nullptr || SSL_get_verify_result(tls_->ssl) != X509_V_OK) return {};
+  const std::unique_ptr<X509, decltype(&X509_free)> shown(SSL_get1_peer_certificate(tls_->ssl),
+                                                          &X509_free);
+  if (!shown) return {};
+  X509_NAME* subject = X509_get_subject_name(shown.get());
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0) return {};
+  unsigned char* text = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+  if (size < 0) return {};
+  std::string name(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+  OPENSSL_free(text);
+  return name;
+}
+
 void Transport::finish() {
   if (tls_ != nullptr) {
     ERR_clear_error();

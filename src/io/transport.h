@@ -44,6 +44,8 @@ class Transport {
   void finish();
 
   bool is_tls() const { return tls_ != nullptr; }
+  /// The common name of the verified certificate that the peer showed; empty: none.
+  std::string peer_name() const;
 
  private:
   struct Tls;

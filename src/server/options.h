@@ -34,6 +34,9 @@ struct Ports {
 /// How much of anything one peer or all together may take.
 struct Limits {
   std::uint32_t connections_max = 200'000;  ///< devices' connections, with those not yet known
+  /// Connections from one IPv4 address, or one IPv6 /64, that no device has logged in on yet.
+  std::uint32_t arriving_per_address_max = 4'096;
+  std::uint32_t shards = 0;  ///< threads that hold devices; 0: one for each processor, at most 16
   std::uint32_t http_connections_max = 1'000;
   std::uint32_t http_connections_per_address = 0;             ///< 0: no limit of its own
   base::Duration connect_timeout = std::chrono::seconds(10);  ///< TCP to a whole CONNECT, with TLS
@@ -58,6 +61,9 @@ struct ServerOptions {
   std::vector<std::string> names;
   std::optional<Endpoint> mqtt;  ///< plain
   std::optional<Endpoint> mqtts = Endpoint{"0.0.0.0", 8'883};
+  /// PEM file of the authority whose certificates devices may log in with, instead of a token;
+  /// empty: none.
+  std::string client_ca_file;
   std::optional<Endpoint> http;  ///< plain
   std::optional<Endpoint> https = Endpoint{"0.0.0.0", 8'443};
   /// For operators' own programs, plain and without tokens: /metrics, /v1/stats and the health

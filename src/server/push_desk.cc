@@ -27,26 +27,25 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
   const base::WallTime now = io::wall_now();
   base::Duration lives = std::chrono::seconds(order.ttl_s);
   if (order.ttl_s == 0 && devices_.receives(order.device)) lives = kZeroTtlGrace;
-  store::NewPush push{.device = order.device,
-                      .body = std::move(order.body),
-                      .topic = std::move(order.topic),
-                      .group = std::move(order.group),
-                      .urgency = static_cast<std::uint8_t>(order.urgency),
-                      .encoding = static_cast<std::uint8_t>(order.encoding),
-                      .accepted = now,
-                      .expires = now + lives,
-                      .idempotency_key = std::move(order.idempotency_key)};
-  const base::WallTime expires = push.expires;
-  return store_.add(std::move(push),
-                    [this, device = std::move(order.device), expires,
-                     done = std::move(done)](base::Result<store::Accepted> result) {
-                      if (result && !result->repeated) ++accepted_;
-                      if (result && result->waits) {
-                        devices_.on_push_stored(device, result->device, result->sequence);
-                        plan_sweep(expires);
-                      }
-                      done(result);
-                    });
+  auto push = std::make_shared<const store::NewPush>(
+      store::NewPush{.device = order.device,
+                     .body = std::move(order.body),
+                     .topic = std::move(order.topic),
+                     .group = std::move(order.group),
+                     .urgency = static_cast<std::uint8_t>(order.urgency),
+                     .encoding = static_cast<std::uint8_t>(order.encoding),
+                     .accepted = now,
+                     .expires = now + lives,
+                     .idempotency_key = std::move(order.idempotency_key)});
+  return store_.add(
+      push, [this, push, done = std::move(done)](const base::Result<store::Accepted>& result) {
+        if (result && !result->repeated) ++accepted_;
+        if (result && result->waits) {
+          devices_.on_push_stored(push->device, {result->device, result->sequence, push});
+          plan_sweep(push->expires);
+        }
+        done(result);
+      });
 }
 
 void PushDesk::withdraw(store::DeviceId device, store::Sequence sequence) {

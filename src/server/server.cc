@@ -75,6 +75,8 @@ class RealServer : public Server {
   Outcome<void> open_store(const DataFolder& folder);
   Outcome<void> make_parts();
   Outcome<void> open_ports();
+  Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
+  Outcome<void> check_plain(const Endpoint& at, bool tls) const;
   Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, bool tls, OnAccept on_accept);
   void begin_stop();
 
@@ -85,6 +87,8 @@ class RealServer : public Server {
   std::unique_ptr<io::DeadlineTimer> timer_;
   TimerQueue timers_;
   std::shared_ptr<io::TlsContext> tls_;
+  std::vector<io::UniqueFd> device_ports_;  ///< outlive the shards
+  std::vector<DevicePort> ports_of_devices_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<MqttFront> mqtt_;
   std::unique_ptr<PushDesk> desk_;
@@ -108,7 +112,7 @@ Outcome<void> RealServer::prepare() {
                                          [this] { timers_.fire(io::now()); });
   if (!timer) return failure("timer", timer.error());
   timer_ = std::move(*timer);
-  auto tls = io::TlsContext::server(folder.certificate(), folder.key());
+  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file);
   if (!tls) return failure(folder.certificate(), tls.error());
   tls_ = std::move(*tls);
   if (auto opened = open_store(folder); !opened) return opened;
@@ -128,7 +132,9 @@ Outcome<void> RealServer::open_store(const DataFolder& folder) {
 }
 
 Outcome<void> RealServer::make_parts() {
-  mqtt_ = std::make_unique<MqttFront>(loop_, timers_, *store_, options_.spread, options_.limits);
+  auto mqtt = MqttFront::create(*store_, options_.spread, options_.limits);
+  if (!mqtt) return failure("shards", mqtt.error());
+  mqtt_ = std::move(*mqtt);
   desk_ = std::make_unique<PushDesk>(timers_, *store_, *mqtt_);
   auto http = HttpService::create({.loop = loop_,
                                    .timers = timers_,
@@ -153,9 +159,10 @@ Outcome<void> RealServer::open_ports() {
               {options_.https, true, true, ports_.https}};
   for (const auto& row : rows) {
     const auto tls = row.tls ? tls_ : nullptr;
-    const auto port = listen(row.at, row.tls, [this, tls, http = row.http](Socket socket) {
-      http ? http_->accept(std::move(socket), tls) : mqtt_->accept(std::move(socket), tls);
-    });
+    const auto port =
+        row.http ? listen(row.at, row.tls,
+                          [this, tls](Socket socket) { http_->accept(std::move(socket), tls); })
+                 : listen_for_devices(row.at, row.tls);
     if (!port) return std::unexpected(port.error());
     row.port = *port;
   }
@@ -166,13 +173,27 @@ Outcome<void> RealServer::open_ports() {
   return {};
 }
 
+Outcome<void> RealServer::check_plain(const Endpoint& at, bool tls) const {
+  if (tls || options_.plain_off_loopback || is_loopback(at.address)) return {};
+  return failure(to_string(at), base::Error{ErrorCode::kPermission, "plain text off loopback"});
+}
+
+Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoint>& at, bool tls) {
+  if (!at) return 0;
+  if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
+  auto fd = io::listen_tcp(at->address, at->port);
+  if (!fd) return failure(to_string(*at), fd.error());
+  const std::uint16_t port = io::port_of(fd->get());
+  ports_of_devices_.push_back({fd->get(), tls ? tls_ : nullptr});
+  device_ports_.push_back(std::move(*fd));
+  return port;
+}
+
 /// Returns: the port; 0 when it was not asked for.
 Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, bool tls,
                                           OnAccept on_accept) {
   if (!at) return 0;
-  if (!tls && !options_.plain_off_loopback && !is_loopback(at->address)) {
-    return failure(to_string(*at), base::Error{ErrorCode::kPermission, "plain text off loopback"});
-  }
+  if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
   auto listener = io::Listener::open(loop_, at->address, at->port, std::move(on_accept));
   if (!listener) return failure(to_string(*at), listener.error());
   listeners_.push_back(std::move(*listener));
@@ -183,6 +204,7 @@ void RealServer::run() {
   signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT}, [this](int) { begin_stop(); });
   base::log(LogLevel::kInfo, "server", "ready: mqtt {}, mqtts {}, http {}, https {}", ports_.mqtt,
             ports_.mqtts, ports_.http, ports_.https);
+  mqtt_->start(ports_of_devices_);
   if (options_.on_ready) loop_.post([this] { options_.on_ready(ports_); });
   loop_.run();
 }

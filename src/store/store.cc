@@ -75,6 +75,10 @@ base::Result<void> Store::enqueue_if_room(Job job) {
 }
 
 base::Result<void> Store::add(NewPush push, OnAdded done) {
+  return add(std::make_shared<const NewPush>(std::move(push)), std::move(done));
+}
+
+base::Result<void> Store::add(std::shared_ptr<const NewPush> push, OnAdded done) {
   return enqueue_if_room(Add{std::move(push), std::move(done)});
 }
 
@@ -210,7 +214,7 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
 base::Result<Store::Outcome> Store::apply(const Job& job) {
   return std::visit(
       Overloaded{[this](const Add& add) -> base::Result<Outcome> {
-                   const auto accepted = write_->add(add.push);
+                   const auto accepted = write_->add(*add.push);
                    if (accepted) return Outcome(*accepted);
                    const base::Error error = accepted.error();
                    if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy)

@@ -57,6 +57,7 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
+  base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done);
   /// The same, for several at once: all of them are durable when `done` is called, each with its
   /// own result.
   base::Result<void> add_all(std::vector<NewPush> pushes,
@@ -107,7 +108,7 @@ class Store {
  private:
   friend class Reader;
   struct Add {
-    NewPush push;
+    std::shared_ptr<const NewPush> push;
     OnAdded done;
   };
   struct Remove {

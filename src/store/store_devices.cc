@@ -83,7 +83,7 @@ base::Result<void> Store::add_all(std::vector<NewPush> pushes,
   }
   if (pushes.empty()) post_([all] { all->done({}); });
   for (std::size_t i = 0; i < pushes.size(); ++i) {
-    enqueue(Add{std::move(pushes[i]),
+    enqueue(Add{std::make_shared<const NewPush>(std::move(pushes[i])),
                 [all, i](base::Result<Accepted> result) {
                   all->results[i] = std::move(result);
                   if (--all->left == 0) all->done(std::move(all->results));

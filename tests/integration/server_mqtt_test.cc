@@ -218,7 +218,7 @@ TEST_F(ServerMqtt, ClosesOnBytesThatAreNoConnectAndSaysNothing) {
       {0x10, 0xFF, 0xFF, 0xFF, 0xFF},                                     // a length of five bytes
       {0x10, 0xFF, 0xFF, 0xFF, 0x7F},                                     // 256 MB
       {0x10, 0x0C, 0x00, 0x04, 'M', 'Q', 'T', 'T', 5, 0x03, 0, 0, 0, 0},  // reserved bit
-      {'G', 'E', 'T', ' ', '/'}};
+      {'P', 'U', 'T', ' ', '/'}};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Line line(server_.ports.mqtt);
     ASSERT_TRUE(line.send(inputs[i]));

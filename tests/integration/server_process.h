@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,7 @@ class ServerProcess {
     pid_ = ::fork();
     WL_CHECK(pid_ >= 0);
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that aborts leaves no server behind
       ::dup2(to.get(), STDOUT_FILENO);
       ::execv(argv[0], argv.data());
       ::_exit(127);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/device_shard.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "base/log.h"
+#include "io/clock.h"
+
+/// The shard's thread: what it waits for, whom it lets in, and whose time is over.
+namespace wakeline::server {
+
+using base::LogLevel;
+
+namespace {
+
+constexpr base::Duration kAcceptBackoff = std::chrono::milliseconds(100);  // descriptors ran out
+constexpr std::size_t kBlock = 16'384;  // bytes of one read: a TLS record is at most this
+constexpr std::size_t kBatchMin = 8;    // connections accepted in one turn
+constexpr std::size_t kBatchMax = 256;
+/// A turn that takes longer makes the sleepers wait for the newcomers.
+constexpr base::Duration kTurnMax = std::chrono::milliseconds(20);
+
+/// An IPv4 address, or the /64 that one subscriber has.
+std::string address_of(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
+    return {reinterpret_cast<const char*>(&v4), sizeof v4};
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  return {reinterpret_cast<const char*>(&v6), 8};
+}
+
+}  // namespace
+
+std::size_t DeviceShard::shard_of(std::string_view device, std::size_t count) {
+  return std::hash<std::string_view>{}(device) % count;
+}
+
+DeviceShard::DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& store,
+                         std::unique_ptr<io::Poller> poller)
+    : common_(std::move(common)),
+      store_(store),
+      poller_(std::move(poller)),
+      post_([this](std::function<void()> task) { poller_->post(std::move(task)); }),
+      wheel_(io::now()),
+      block_(kBlock),
+      now_(io::now()) {
+  config_.keep_alive_max_s = common_->limits.keep_alive_max_s;
+  config_.epoch = store.epoch();
+}
+
+base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
+    store::Store& store, std::shared_ptr<ShardsCommon> common) {
+  auto poller = io::Poller::create();
+  if (!poller) return base::fail(poller.error());
+  std::unique_ptr<DeviceShard> shard(new DeviceShard(std::move(common), store, std::move(*poller)));
+  auto reader = store.reader(shard->post_);
+  if (!reader) return base::fail(reader.error());
+  shard->reader_ = std::move(*reader);
+  return shard;
+}
+
+DeviceShard::~DeviceShard() { join(); }
+
+void DeviceShard::start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports) {
+  shards_ = std::move(shards);
+  ports_ = std::move(ports);
+  thread_ = std::thread([this] { run(); });
+}
+
+void DeviceShard::stop() {
+  poller_->post([this] { begin_stop(); });
+}
+
+void DeviceShard::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void DeviceShard::run() {
+  std::unique_lock lock(mutex_);
+  accept_from_ = base::Instant{};
+  while (!stopping_ || !guests_.empty()) {
+    const base::Instant until = next_deadline();
+    lock.unlock();
+    const auto events = poller_->wait(until);
+    lock.lock();
+    turn(events);
+  }
+}
+
+void DeviceShard::turn(std::span<const epoll_event> events) {
+  now_ = io::now();
+  for (const epoll_event& event : events) {
+    const Key key = event.data.u64;
+    if ((key & kGuest) == 0 && (key & kPort) != 0) {
+      if (ports_open_) accept(ports_[key & ~kPort]);
+    } else {
+      on_line(key, event.events);
+    }
+  }
+  for (const auto& task : poller_->take_tasks()) task();
+  fire(now_);
+  flush_dirty();
+  const base::Duration took = io::now() - now_;
+  accept_batch_ = took > kTurnMax ? std::max(kBatchMin, accept_batch_ / 2)
+                                  : std::min(kBatchMax, accept_batch_ + kBatchMin);
+}
+
+base::Instant DeviceShard::next_deadline() const {
+  base::Instant next = wheel_.next();
+  if (!arrive_by_.empty()) next = std::min(next, arrive_by_.front().at);
+  if (!leave_by_.empty()) next = std::min(next, leave_by_.front().at);
+  if (!ports_open_ && !stopping_) next = std::min(next, accept_from_);
+  return next;
+}
+
+void DeviceShard::fire(base::Instant now) {
+  if (!ports_open_ && !stopping_ && now >= accept_from_) {
+    ports_open_ = true;
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      if (const auto added = poller_->add(ports_[i].fd, EPOLLIN | EPOLLEXCLUSIVE, kPort | i);
+          !added)
+        base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
+    }
+  }
+  for (; !arrive_by_.empty() && arrive_by_.front().at <= now; arrive_by_.pop_front()) {
+    const Key key = arrive_by_.front().key;
+    const auto it = guests_.find(key);
+    if (it != guests_.end() && it->second->phase != Guest::Phase::kLeaving) drop_guest(key);
+  }
+  for (; !leave_by_.empty() && leave_by_.front().at <= now; leave_by_.pop_front())
+    drop_guest(leave_by_.front().key);
+  wheel_.advance(now, due_);
+  for (const Slot slot : std::exchange(due_, {})) {
+    KnownDevice& device = devices_[slot];
+    if (!device.used) continue;
+    device.session.on_deadline(now, asked_);
+    carry_out(slot);
+  }
+}
+
+void DeviceShard::accept(const DevicePort& port) {
+  for (std::size_t i = 0; i < accept_batch_; ++i) {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    io::UniqueFd fd(::accept4(port.fd, reinterpret_cast<sockaddr*>(&peer), &size,
+                              SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+      const int error = errno;
+      if (error == EAGAIN) return;
+      if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) continue;
+      base::log(LogLevel::kWarning, "mqtt", "{}", base::to_string(base::os_error("accept", error)));
+      for (const DevicePort& each : ports_) poller_->remove(each.fd);
+      ports_open_ = false;
+      accept_from_ = now_ + kAcceptBackoff;
+      return;
+    }
+    if (common_->connections >= common_->limits.connections_max) continue;  // the socket closes
+    const std::string address = address_of(peer);
+    const auto known = guests_of_.find(address);
+    if (known != guests_of_.end() && known->second >= common_->limits.arriving_per_address_max)
+      continue;
+    take_in(std::move(fd), port, address);
+  }
+}
+
+void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address) {
+  const auto refused = admission_.on_arrival(now_, arriving_);
+  // A handshake would cost more than the session: the client comes back within its `spread`.
+  if (refused && port.tls) return;
+  // Those who are refused are read as well: not more of them than of the others.
+  if (refused &&
+      arriving_ > 4 * std::max<std::size_t>(session::Admission::kGuestsMin, admission_.rate()))
+    return;
+  const int on = 1;
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto transport = port.tls
+                       ? io::Transport::tls_server(fd.get(), port.tls->native().native_handle())
+                       : base::Result<io::Transport>(io::Transport::plain(fd.get()));
+  if (!transport) {
+    base::log(LogLevel::kError, "mqtt", "{}", base::to_string(transport.error()));
+    return;
+  }
+  const Key key = ++last_guest_;
+  if (!poller_->add(fd.get(), EPOLLIN, key)) return;
+  auto guest = std::make_unique<Guest>();
+  guest->line = Line(std::move(fd), std::move(*transport));
+  guest->address = address;
+  if (refused) {
+    guest->phase = Guest::Phase::kRefused;
+    guest->retry_after = *refused;
+  }
+  ++guests_of_[address];
+  ++arriving_;
+  ++common_->connections;
+  guests_.emplace(key, std::move(guest));
+  arrive_by_.push_back({now_ + common_->limits.connect_timeout, key});
+}
+
+void DeviceShard::begin_stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  if (std::exchange(ports_open_, false)) {
+    for (const DevicePort& port : ports_) poller_->remove(port.fd);
+  }
+  const base::Duration drain = config_.spread;
+  for (Slot slot = 0; slot < devices_.size(); ++slot) {
+    KnownDevice& device = devices_[slot];
+    if (!device.used) continue;
+    device.session.on_server_stopping(now_, std::max(drain, common_->spread_min), asked_);
+    carry_out(slot);
+  }
+  std::vector<Key> arriving;
+  for (const auto& [key, guest] : guests_) {
+    if (guest->phase != Guest::Phase::kLeaving) arriving.push_back(key);
+  }
+  for (const Key key : arriving) drop_guest(key);
+}
+
+bool DeviceShard::receives(std::string_view device) {
+  const std::scoped_lock lock(mutex_);
+  const auto slot = devices_.find(device);
+  return slot && devices_[*slot].session.receiving();
+}
+
+bool DeviceShard::online(std::string_view device) {
+  const std::scoped_lock lock(mutex_);
+  const auto slot = devices_.find(device);
+  return slot && devices_[*slot].session.online();
+}
+
+}  // namespace wakeline::server

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "core/session/admission.h"
+#include "core/session/session.h"
+#include "io/poller.h"
+#include "io/tls.h"
+#include "server/device_table.h"
+#include "server/line.h"
+#include "server/options.h"
+#include "server/timer_wheel.h"
+#include "store/store.h"
+
+namespace wakeline::server {
+
+/// A port that devices come to; `tls` null: plain. The descriptor outlives the shards.
+struct DevicePort {
+  int fd = -1;
+  std::shared_ptr<io::TlsContext> tls;
+};
+
+/// A push that is durable; `push` spares the shard a read of the store.
+struct StoredPush {
+  store::DeviceId device{};
+  store::Sequence sequence = 0;
+  std::shared_ptr<const store::NewPush> push;
+};
+
+/// What all shards of a server share.
+struct ShardsCommon {
+  Limits limits;
+  base::Duration spread_min{};
+  std::atomic<std::size_t> connections = 0;  ///< of devices, and of those not known yet
+};
+
+/// One thread with a part of the devices: their connections and their sessions, each in a slab of
+/// its own, with one timer wheel. A device belongs to one shard by its name; a connection that
+/// another shard took moves there with its CONNECT. A sleeping device costs a slot of the slab, and
+/// neither a buffer nor a thread.
+class DeviceShard {
+ public:
+  /// Errors: kOs, those of Store::reader.
+  static base::Result<std::unique_ptr<DeviceShard>> create(store::Store& store,
+                                                           std::shared_ptr<ShardsCommon> common);
+  DeviceShard(const DeviceShard&) = delete;
+  DeviceShard& operator=(const DeviceShard&) = delete;
+  ~DeviceShard();
+
+  /// Starts the thread. `shards` are all of them, this one included; `ports` are shared.
+  void start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports);
+  /// Any thread, as all below. Says goodbye to every device and ends the thread soon.
+  void stop();
+  void join();
+
+  /// Whether a push would go out now.
+  bool receives(std::string_view device);
+  bool online(std::string_view device);
+  void on_push_stored(std::string device, StoredPush push);
+  /// The device is no more: its connection and its session end.
+  void expel(std::string device);
+
+  /// Which of `count` shards a device belongs to.
+  static std::size_t shard_of(std::string_view device, std::size_t count);
+
+ private:
+  using Key = std::uint64_t;  ///< of a line, as the poller tells it; 0: none
+  using Slot = DeviceTable::Slot;
+  static constexpr Key kGuest = Key{1} << 63;
+  static constexpr Key kPort = Key{1} << 62;
+  /// How long a line that goes may take to hear our last words.
+  static constexpr base::Duration kLeavingMax = std::chrono::seconds(2);
+
+  /// A CONNECT that was let in, with its device, on the way to its shard.
+  struct Arrival {
+    wire::mqtt::Connect connect;
+    store::Device row;
+  };
+  /// A connection that is not a device's: not yet, or not any more.
+  struct Guest {
+    enum class Phase : std::uint8_t { kArriving, kRefused, kArrived, kLeaving };
+    Line line;
+    Phase phase = Phase::kArriving;
+    base::Duration retry_after{};  ///< refused: to be told
+    std::string address{};         ///< counted in `guests_of_`
+    std::unique_ptr<Arrival> arrival{};
+  };
+  struct Due {
+    base::Instant at;
+    Key key;
+  };
+  struct CarryOut;
+
+  DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& store,
+              std::unique_ptr<io::Poller> poller);
+
+  // The thread: device_shard.cc
+  void run();
+  void turn(std::span<const epoll_event> events);
+  base::Instant next_deadline() const;
+  void fire(base::Instant now);
+  void accept(const DevicePort& port);
+  void take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address);
+  void begin_stop();
+
+  // Lines: shard_lines.cc
+  Line* line_of(Key key);
+  void on_line(Key key, std::uint32_t events);
+  void read(Key key);
+  Key on_raw(Key key, base::BytesView bytes);
+  Key on_frames(Key key, base::BytesView bytes);
+  Key on_packets(Key key, base::BytesView bytes);
+  Key on_handshake(Key key, base::BytesView bytes);
+  Key on_packet(Key key, const wire::mqtt::Packet& packet);
+  Key on_bad_bytes(Key key, base::ErrorCode error);
+  void on_line_end(Key key);
+  void send(Key key, base::BytesView bytes);
+  void mark_dirty(Key key, Line& line);
+  void flush_dirty();
+  void flush(Key key);
+  void drop_guest(Key key);
+  void dismiss(Line line);
+  void settle(Key key);
+
+  // Sessions: shard_sessions.cc
+  Key on_connect(Key key, const wire::mqtt::Connect& connect);
+  base::Result<store::Device> authenticate(const Line& line, const wire::mqtt::Connect& connect);
+  void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
+              base::Duration retry_after = {});
+  void adopt(Line line, const Arrival& arrival);
+  Slot slot_for(const store::Device& row);
+  void carry_out(Slot slot);
+  void forget(Slot slot);
+  void update_timer(Slot slot);
+  void write(Slot slot, const wire::mqtt::Packet& packet);
+  void publish(Slot slot, const session::Publish& publish);
+  void fetch(Slot slot, const session::FetchPending& question);
+  void store_report(Slot slot, const session::Report& report);
+  void change_group(Slot slot, const session::ChangeGroup& change);
+  void on_store_failed(Slot slot, base::Error error);
+  void close(Slot slot, session::Reason reason);
+  Key key_of(Slot slot) const;
+
+  std::shared_ptr<ShardsCommon> common_;
+  store::Store& store_;
+  std::unique_ptr<io::Poller> poller_;
+  store::Post post_;
+  std::unique_ptr<store::Reader> reader_;
+  std::vector<DeviceShard*> shards_;
+  std::vector<DevicePort> ports_;
+  std::thread thread_;
+
+  /// Held by the thread except while it waits; others take it to look at a device.
+  std::mutex mutex_;
+  DeviceTable devices_;
+  std::unordered_map<Key, std::unique_ptr<Guest>> guests_;
+  std::unordered_map<std::string, std::uint32_t> guests_of_;  ///< arriving, by address
+  std::size_t arriving_ = 0;
+  std::deque<Due> arrive_by_;  ///< rising, as each gets the same time
+  std::deque<Due> leave_by_;
+  TimerWheel wheel_;
+  std::vector<Slot> due_;
+  std::vector<Key> dirty_;
+  session::Admission admission_;
+  session::Config config_;
+  session::Actions asked_;           ///< by the event under way
+  session::Actions running_;         ///< being carried out; here to keep its memory
+  const StoredPush* hot_ = nullptr;  ///< the push that is being announced
+  std::vector<std::uint8_t> block_;  ///< what is read goes here
+  base::Bytes encoded_;
+  base::Instant now_{};
+  Key last_guest_ = kGuest;
+  std::size_t accept_batch_ = 64;  ///< halved when a turn takes long
+  base::Instant accept_from_{};    ///< descriptors ran out: no sooner
+  bool ports_open_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace wakeline::server

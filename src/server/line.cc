@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/line.h"
+
+#include <utility>
+
+namespace wakeline::server {
+
+namespace websocket = wire::websocket;
+
+io::StepResult Line::handshake() {
+  const io::StepResult result = transport_.handshake();
+  if (result.step == io::Step::kDone) shaken_ = true;
+  return result;
+}
+
+Line::Buffers& Line::buffers() {
+  if (!buffers_) buffers_ = std::make_unique<Buffers>();
+  return *buffers_;
+}
+
+void Line::drop_empty() {
+  if (buffers_ && buffers_->frames.empty() && buffers_->packets.empty() && buffers_->out.empty())
+    buffers_.reset();
+}
+
+void Line::queue(base::BytesView bytes) {
+  if (!websocket_) return queue_raw(bytes);
+  websocket::encode(websocket::Opcode::kBinary, bytes, buffers().out);
+}
+
+void Line::queue_raw(base::BytesView bytes) {
+  auto& out = buffers().out;
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+std::size_t Line::unsent() const { return buffers_ ? buffers_->out.size() - buffers_->sent : 0; }
+
+io::Step Line::flush() {
+  while (unsent() > 0) {
+    const auto result = transport_.write(base::BytesView(buffers_->out).subspan(buffers_->sent));
+    if (result.step != io::Step::kDone) return result.step;
+    buffers_->sent += result.bytes;
+  }
+  if (buffers_) {
+    buffers_->out = {};
+    buffers_->sent = 0;
+    drop_empty();
+  }
+  return io::Step::kDone;
+}
+
+void Line::finish() {
+  if (shaken_) transport_.finish();
+}
+
+base::Bytes Line::take_frames() {
+  if (!buffers_) return {};
+  base::Bytes taken = std::exchange(buffers_->frames, {});
+  drop_empty();
+  return taken;
+}
+
+base::Bytes Line::take_packets() {
+  if (!buffers_) return {};
+  base::Bytes taken = std::exchange(buffers_->packets, {});
+  drop_empty();
+  return taken;
+}
+
+void Line::keep_frames(base::BytesView bytes) {
+  if (!bytes.empty()) buffers().frames.assign(bytes.begin(), bytes.end());
+}
+
+void Line::keep_packets(base::BytesView bytes) {
+  if (!bytes.empty()) buffers().packets.assign(bytes.begin(), bytes.end());
+}
+
+}  // namespace wakeline::server
