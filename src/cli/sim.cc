@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <charconv>
 #include <csignal>
+#include <fstream>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -10,19 +12,75 @@
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
 #include "sim/run.h"
+#include "sim/scenario_file.h"
 
 namespace wakeline::cli {
 namespace {
 
-struct Options {
-  std::string scenario = "disturbed";
+/// Runs of a failing seed, at most, to find the least that breaks it.
+constexpr std::size_t kShrinkRuns = 400;
+
+struct ProveOptions {
+  std::string scenario = "crashing";
   std::uint64_t from = 1;
   std::uint64_t seeds = 1000;
-  std::optional<std::uint64_t> trace;
+  std::string until;
   bool verbose = false;
 };
 
+struct RunSimOptions {
+  std::string scenario;
+  std::uint64_t seed = 1;
+  std::string until;
+  std::string faults;
+  std::string pushes;
+  std::string report;
+  bool trace = false;
+};
+
 volatile std::sig_atomic_t stop_wanted = 0;
+
+void stop_on_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { stop_wanted = 1; };
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+/// One of our scenarios by its name, or a file. Nullopt: reported, with `exit_code`.
+std::optional<sim::Scenario> load(const std::string& wanted, int& exit_code) {
+  if (const sim::Scenario* known = sim::find_scenario(wanted)) return *known;
+  std::ifstream file(wanted, std::ios::binary);
+  if (!file) {
+    exit_code = report(wanted, base::ErrorCode::kNotFound,
+                       "there is no scenario of that name, and no such file", "wakeline sim list");
+    return std::nullopt;
+  }
+  std::string text(sim::kScenarioBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  auto scenario = sim::read_scenario(text, wanted);
+  if (scenario) return std::move(*scenario);
+  exit_code =
+      report("scenario", base::ErrorCode::kMalformed, sim::to_string(scenario.error(), wanted));
+  return std::nullopt;
+}
+
+/// "3,9,12", "none"; empty: all. Nullopt of the outer one: malformed.
+std::optional<std::optional<std::vector<std::size_t>>> parse_numbers(std::string_view text) {
+  if (text.empty()) return std::optional<std::vector<std::size_t>>();
+  std::vector<std::size_t> numbers;
+  while (text != "none" && !text.empty()) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) return std::nullopt;
+    numbers.push_back(number);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (!text.empty() && !text.starts_with(',')) return std::nullopt;
+    if (!text.empty()) text.remove_prefix(1);
+  }
+  return std::optional(std::move(numbers));
+}
 
 /// One line that is written over, on a terminal alone.
 void show_progress(std::uint64_t done, std::uint64_t all, std::uint64_t broken) {
@@ -31,15 +89,27 @@ void show_progress(std::uint64_t done, std::uint64_t all, std::uint64_t broken) 
   if (done == all) fmt::print(stderr, "\n");
 }
 
-int run_seeds(const Options& options, const sim::Scenario& scenario) {
+void explain_failure(const sim::Scenario& scenario, const sim::Report& report) {
+  fmt::print("{}\n", paint(Colour::kRed, to_line(report)));
+  const sim::RunOptions least = sim::shrink(scenario, report.seed, kShrinkRuns);
+  fmt::print("  replay the least of it: wakeline sim run {} {} --trace\n", scenario.name,
+             sim::replay_options(report.seed, least));
+  std::fflush(stdout);
+}
+
+int prove(const ProveOptions& options) {
+  int exit_code = kExitOk;
+  const auto scenario = load(options.scenario, exit_code);
+  if (!scenario) return exit_code;
+  stop_on_signals();
   sim::Report sum;
   std::uint64_t broken = 0;
   std::uint64_t done = 0;
   for (; done < options.seeds && stop_wanted == 0; ++done) {
-    const sim::Report report = sim::run(scenario, options.from + done);
+    const sim::Report report = sim::run(*scenario, options.from + done);
     if (!report.ok()) {
       ++broken;
-      fmt::print("{}\n", paint(Colour::kRed, to_line(report)));
+      explain_failure(*scenario, report);
     } else if (options.verbose) {
       fmt::print("{}\n", to_line(report));
     }
@@ -54,58 +124,84 @@ int run_seeds(const Options& options, const sim::Scenario& scenario) {
   }
   const double days = std::chrono::duration<double>(sum.virtual_time).count() / 86'400;
   fmt::print(
-      "{}: {} seeds, {} events, {:.1f} days of virtual time: {} pushes accepted, {} delivered, {} "
-      "expired unseen, "
-      "{} given again to a later run, {} wakes\n",
-      scenario.name, done, sum.events, days, sum.accepted, sum.delivered, sum.expired,
-      sum.redelivered, sum.wakes);
+      "{}: seeds {} to {}, {} events, {:.1f} days of virtual time: {} pushes accepted, {} "
+      "delivered, {} expired unseen, {} given again to a later run, {} wakes\n",
+      scenario->name, options.from, options.from + done - 1, sum.events, days, sum.accepted,
+      sum.delivered, sum.expired, sum.redelivered, sum.wakes);
   if (broken == 0) {
-    fmt::print("{}\n",
-               paint(Colour::kGreen,
-                     "No push was lost, doubled or out of order; no app slept on unread data."));
+    fmt::print("{}\n", paint(Colour::kGreen, "No promise was broken."));
     return kExitOk;
   }
-  fmt::print(
-      "{} of {} seeds broke a promise. Look at one: wakeline sim --scenario {} --trace SEED\n",
-      broken, done, scenario.name);
+  fmt::print("{} of {} seeds broke a promise.\n", broken, done);
   return kExitFailed;
 }
 
-int simulate(const Options& options) {
-  const sim::Scenario* scenario = sim::find_scenario(options.scenario);
-  if (scenario == nullptr) {
-    return report("--scenario", base::ErrorCode::kNotFound,
-                  fmt::format("there is no '{}'; disturbed, crashing", options.scenario));
+int run_one(const RunSimOptions& options) {
+  int exit_code = kExitOk;
+  const auto scenario = load(options.scenario, exit_code);
+  if (!scenario) return exit_code;
+  sim::RunOptions run;
+  if (!options.until.empty()) {
+    run.until = sim::parse_duration(options.until);
+    if (!run.until || *run.until < base::Duration::zero())
+      return report("--until", base::ErrorCode::kInvalidArgument,
+                    "a time such as 250ms, 90s or 7h30min");
   }
-  struct sigaction action{};
-  action.sa_handler = [](int) { stop_wanted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  if (!options.trace) return run_seeds(options, *scenario);
-  fmt::print("{}\n", sim::explain(*scenario, *options.trace));
-  return sim::run(*scenario, *options.trace).ok() ? kExitOk : kExitFailed;
+  const auto faults = parse_numbers(options.faults);
+  const auto pushes = parse_numbers(options.pushes);
+  if (!faults || !pushes)
+    return report(faults ? "--pushes" : "--faults", base::ErrorCode::kInvalidArgument,
+                  "numbers with commas between them, or none");
+  run.keep = {*faults, *pushes};
+  if (options.trace) fmt::print("{}", sim::explain(*scenario, options.seed, run));
+  const sim::Report report = sim::run(*scenario, options.seed, run);
+  if (!options.trace) fmt::print("{}\n", to_line(report));
+  return report.ok() ? kExitOk : kExitFailed;
+}
+
+int list() {
+  for (const auto& [name, text] : sim::scenario_texts()) {
+    const sim::Scenario& scenario = *sim::find_scenario(name);
+    fmt::print("{:18} {}\n", name, scenario.title);
+  }
+  return kExitOk;
 }
 
 }  // namespace
 
 void add_sim(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
   CLI::App* command =
       root.add_subcommand("sim",
                           "Drives the machines of host, library and server in virtual time with "
                           "faults, and proves their promises by seed");
-  command
-      ->add_option("--scenario", options->scenario,
-                   "disturbed: lost connections, server restarts; crashing: apps crash too")
+  command->require_subcommand(1);
+  command->add_subcommand("list", "The scenarios that the program brings along")
+      ->callback([&exit_code] { exit_code = list(); });
+
+  auto proving = std::make_shared<ProveOptions>();
+  CLI::App* sub =
+      command->add_subcommand("prove", "Runs many seeds of a scenario; shrinks those that fail");
+  sub->add_option("scenario", proving->scenario, "A name of `sim list`, or a file")
       ->capture_default_str();
-  command->add_option("--seeds", options->seeds, "How many worlds")
+  sub->add_option("--seeds", proving->seeds, "How many worlds")
       ->check(CLI::Range(1ULL, 100'000'000ULL))
       ->capture_default_str();
-  command->add_option("--from", options->from, "The first seed")->capture_default_str();
-  command->add_option("--trace", options->trace, "Print everything that happens under this seed");
-  command->add_flag("--verbose", options->verbose, "A line for each seed");
-  command->footer("Exit code 1 when a seed broke a promise.");
-  command->callback([options, &exit_code] { exit_code = simulate(*options); });
+  sub->add_option("--from", proving->from, "The first seed")->capture_default_str();
+  sub->add_flag("--verbose", proving->verbose, "A line for each seed");
+  sub->footer("Exit code 1 when a seed broke a promise.");
+  sub->callback([proving, &exit_code] { exit_code = prove(*proving); });
+
+  auto running = std::make_shared<RunSimOptions>();
+  sub = command->add_subcommand("run", "Runs one seed of a scenario");
+  sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")->required();
+  sub->add_option("--seed", running->seed, "What decides everything that is left to chance")
+      ->capture_default_str();
+  sub->add_option("--until", running->until, "Stop there, for instance 7h30min");
+  sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
+  sub->add_option("--pushes", running->pushes, "Only these; or none");
+  sub->add_flag("--trace", running->trace, "Print the plan and everything that happens");
+  sub->footer("Exit code 1 when a promise was broken.");
+  sub->callback([running, &exit_code] { exit_code = run_one(*running); });
 }
 
 }  // namespace wakeline::cli

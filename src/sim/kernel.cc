@@ -43,8 +43,26 @@ void Kernel::mix(std::uint64_t value) {
 void Kernel::trace(std::string_view part, std::string_view text) {
   if (lines_.size() >= 2 * kTraceMax)
     lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(kTraceMax));
-  const double seconds = std::chrono::duration<double>(now_.time_since_epoch()).count();
-  lines_.push_back(fmt::format("{:14.6f} {}: {}", seconds, part, text));
+  lines_.push_back(fmt::format("{} {}: {}", time_text(now_.time_since_epoch()), part, text));
+}
+
+base::Random Kernel::random_of(std::string_view kind, std::uint64_t index) const {
+  return sim::random_of(seed_, kind, index);
+}
+
+base::Random random_of(std::uint64_t seed, std::string_view kind, std::uint64_t index) {
+  std::uint64_t hash = 0xCBF2'9CE4'8422'2325ULL;
+  for (const char c : kind) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x0000'0100'0000'01B3ULL;
+  }
+  base::Random first(seed ^ hash);
+  return base::Random(first.next() + index * 0x9E37'79B9'7F4A'7C15ULL);
+}
+
+std::string time_text(Duration since_start) {
+  const std::int64_t us = since_start / std::chrono::microseconds(1);
+  return fmt::format("{:7}.{:06}", us / 1'000'000, us % 1'000'000);
 }
 
 }  // namespace wakeline::sim

@@ -6,14 +6,15 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
 
-/// The simulator's ground: a virtual clock, one generator, and the events of one world in their
-/// order. Nothing else decides what happens, so that a seed replays a run.
+/// The simulator's ground: a virtual clock, generators made of one seed, and the events of one
+/// world in their order. Nothing else decides what happens, so that a seed replays a run.
 namespace wakeline::sim {
 
 using base::Duration;
@@ -26,13 +27,15 @@ class Kernel {
  public:
   using Task = std::function<void()>;
 
-  Kernel(std::uint64_t seed, bool tracing) : random_(seed), tracing_(tracing) {}
+  Kernel(std::uint64_t seed, bool tracing) : seed_(seed), tracing_(tracing) {}
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 
   Instant now() const { return now_; }
-  base::Random& random() { return random_; }
-  Duration between(Duration low, Duration high) { return random_.between(low, high); }
+  /// The generator of one entity, "machine" 3 for instance: what another entity draws, or whether
+  /// it is there at all, changes nothing here. So a plan can lose a fault and the rest stays as it
+  /// was.
+  base::Random random_of(std::string_view kind, std::uint64_t index) const;
 
   /// Runs `task` at that time, or now where it has passed. Events of one time run in the order in
   /// which they were made.
@@ -65,7 +68,7 @@ class Kernel {
   }
 
   Instant now_{};
-  base::Random random_;
+  std::uint64_t seed_;
   std::vector<Event> heap_;
   std::vector<Task> tasks_;
   std::vector<std::size_t> free_;  ///< slots of `tasks_`
@@ -75,5 +78,11 @@ class Kernel {
   bool tracing_;
   std::vector<std::string> lines_;
 };
+
+/// The generator that a seed gives to one entity. Source: FNV-1a of the name, then SplitMix64.
+base::Random random_of(std::uint64_t seed, std::string_view kind, std::uint64_t index);
+
+/// "  123.456789": seconds and microseconds, made of whole numbers.
+std::string time_text(Duration since_start);
 
 }  // namespace wakeline::sim

@@ -10,8 +10,12 @@
 #include "core/doze/types.h"
 #include "core/link/link.h"
 #include "sim/network.h"
+#include "sim/scenario.h"
 
 namespace wakeline::sim {
+
+/// More never wait for a frozen process: timers of its own and messages of the host.
+inline constexpr std::size_t kBacklogMax = 256;
 
 class Process;
 using ProcessPtr = std::shared_ptr<Process>;
@@ -20,6 +24,8 @@ using ProcessPtr = std::shared_ptr<Process>;
 class System {
  public:
   virtual ~System() = default;
+  /// When the machine started: its boot clock counts from there.
+  virtual Instant boot_time() const = 0;
   virtual void tag_socket(const ProcessPtr& process, link::AttemptId attempt) = 0;
   virtual void untag_socket(std::size_t app, doze::TagId tag) = 0;
   virtual void begin_task(const ProcessPtr& process) = 0;
@@ -41,6 +47,8 @@ class Observer {
   virtual void delivered(std::size_t app, std::uint64_t run, const link::Delivery& delivery) = 0;
   /// The app took that push, and this is on the disk.
   virtual void kept(std::size_t app, link::Sequence sequence) = 0;
+  /// A new run has read that from the disk, also what an earlier one did not live to hear of.
+  virtual void remembered(std::size_t app, const link::Memory& memory) = 0;
 };
 
 /// How addresses of the server's name behave.
@@ -58,15 +66,22 @@ class Process : public std::enable_shared_from_this<Process> {
     std::size_t app;
     std::uint64_t run;
   };
+  /// What it is part of; outlives it.
+  struct Parts {
+    Kernel& kernel;
+    Network& network;
+    System& system;
+    Observer& observer;
+  };
   struct Socket {
-    ConnectionPtr connection;  ///< null until TCP stands
-    std::optional<doze::TagId> tag;
+    ConnectionPtr connection = nullptr;  ///< null until TCP stands
+    std::optional<doze::TagId> tag = {};
     bool closed = false;  ///< kept until the answer to its tag request
     bool asked = false;   ///< for a tag
+    bool probe = false;   ///< tries out what a NAT bears; nothing comes over it
   };
 
-  Process(Kernel& kernel, Network& network, System& system, Observer& observer, Names names,
-          Place place, link::Memory memory);
+  Process(Parts parts, Names names, const AppModel& model, Place place, link::Memory memory);
 
   void start();
   /// SIGKILL, or the end of main: the machine closes its sockets.
@@ -84,6 +99,8 @@ class Process : public std::enable_shared_from_this<Process> {
   void on_tagged(link::AttemptId attempt, std::optional<doze::TagId> tag);
   void on_task_begun(std::optional<doze::TaskId> task);
   void on_network();
+  /// The host was started anew: it knows nothing of what this process had asked for.
+  void on_host_back();
   void on_close_wanted();
   /// The socket has something to read.
   void on_readable(link::AttemptId attempt);
@@ -92,6 +109,8 @@ class Process : public std::enable_shared_from_this<Process> {
   const Place& place() const { return place_; }
   const std::map<link::AttemptId, Socket>& sockets() const { return sockets_; }
   Duration cpu() const { return cpu_; }
+  /// What waits for the thaw.
+  std::size_t backlog() const { return messages_.size() + events_.size(); }
 
  private:
   using Task = Kernel::Task;
@@ -103,6 +122,8 @@ class Process : public std::enable_shared_from_this<Process> {
   template <class Event>
   void tell(const char* name, Event event);
   void arm();
+  Instant here() const { return Instant(kernel_.now() - system_.boot_time()); }
+  void ask_for_tag(link::AttemptId attempt);
   void read(link::AttemptId attempt);
   void close(link::AttemptId attempt);
   void check_network();
@@ -110,8 +131,7 @@ class Process : public std::enable_shared_from_this<Process> {
   void carry_out(const link::Resolve& a);
   void carry_out(const link::Connect& a);
   void carry_out(const link::Write& a);
-  /// The modelled kernel keeps the idle time that the connection began with.
-  void carry_out(const link::SetHeartbeat&) {}
+  void carry_out(const link::SetHeartbeat& a);
   void carry_out(const link::Close& a) { close(a.attempt); }
   void carry_out(const link::HoldAwake& a);
   void carry_out(const link::LetGo& a);
@@ -125,7 +145,9 @@ class Process : public std::enable_shared_from_this<Process> {
   System& system_;
   Observer& observer_;
   Names names_;
+  const AppModel& model_;
   Place place_;
+  base::Random random_;
   std::string name_;  ///< "app0.2": app and run
   link::Link link_;
   std::map<link::AttemptId, Socket> sockets_;
@@ -137,6 +159,7 @@ class Process : public std::enable_shared_from_this<Process> {
   bool dead_ = false;
   bool frozen_ = false;
   bool was_online_ = true;
+  bool foreground_ = false;
   std::uint64_t network_seen_ = 0;
 
   bool awake_wanted_ = false;

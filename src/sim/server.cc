@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/check.h"
+#include "core/link/types.h"
 #include "wire/push.h"
 
 namespace wakeline::sim {
@@ -21,6 +22,8 @@ constexpr Duration kCommitMax = milliseconds(20);
 constexpr std::uint64_t kEpoch = 0x5EED;
 /// A line that has not said CONNECT by then is closed.
 constexpr Duration kConnectWait = seconds(10);
+/// Connections wait so long for their turn; the rest is turned away.
+constexpr Duration kBacklog = seconds(1);
 
 }  // namespace
 
@@ -39,10 +42,19 @@ std::size_t app_of(const mqtt::Connect& connect) {
 
 }  // namespace
 
-Server::Server(Kernel& kernel, Network& network, std::size_t apps, ServerModel model)
-    : kernel_(kernel), network_(network), model_(model), store_(apps) {
+Server::Server(Kernel& kernel, Network& network, Judge& judge, std::size_t apps, ServerModel model,
+               Bug bug)
+    : kernel_(kernel),
+      network_(network),
+      judge_(judge),
+      model_(model),
+      bug_(bug),
+      random_(kernel.random_of("server", 0)),
+      store_(apps) {
   config_.epoch = kEpoch;
-  config_.spread = model.spread;
+  constexpr Duration kSpreads[] = {Duration::zero(), milliseconds(1), seconds(5), seconds(20)};
+  config_.spread = model.spread ? *model.spread : kSpreads[random_.below(std::size(kSpreads))];
+  if (bug == Bug::kForgetsWindow) config_.receive_maximum = session::kInFlightMax;
   run_ = std::make_shared<Run>();
   run_->inboxes.resize(apps);
   network_.listen([this](const ConnectionPtr& c) { on_accept(c); });
@@ -63,7 +75,7 @@ void Server::stop(Stop how) {
   if (kernel_.tracing()) kernel_.trace("server", fmt::format("stop {}", static_cast<int>(how)));
   network_.listen(nullptr);
   if (how == Stop::kGraceful) {
-    const Duration drain = kernel_.between(seconds(1), seconds(5));
+    const Duration drain = random_.between(seconds(1), seconds(5));
     for (std::size_t app = 0; app < run_->inboxes.size(); ++app)
       event(app, "stopping", [&](session::Session& s, session::Actions& out) {
         s.on_server_stopping(kernel_.now(), drain, out);
@@ -80,18 +92,20 @@ void Server::stop(Stop how) {
 
 void Server::post(std::size_t app, std::uint64_t push, Duration ttl, OnAnswer on_answer) {
   if (!up()) return on_answer(false);
-  if (model_.answers_before_commit) std::exchange(on_answer, [](bool) {})(true);
-  const Duration commit_takes = kernel_.between(kCommitMin, kCommitMax);
+  if (bug_ == Bug::kAnswersBeforeCommit) std::exchange(on_answer, [](bool) {})(true);
+  const Duration commit_takes = random_.between(kCommitMin, kCommitMax);
   kernel_.after(commit_takes, [this, app, push, ttl, weak = std::weak_ptr(run_),
                                answer = std::move(on_answer)]() mutable {
-    const StoredPush row{push, base::saturating_add(kernel_.now(), ttl)};
+    const Instant expires =
+        ttl == Duration::zero() ? base::kNever : base::saturating_add(wall(), ttl);
+    const StoredPush row{push, expires};
     if (weak.expired()) {
       // It died over the commit: the row is there or not, and nobody was told.
-      if (kernel_.random().chance(1, 2)) store_.commit(app, row);
+      if (random_.chance(1, 2)) store_.commit(app, row);
       return answer(false);
     }
     commit(app, row);
-    kernel_.after(kernel_.between(kCommitMin, kCommitMax),
+    kernel_.after(random_.between(kCommitMin, kCommitMax),
                   [weak, answer = std::move(answer)] { answer(!weak.expired()); });
   });
 }
@@ -108,7 +122,7 @@ void Server::commit(std::size_t app, StoredPush push) {
 
 void Server::flush_soon() {
   if (std::exchange(flushing_, true)) return;
-  soon(kernel_.between(kCommitMin, kCommitMax), [this] {
+  soon(random_.between(kCommitMin, kCommitMax), [this] {
     flushing_ = false;
     store_.flush();
   });
@@ -134,19 +148,26 @@ void Server::event(std::size_t app, const char* name, Event happens) {
     carry_out(app, action, out);
   }
   in_flight_max_ = std::max(in_flight_max_, d.session.in_flight());
+  if (d.session.in_flight() > link::kUnacceptedMax)
+    judge_.violation(
+        fmt::format("{} pushes in flight to {}", d.session.in_flight(), app_name(app)));
   arm(app);
 }
 
 void Server::carry_out(std::size_t app, const session::Action& action, session::Actions& out) {
   Inbox& d = run_->inboxes[app];
   if (const auto* w = std::get_if<session::Write>(&action)) {
-    write(d.line, w->packet);
+    mqtt::Packet packet = w->packet;
+    if (auto* connack = std::get_if<mqtt::Connack>(&packet);
+        connack != nullptr && connack->reason == mqtt::Reason::kSuccess)
+      connack->properties.user.emplace_back(wire::property::kProbe, "1");
+    write(d.line, packet);
   } else if (const auto* p = std::get_if<session::Publish>(&action)) {
     publish(app, *p, out);
   } else if (const auto* f = std::get_if<session::FetchPending>(&action)) {
-    soon(kernel_.between(kCommitMin, kCommitMax), [this, app, f = *f] {
+    soon(random_.between(kCommitMin, kCommitMax), [this, app, f = *f] {
       bool more = false;
-      const auto found = store_.pending(app, f.after, f.limit, kernel_.now(), more);
+      const auto found = store_.pending(app, f.after, f.limit, wall(), more);
       event(app, "pending", [&](session::Session& s, session::Actions& o) {
         s.on_pending(kernel_.now(), config_, f.id, found, more, o);
       });
@@ -164,7 +185,8 @@ void Server::carry_out(std::size_t app, const session::Action& action, session::
 
 void Server::publish(std::size_t app, const session::Publish& publish, session::Actions& out) {
   Inbox& d = run_->inboxes[app];
-  const StoredPush* push = store_.find(app, publish.sequence, kernel_.now());
+  if (bug_ == Bug::kExpiresEarly && random_.chance(1, 10)) store_.remove(app, publish.sequence);
+  const StoredPush* push = store_.find(app, publish.sequence, wall());
   if (push == nullptr) {
     d.session.on_gone(kernel_.now(), config_, publish.sequence, out);
     return;
@@ -205,21 +227,33 @@ void Server::arm(std::size_t app) {
 void Server::on_accept(const ConnectionPtr& connection) {
   const auto line = std::make_shared<Line>();
   line->connection = connection;
+  if (model_.admits_per_s > 0) {
+    const Instant turn = std::max(next_admission_, kernel_.now());
+    if (turn - kernel_.now() > kBacklog) {
+      ++turned_away_;
+      return network_.close(connection, Side::kServer);
+    }
+    next_admission_ = turn + Duration(seconds(1)) / model_.admits_per_s;
+    line->admitted_at = turn;
+    soon(turn - kernel_.now(), [this, weak = std::weak_ptr(line)] {
+      if (const auto admitted = weak.lock()) on_change(admitted);
+    });
+  }
   run_->lines.push_back(line);
   connection->server.changed = [this, weak = std::weak_ptr(line)] {
-    soon(kernel_.between(microseconds(5), microseconds(200)), [this, weak] {
+    soon(random_.between(microseconds(5), microseconds(200)), [this, weak] {
       if (const auto changed = weak.lock()) on_change(changed);
     });
   };
   soon(kConnectWait, [this, weak = std::weak_ptr(line)] {
     const auto silent = weak.lock();
-    if (silent && !silent->app) drop(silent);
+    if (silent && !silent->app && !silent->probe) drop(silent);
   });
 }
 
 void Server::on_change(const LinePtr& line) {
   End& end = line->connection->server;
-  if (end.closed) return;
+  if (end.closed || line->admitted_at > kernel_.now()) return;
   line->unread.insert(line->unread.end(), end.unread.begin(), end.unread.end());
   end.unread.clear();
   while (!end.closed) {
@@ -228,7 +262,9 @@ void Server::on_change(const LinePtr& line) {
     if (decoded->consumed == 0) break;
     line->unread.erase(line->unread.begin(),
                        line->unread.begin() + static_cast<std::ptrdiff_t>(decoded->consumed));
-    if (!line->app) {
+    if (line->probe) {
+      if (std::holds_alternative<mqtt::Pingreq>(decoded->packet)) write(line, mqtt::Pingresp{});
+    } else if (!line->app) {
       const auto* connect = std::get_if<mqtt::Connect>(&decoded->packet);
       WL_CHECK(connect != nullptr);
       on_connect(line, *connect);
@@ -243,17 +279,35 @@ void Server::on_change(const LinePtr& line) {
 
 void Server::on_connect(const LinePtr& line, const mqtt::Connect& connect) {
   const std::size_t app = app_of(connect);
-  line->app = app;
   line->version = connect.version;
+  if (connect.properties.user_value(wire::property::kProbe)) {
+    line->probe = true;
+    return write(line, mqtt::Connack{});
+  }
+  line->app = app;
   Inbox& d = run_->inboxes[app];
-  if (d.line)
+  if (d.line && bug_ == Bug::kKeepsOldSession)
+    event(app, "forgotten",
+          [&](session::Session& s, session::Actions&) { s.on_closed(kernel_.now()); });
+  else if (d.line)
     event(app, "expelled", [&](session::Session& s, session::Actions& out) {
       s.on_expelled(kernel_.now(), mqtt::Reason::kSessionTakenOver, out);
     });
   d.line = line;
+  mqtt::Connect asked = connect;
+  if (bug_ == Bug::kForgetsWindow) asked.properties.receive_maximum = session::kInFlightMax;
   event(app, "connect", [&](session::Session& s, session::Actions& out) {
-    s.on_connect(kernel_.now(), config_, app_name(app), connect, out);
+    s.on_connect(kernel_.now(), config_, app_name(app), asked, out);
   });
+  check_sessions(app);
+}
+
+/// At most one live session for each device.
+void Server::check_sessions(std::size_t app) {
+  const auto live = std::ranges::count_if(run_->lines, [&](const LinePtr& line) {
+    return line->app == app && !line->connection->server.closed;
+  });
+  if (live > 1) judge_.violation(fmt::format("{} live sessions of {}", live, app_name(app)));
 }
 
 void Server::on_line_end(const LinePtr& line) {

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "core/session/session.h"
+#include "sim/judge.h"
 #include "sim/network.h"
+#include "sim/scenario.h"
 #include "sim/store.h"
 
 namespace wakeline::sim {
@@ -15,25 +17,14 @@ namespace wakeline::sim {
 /// The server's name of an app's inbox: "app0", "app1", …
 std::string app_name(std::size_t app);
 
-/// How a server's process ends.
-enum class Stop : std::uint8_t {
-  kGraceful,  ///< DISCONNECT with `drain`, deletions committed
-  kKilled,    ///< the machine closes its sockets
-  kPower,     ///< nobody closes anything
-};
-
-struct ServerModel {
-  Duration spread{};                   ///< W of link.md §2, told to every client
-  bool answers_before_commit = false;  ///< the planted bug of `Scenario`
-};
-
 /// The push server: drives core/session over the modelled network with a modelled store.
 class Server {
  public:
   /// What the app server hears: 201, or that nobody knows.
   using OnAnswer = std::function<void(bool accepted)>;
 
-  Server(Kernel& kernel, Network& network, std::size_t apps, ServerModel model);
+  Server(Kernel& kernel, Network& network, Judge& judge, std::size_t apps, ServerModel model,
+         Bug bug);
 
   void start();
   void stop(Stop how);
@@ -43,7 +34,12 @@ class Server {
   void post(std::size_t app, std::uint64_t push, Duration ttl, OnAnswer on_answer);
 
   bool online(std::size_t app) const;
-  std::size_t waiting(std::size_t app) const { return store_.size(app, kernel_.now()); }
+  std::size_t waiting(std::size_t app) const { return store_.size(app, wall()); }
+  /// Sets the machine's wall clock, by which pushes expire.
+  void jump_clock(Duration by) { clock_offset_ += by; }
+  Instant wall() const { return kernel_.now() + clock_offset_; }
+  /// Connections that it had no room for.
+  std::uint64_t turned_away() const { return turned_away_; }
   /// The most pushes that one session had in flight.
   std::size_t in_flight_max() const { return in_flight_max_; }
 
@@ -54,6 +50,8 @@ class Server {
     base::Bytes unread;
     wire::mqtt::Version version = wire::mqtt::Version::k5;
     std::optional<std::size_t> app;  ///< since its CONNECT
+    Instant admitted_at{};
+    bool probe = false;  ///< of a link that tries out what a NAT bears: no session
   };
   using LinePtr = std::shared_ptr<Line>;
   struct Inbox {
@@ -87,16 +85,23 @@ class Server {
   void on_connect(const LinePtr& line, const wire::mqtt::Connect& connect);
   void on_line_end(const LinePtr& line);
   void drop(const LinePtr& line);
+  void check_sessions(std::size_t app);
   void commit(std::size_t app, StoredPush push);
   void flush_soon();
 
   Kernel& kernel_;
   Network& network_;
+  Judge& judge_;
   ServerModel model_;
+  Bug bug_;
+  base::Random random_;
   session::Config config_;
   Store store_;
   std::shared_ptr<Run> run_;
   bool flushing_ = false;
+  Duration clock_offset_{};
+  Instant next_admission_{};
+  std::uint64_t turned_away_ = 0;
   std::size_t in_flight_max_ = 0;
 };
 

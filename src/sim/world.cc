@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/check.h"
@@ -9,102 +10,129 @@ namespace wakeline::sim {
 namespace {
 
 using std::chrono::hours;
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// A run that needs more events does not end.
-constexpr std::uint64_t kEventsMax = 3'000'000;
+/// A run that needs more events does not end: so many, and so many for each app and day.
+constexpr std::uint64_t kEventsMin = 3'000'000;
+constexpr std::uint64_t kEventsOfAppDay = 200'000;
 /// Violations that are kept; one broken rule makes many.
 constexpr std::size_t kViolationsMax = 20;
-constexpr Duration kLongLife = hours(24 * 28);
-/// After the last fault: every kernel has found its dead lines by then (240 s and probes), every
-/// keep-alive handler has run (600 s), and the slowest back-off has ended.
-constexpr Duration kRestMin = minutes(16);
+/// After the last fault, beyond the longest keep-alive: every kernel has found its dead lines by
+/// then (240 s and probes), and the slowest back-off has ended.
+constexpr Duration kRestBeyond = minutes(6);
 constexpr Duration kRestMax = hours(2);
 /// A push to a sleeping app is there by then; the wake limiter may hold it back for a minute.
 constexpr Duration kRingMax = seconds(75);
-/// Bytes lie unread no longer in a suspended app's socket, the limiter apart.
-constexpr Duration kUnreadMax = seconds(1);
+/// Points of a report's lines.
+constexpr std::int64_t kSamples = 20'000;
 
-Duration spread_of(base::Random& random) {
-  constexpr Duration kSpreads[] = {Duration::zero(), milliseconds(1), seconds(5), seconds(20)};
-  return kSpreads[random.below(std::size(kSpreads))];
-}
-
-Names names_of(base::Random& random) {
+Names names_of(base::Random random) {
   Names names;
   names.has_ipv6 = random.chance(1, 2);
   names.ipv6_black_hole = random.chance(1, 3);
   return names;
 }
 
+std::vector<const NetworkModel*> first_networks(const Scenario& scenario, const Places& places) {
+  std::vector<const NetworkModel*> first;
+  for (const DevicePlace& device : places.devices) {
+    const NetworkModel* model = scenario.network(device.model->network);
+    WL_CHECK_MSG(model != nullptr, "network={}", device.model->network);
+    first.push_back(model);
+  }
+  return first;
+}
+
 }  // namespace
 
-World::World(const Scenario& scenario, std::uint64_t seed, bool tracing)
+World::World(const Scenario& scenario, std::uint64_t seed, const RunOptions& options)
     : scenario_(scenario),
+      options_(options),
+      places_(places_of(scenario)),
       plan_(make_plan(scenario, seed)),
-      kernel_(seed, tracing),
-      network_(kernel_, scenario.path, scenario.machines),
-      server_(kernel_, network_, scenario.machines * scenario.apps_per_machine,
-              ServerModel{spread_of(kernel_.random()), scenario.answers_before_commit}) {
+      kernel_(seed, options.tracing),
+      network_(kernel_, first_networks(scenario, places_)),
+      server_(kernel_, network_, *this, places_.apps.size(), scenario.server, scenario.bug) {
   report_.seed = seed;
-  apps_.resize(scenario.machines * scenario.apps_per_machine);
-  for (std::size_t m = 0; m < scenario.machines; ++m) {
-    std::vector<std::size_t> apps;
-    for (std::size_t i = 0; i < scenario.apps_per_machine; ++i)
-      apps.push_back(m * scenario.apps_per_machine + i);
-    const Names names = names_of(kernel_.random());
-    machines_.push_back(
-        std::make_unique<Machine>(kernel_, network_, *this, *this, names, m, std::move(apps)));
+  apps_.resize(places_.apps.size());
+  if (options.recording) network_.record();
+  const Machine::Parts parts{kernel_, network_, *this, *this, scenario.bug};
+  for (const DevicePlace& device : places_.devices) {
+    const Names names =
+        scenario.any_names ? names_of(kernel_.random_of("names", device.index)) : Names{};
+    machines_.push_back(std::make_unique<Machine>(parts, names, device, places_));
   }
+  const auto days = static_cast<std::uint64_t>(scenario.lasts / hours(24)) + 1;
+  events_max_ = kEventsMin + kEventsOfAppDay * days * places_.apps.size();
 }
 
 Report World::run() {
   for (auto& machine : machines_) machine->boot();
-  schedule();
-  if (run_for(scenario_.disturbed)) {
+  schedule(options_.keep);
+  if (options_.recording) sample();
+  const Duration end = options_.until ? *options_.until : scenario_.lasts;
+  bool going = run_for(std::min(end, scenario_.lasts));
+  collect();
+  if (going && end > scenario_.lasts) going = run_for(end - scenario_.lasts);
+  if (going && !options_.until) {
     heal();
     settle();
     if (report_.ok()) ring();
+    judge_pushes();
   }
-  judge_pushes();
-  for (const auto& machine : machines_) {
-    report_.wakes += machine->wakes();
-    report_.launches += machine->launches();
+  for (const auto& machine : machines_)
     report_.unread_max = std::max(report_.unread_max, machine->unread_max());
-  }
-  if (report_.unread_max > kUnreadMax)
-    violation(fmt::format("bytes lay unread in a suspended app's socket for {:.3f} s",
-                          std::chrono::duration<double>(report_.unread_max).count()));
+  report_.turned_away = server_.turned_away();
   report_.in_flight_max = server_.in_flight_max();
-  if (report_.in_flight_max > link::kUnacceptedMax)
-    violation(fmt::format("{} pushes in flight to one app", report_.in_flight_max));
   report_.events = kernel_.events();
   report_.virtual_time = kernel_.now().time_since_epoch();
   report_.digest = kernel_.digest();
-  return report_;
+  return std::move(report_);
+}
+
+/// What belongs to the scenario itself, without the rest after it.
+void World::collect() {
+  for (const Push& push : pushes_)
+    if (push.deliveries > 0) report_.latencies.push_back(push.delivered_at - push.accepted_at);
+  std::ranges::sort(report_.latencies);
+  report_.detections = network_.detections();
+  for (const auto& machine : machines_) {
+    report_.wakes += machine->wakes();
+    report_.launches += machine->launches();
+    if (options_.recording) report_.devices.push_back(machine->take_story());
+  }
 }
 
 bool World::run_for(Duration span) {
-  const bool done = kernel_.run_until(kernel_.now() + span, kEventsMax);
+  const bool done = kernel_.run_until(kernel_.now() + span, events_max_);
   if (!done) violation("the run does not end: too many events");
   return done;
 }
 
-void World::schedule() {
-  for (const Fault& fault : plan_.faults) kernel_.at(fault.at, [this, fault] { happen(fault); });
-  for (const PlannedPush& push : plan_.pushes)
-    kernel_.at(push.at, [this, push] { post(push.app, push.short_lived); });
+void World::schedule(const Selection& keep) {
+  const auto happens = [](const std::optional<std::vector<std::size_t>>& kept, std::size_t i) {
+    return !kept || std::ranges::find(*kept, i) != kept->end();
+  };
+  for (std::size_t i = 0; i < plan_.faults.size(); ++i)
+    if (happens(keep.faults, i))
+      kernel_.at(plan_.faults[i].at, [this, fault = plan_.faults[i]] { happen(fault); });
+  for (std::size_t i = 0; i < plan_.pushes.size(); ++i)
+    if (happens(keep.pushes, i))
+      kernel_.at(plan_.pushes[i].at, [this, push = plan_.pushes[i]] { post(push.app, push.ttl); });
 }
 
-void World::post(std::size_t app, bool short_lived) {
+void World::post(std::size_t app, Duration ttl) {
   const std::uint64_t id = pushes_.size();
-  pushes_.push_back({.app = app, .short_lived = short_lived});
-  const Duration ttl = short_lived ? kernel_.between(seconds(1), seconds(60)) : Duration(kLongLife);
-  server_.post(app, id, ttl, [this, id](bool accepted) {
+  const bool short_lived = ttl > Duration::zero();
+  // A commit may take a moment before its row is dated.
+  const Instant latest = short_lived ? server_.wall() + ttl + seconds(1) : base::kNever;
+  pushes_.push_back({.app = app, .expires_at = latest});
+  server_.post(app, id, ttl, [this, id, ttl, short_lived](bool accepted) {
     Push& push = pushes_[id];
+    // The clock may have been set since.
+    if (short_lived) push.expires_at = std::min(push.expires_at, server_.wall() + ttl + seconds(1));
     push.accepted = accepted;
     push.accepted_at = kernel_.now();
     ++(accepted ? report_.accepted : report_.refused);
@@ -116,33 +144,44 @@ void World::happen(const Fault& f) {
   if (kernel_.tracing()) kernel_.trace("world", to_line(f));
   switch (f.kind) {
     case Fault::Kind::kCut:
-      network_.cut(f.target, kernel_.now() + f.lasts);
-      break;
+      return network_.cut(f.target, kernel_.now() + f.lasts);
     case Fault::Kind::kReset:
-      network_.reset(f.target);
-      break;
+      return network_.reset(f.target);
     case Fault::Kind::kForget:
-      network_.forget(f.target);
-      break;
+      return network_.forget(f.target);
     case Fault::Kind::kOffline:
       network_.set_online(f.target, false, false);
       machines_[f.target]->network_changed();
-      kernel_.after(f.lasts, [this, f] {
+      return kernel_.after(f.lasts, [this, f] {
         network_.set_online(f.target, true, f.new_address);
         machines_[f.target]->network_changed();
       });
-      break;
     case Fault::Kind::kServerStop:
       server_.stop(f.how);
-      kernel_.after(f.lasts, [this] { server_.start(); });
-      break;
+      return kernel_.after(f.lasts, [this] { server_.start(); });
     case Fault::Kind::kAppCrash:
-      machine_of(f.target).crash(f.target);
-      break;
+      return machine_of(f.target).crash(f.target);
     case Fault::Kind::kForeground:
       machine_of(f.target).set_foreground(f.target, true);
-      kernel_.after(f.lasts, [this, f] { machine_of(f.target).set_foreground(f.target, false); });
-      break;
+      return kernel_.after(f.lasts,
+                           [this, f] { machine_of(f.target).set_foreground(f.target, false); });
+    case Fault::Kind::kHostRestart:
+      return machines_[f.target]->restart_host(f.lasts);
+    case Fault::Kind::kDeviceRestart:
+      return machines_[f.target]->restart(f.lasts);
+    case Fault::Kind::kClockJump:
+      // What has expired by then may come to life again, and go or stay.
+      for (Push& push : pushes_) push.expired = push.expired || push.expires_at <= server_.wall();
+      return server_.jump_clock(f.by);
+    case Fault::Kind::kMove:
+      network_.move(f.target,
+                    f.network == kNoNetwork ? nullptr : &scenario_.networks.at(f.network));
+      return machines_[f.target]->network_changed();
+    case Fault::Kind::kSignIn:
+      network_.sign_in(f.target);
+      return machines_[f.target]->network_changed();
+    case Fault::Kind::kCount:
+      return;
   }
 }
 
@@ -164,9 +203,16 @@ bool World::at_rest() {
   return true;
 }
 
+Duration World::rest_min() const {
+  Duration longest{};
+  for (const DeviceModel& device : scenario_.devices)
+    for (const AppModel& app : device.apps) longest = std::max(longest, app.keep_alive);
+  return longest + kRestBeyond;
+}
+
 void World::settle() {
   const Instant end = kernel_.now() + kRestMax;
-  if (!run_for(kRestMin)) return;
+  if (!run_for(rest_min())) return;
   while (kernel_.now() < end && !at_rest())
     if (!run_for(milliseconds(500))) return;
   if (at_rest()) return;
@@ -179,8 +225,13 @@ void World::settle() {
 /// The proof that they sleep well: each is pushed once, and rings.
 void World::ring() {
   const std::size_t first = pushes_.size();
-  for (std::size_t app = 0; app < apps_.size(); ++app) post(app, false);
-  const Instant end = kernel_.now() + kRingMax;
+  for (std::size_t app = 0; app < apps_.size(); ++app) post(app, Duration::zero());
+  // A machine that sleeps through packets hears of it at its next keep-alive.
+  Duration patience = kRingMax;
+  for (const DeviceModel& device : scenario_.devices)
+    if (device.sleep.after > Duration::zero() && !device.sleep.wakes_on_packet)
+      patience = kRingMax + rest_min();
+  const Instant end = kernel_.now() + patience;
   const auto all = [&] {
     for (std::size_t id = first; id < pushes_.size(); ++id)
       if (pushes_[id].deliveries == 0) return false;
@@ -208,12 +259,21 @@ void World::judge_pushes() {
     const Push& push = pushes_[id];
     if (push.deliveries > 0) ++report_.delivered;
     if (push.kept || !push.accepted) continue;
-    if (push.short_lived)
+    if (push.expired || push.expires_at <= server_.wall())
       ++report_.expired;
     else
       violation(fmt::format("push {} to {} was accepted, delivered {} times, and is lost", id,
                             app_name(push.app), push.deliveries));
   }
+}
+
+/// What nobody in the world sees: whether a push would come through.
+void World::sample() {
+  for (std::size_t app = 0; app < apps_.size(); ++app)
+    machine_of(app).look_at_line(app, server_.online(app));
+  if (kernel_.now().time_since_epoch() < scenario_.lasts)
+    kernel_.after(std::max<Duration>(milliseconds(250), scenario_.lasts / kSamples),
+                  [this] { sample(); });
 }
 
 // --- what the machines report
@@ -251,42 +311,17 @@ void World::kept(std::size_t app, link::Sequence sequence) {
   pushes_[apps_[app].pushes.at(sequence)].kept = true;
 }
 
+void World::remembered(std::size_t app, const link::Memory& memory) {
+  for (const auto& [sequence, id] : apps_[app].pushes)
+    if (sequence <= memory.accepted_high &&
+        !std::ranges::binary_search(memory.unaccepted, sequence))
+      pushes_[id].kept = true;
+}
+
 void World::violation(std::string what) {
   if (kernel_.tracing()) kernel_.trace("world", "VIOLATION " + what);
+  if (report_.violations.empty()) report_.first_violation_at = kernel_.now();
   if (report_.violations.size() < kViolationsMax) report_.violations.push_back(std::move(what));
-}
-
-// --- run.h
-
-Report run(const Scenario& scenario, std::uint64_t seed) {
-  return World(scenario, seed, false).run();
-}
-
-std::string explain(const Scenario& scenario, std::uint64_t seed) {
-  World world(scenario, seed, true);
-  const Report report = world.run();
-  std::string text = fmt::format("scenario {}, seed {}\nfault plan:\n", scenario.name, seed);
-  for (const Fault& fault : make_plan(scenario, seed).faults) text += to_line(fault) + '\n';
-  text += "trace:\n";
-  for (const std::string& line : world.kernel().lines()) text += line + '\n';
-  return text + to_line(report) + '\n';
-}
-
-std::string to_line(const Report& r) {
-  std::string line = fmt::format("seed {}: ", r.seed);
-  if (!r.ok()) {
-    line += "FAILED";
-    for (const std::string& what : r.violations) line += "\n  " + what;
-    return line;
-  }
-  const auto ms = [](Duration span) {
-    return std::chrono::duration<double, std::milli>(span).count();
-  };
-  return line + fmt::format(
-                    "ok, {} accepted, {} delivered, {} again, {} expired, {} refused, "
-                    "{} wakes, {} launches, {} events, ring {:.1f} ms, digest {:016x}",
-                    r.accepted, r.delivered, r.redelivered, r.expired, r.refused, r.wakes,
-                    r.launches, r.events, ms(r.ring_max), r.digest);
 }
 
 }  // namespace wakeline::sim

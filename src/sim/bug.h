@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace wakeline::sim {
+
+/// A bug that a world can be given, to prove that its judge would see it. Each breaks one promise.
+enum class Bug : std::uint8_t {
+  kNone,
+  kAnswersBeforeCommit,  ///< the server says 201 before the row is durable
+  kForgetsAcceptance,    ///< the app says "written" before its memory is on the disk
+  kSkipsSync,            ///< the memory is renamed into its place without fdatasync
+  kLosesReadiness,       ///< the host's watch says nothing of bytes that arrive
+  kNeverFreezes,         ///< a freeze is reported, and the app runs on
+  kRunsLate,             ///< the host's timer fires five minutes late
+  kKeepsOldSession,      ///< the server serves a device's new line beside the old one
+  kForgetsWindow,        ///< the server sends more than the device's Receive Maximum
+  kExpiresEarly,         ///< the store drops pushes that have not expired
+  kCount
+};
+std::string_view name(Bug);
+
+}  // namespace wakeline::sim

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "sim/run.h"
+#include "sim/scenario_file.h"
+
+// Each promise that the simulator checks can be broken, and is seen when it is.
+namespace wakeline::sim {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// The first seed up to `seeds` whose run breaks a promise with `text` in its name; 0: none.
+std::uint64_t broken_seed(const Scenario& scenario, const char* text, std::uint64_t seeds) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    const Report report = run(scenario, seed);
+    for (const std::string& what : report.violations)
+      if (what.find(text) != std::string::npos) return seed;
+  }
+  return 0;
+}
+
+Scenario with(const char* name, Bug bug) {
+  Scenario scenario = *find_scenario(name);
+  scenario.bug = bug;
+  return scenario;
+}
+
+TEST(Invariants, SeeAServerThatAnswersBeforeItsCommit) {
+  Scenario s = with("disturbed", Bug::kAnswersBeforeCommit);
+  s.faults[Fault::Kind::kServerStop] = seconds(30);
+  s.pushes.front().fault_after_percent = 100;
+  EXPECT_NE(broken_seed(s, "is lost", 200), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatForgetsWhatItAccepted) {
+  EXPECT_NE(broken_seed(with("crashing", Bug::kForgetsAcceptance), "again after it was kept", 50),
+            0U);
+}
+
+TEST(Invariants, SeeAFileThatWasRenamedBeforeItWasSynced) {
+  Scenario s = with("crashing", Bug::kSkipsSync);
+  s.faults[Fault::Kind::kDeviceRestart] = minutes(2);
+  EXPECT_NE(broken_seed(s, "is torn", 100), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatIsLeftAsleepOverUnreadData_C11) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kLosesReadiness), "unread data", 5), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatRunsOutsideItsWindows_C8) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kNeverFreezes), "outside its windows", 5), 0U);
+}
+
+TEST(Invariants, SeeAKeepAliveThatIsLate_C15) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kRunsLate), "C15", 5), 0U);
+}
+
+TEST(Invariants, SeeTwoLiveSessionsOfOneDevice) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kKeepsOldSession), "live sessions", 50), 0U);
+}
+
+TEST(Invariants, SeeAQueueWithoutBound) {
+  Scenario s = with("chatty-server", Bug::kForgetsWindow);
+  // Offline for long, so that very much waits.
+  s.pushes.front().every = seconds(2);
+  s.events.push_back({.at = minutes(6), .kind = Fault::Kind::kOffline, .lasts = minutes(20)});
+  EXPECT_NE(broken_seed(s, "in flight", 3), 0U);
+}
+
+TEST(Invariants, SeeAStoreThatDropsWhatHasNotExpired) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kExpiresEarly), "is lost", 5), 0U);
+}
+
+TEST(Shrinking, LeavesWhatAFailureNeedsAndSaysHowToReplayIt) {
+  Scenario s = with("disturbed", Bug::kKeepsOldSession);
+  const std::uint64_t seed = broken_seed(s, "live sessions", 50);
+  ASSERT_NE(seed, 0U);
+  const std::size_t faults = make_plan(s, seed).faults.size();
+  const RunOptions least = shrink(s, seed, 150);
+  ASSERT_TRUE(least.keep.faults && least.keep.pushes && least.until);
+  EXPECT_LT(least.keep.faults->size(), faults);
+  EXPECT_LE(least.keep.faults->size(), 4U);
+  EXPECT_TRUE(least.keep.pushes->empty()) << "no push is needed to have two sessions";
+  EXPECT_FALSE(run(s, seed, least).ok());
+  const std::string replay = replay_options(seed, least);
+  EXPECT_NE(replay.find("--seed"), std::string::npos);
+  EXPECT_NE(replay.find("--pushes none"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace wakeline::sim
