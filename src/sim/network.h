@@ -33,7 +33,7 @@ struct End {
   std::uint64_t received = 0;  ///< rises for ever, as tcpi_bytes_received
   bool ended = false;          ///< FIN or reset has arrived
   bool reset = false;
-  bool timed_out = false;  ///< its own kernel gave it up
+  bool timed_out = false;         ///< its own kernel gave it up
   bool closed = false;            ///< by its own process
   std::function<void()> changed;  ///< bytes or the end arrived; for the machine, not the process
 };

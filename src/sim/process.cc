@@ -280,9 +280,7 @@ void Process::read(link::AttemptId attempt) {
                           : end.reset   ? link::Why::kPeerReset
                                         : link::Why::kPeerClosed;
     close(attempt);
-    tell("peer_closed", [&](link::Actions& out) {
-      link_.on_failed(here(), attempt, why, out);
-    });
+    tell("peer_closed", [&](link::Actions& out) { link_.on_failed(here(), attempt, why, out); });
   }
 }
 
