@@ -191,7 +191,7 @@ void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::st
   const Key key = ++last_guest_;
   if (!poller_->add(fd.get(), EPOLLIN, key)) return;
   auto guest = std::make_unique<Guest>();
-  guest->line = Line(std::move(fd), std::move(*transport));
+  guest->line = DeviceLine(std::move(fd), std::move(*transport));
   guest->address = address;
   if (refused) {
     guest->phase = Guest::Phase::kRefused;

@@ -16,8 +16,8 @@
 #include "core/session/session.h"
 #include "io/poller.h"
 #include "io/tls.h"
+#include "server/device_line.h"
 #include "server/device_table.h"
-#include "server/line.h"
 #include "server/options.h"
 #include "server/timer_wheel.h"
 #include "store/store.h"
@@ -89,7 +89,7 @@ class DeviceShard {
   /// A connection that is not a device's: not yet, or not any more.
   struct Guest {
     enum class Phase : std::uint8_t { kArriving, kRefused, kArrived, kLeaving };
-    Line line;
+    DeviceLine line;
     Phase phase = Phase::kArriving;
     base::Duration retry_after{};  ///< refused: to be told
     std::string address{};         ///< counted in `guests_of_`
@@ -114,7 +114,7 @@ class DeviceShard {
   void begin_stop();
 
   // Lines: shard_lines.cc
-  Line* line_of(Key key);
+  DeviceLine* line_of(Key key);
   void on_line(Key key, std::uint32_t events);
   void read(Key key);
   Key on_raw(Key key, base::BytesView bytes);
@@ -125,19 +125,20 @@ class DeviceShard {
   Key on_bad_bytes(Key key, base::ErrorCode error);
   void on_line_end(Key key);
   void send(Key key, base::BytesView bytes);
-  void mark_dirty(Key key, Line& line);
+  void mark_dirty(Key key, DeviceLine& line);
   void flush_dirty();
   void flush(Key key);
   void drop_guest(Key key);
-  void dismiss(Line line);
+  void dismiss(DeviceLine line);
   void settle(Key key);
 
   // Sessions: shard_sessions.cc
   Key on_connect(Key key, const wire::mqtt::Connect& connect);
-  base::Result<store::Device> authenticate(const Line& line, const wire::mqtt::Connect& connect);
+  base::Result<store::Device> authenticate(const DeviceLine& line,
+                                           const wire::mqtt::Connect& connect);
   void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
               base::Duration retry_after = {});
-  void adopt(Line line, const Arrival& arrival);
+  void adopt(DeviceLine line, const Arrival& arrival);
   Slot slot_for(const store::Device& row);
   void carry_out(Slot slot);
   void forget(Slot slot);

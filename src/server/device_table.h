@@ -12,7 +12,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include "core/session/session.h"
-#include "server/line.h"
+#include "server/device_line.h"
 #include "store/types.h"
 
 namespace wakeline::server {
@@ -22,7 +22,7 @@ struct KnownDevice {
   session::Session session;
   std::string name;
   store::DeviceId id{};
-  Line line;
+  DeviceLine line;
   std::uint32_t generation = 0;  ///< of `line`: an event of a former one is not for it
   bool used = false;
 };

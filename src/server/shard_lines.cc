@@ -30,7 +30,7 @@ base::BytesView joined(base::Bytes& kept, base::BytesView bytes) {
 
 }  // namespace
 
-Line* DeviceShard::line_of(Key key) {
+DeviceLine* DeviceShard::line_of(Key key) {
   if ((key & kGuest) != 0) {
     const auto it = guests_.find(key);
     return it == guests_.end() ? nullptr : &it->second->line;
@@ -48,7 +48,7 @@ DeviceShard::Key DeviceShard::key_of(Slot slot) const {
 }
 
 void DeviceShard::on_line(Key key, std::uint32_t events) {
-  Line* line = line_of(key);
+  DeviceLine* line = line_of(key);
   if (line == nullptr) return;  // it ended in this turn
   if (!line->shaken()) {
     const io::StepResult result = line->handshake();
@@ -72,7 +72,7 @@ void DeviceShard::on_line(Key key, std::uint32_t events) {
 
 void DeviceShard::read(Key key) {
   for (int i = 0; i < kReadsMax; ++i) {
-    Line* line = line_of(key);
+    DeviceLine* line = line_of(key);
     if (line == nullptr) return;
     const io::StepResult result = line->read(block_);
     if (result.step == io::Step::kWantRead) return;
@@ -95,7 +95,7 @@ void DeviceShard::read(Key key) {
 
 /// Bytes as they come from the socket or from TLS.
 DeviceShard::Key DeviceShard::on_raw(Key key, base::BytesView bytes) {
-  Line& line = *line_of(key);
+  DeviceLine& line = *line_of(key);
   const bool guest = (key & kGuest) != 0;
   if (guest && guests_.at(key)->phase == Guest::Phase::kLeaving) return key;  // dropped
   if (line.is_websocket()) return on_frames(key, bytes);
@@ -109,7 +109,7 @@ DeviceShard::Key DeviceShard::on_raw(Key key, base::BytesView bytes) {
 }
 
 DeviceShard::Key DeviceShard::on_handshake(Key key, base::BytesView bytes) {
-  Line& line = *line_of(key);
+  DeviceLine& line = *line_of(key);
   const Handshake handshake = answer_handshake(bytes);
   if (handshake.consumed == 0) {
     line.keep_frames(bytes);
@@ -130,7 +130,7 @@ DeviceShard::Key DeviceShard::on_frames(Key key, base::BytesView bytes) {
   base::Bytes kept = line_of(key)->take_frames();
   bytes = joined(kept, bytes);
   while (!bytes.empty()) {
-    Line* line = line_of(key);
+    DeviceLine* line = line_of(key);
     if (line == nullptr) return 0;
     if ((key & kGuest) != 0 && guests_.at(key)->phase != Guest::Phase::kArriving &&
         guests_.at(key)->phase != Guest::Phase::kRefused)
@@ -174,7 +174,7 @@ DeviceShard::Key DeviceShard::on_frames(Key key, base::BytesView bytes) {
     key = on_packets(key, frame.payload);
     if (key == 0) return 0;
   }
-  if (Line* line = line_of(key); line != nullptr) line->keep_frames(bytes);
+  if (DeviceLine* line = line_of(key); line != nullptr) line->keep_frames(bytes);
   return key;
 }
 
@@ -199,7 +199,7 @@ DeviceShard::Key DeviceShard::on_packets(Key key, base::BytesView bytes) {
     key = on_packet(key, decoded->packet);
     if (key == 0) return 0;
   }
-  if (Line* line = line_of(key); line != nullptr) line->keep_packets(bytes);
+  if (DeviceLine* line = line_of(key); line != nullptr) line->keep_packets(bytes);
   return key;
 }
 
@@ -237,7 +237,7 @@ void DeviceShard::on_line_end(Key key) {
   const auto slot = static_cast<Slot>(key);
   KnownDevice& device = devices_[slot];
   poller_->remove(device.line.fd());
-  device.line = Line();
+  device.line = DeviceLine();
   ++device.generation;
   --common_->connections;
   device.session.on_closed(now_);
@@ -245,13 +245,13 @@ void DeviceShard::on_line_end(Key key) {
 }
 
 void DeviceShard::send(Key key, base::BytesView bytes) {
-  Line* line = line_of(key);
+  DeviceLine* line = line_of(key);
   if (line == nullptr) return;
   line->queue(bytes);
   mark_dirty(key, *line);
 }
 
-void DeviceShard::mark_dirty(Key key, Line& line) {
+void DeviceShard::mark_dirty(Key key, DeviceLine& line) {
   if (!std::exchange(line.dirty, true)) dirty_.push_back(key);
 }
 
@@ -260,7 +260,7 @@ void DeviceShard::flush_dirty() {
   // A line that fails may have its session write to others.
   while (!dirty_.empty()) {
     for (const Key key : std::exchange(dirty_, {})) {
-      Line* line = line_of(key);
+      DeviceLine* line = line_of(key);
       if (line == nullptr) continue;
       line->dirty = false;
       flush(key);
@@ -269,7 +269,7 @@ void DeviceShard::flush_dirty() {
 }
 
 void DeviceShard::flush(Key key) {
-  Line& line = *line_of(key);
+  DeviceLine& line = *line_of(key);
   const io::Step step = line.flush();
   const bool waits = step == io::Step::kWantWrite;
   if (step == io::Step::kFailed || step == io::Step::kEnd || line.unsent() > kLineUnsentMax)
@@ -298,7 +298,7 @@ void DeviceShard::drop_guest(Key key) {
 
 /// Lets a line go: what is queued is sent, then the end is said, and what still comes is read, as a
 /// socket that is closed over unread bytes takes our last words back.
-void DeviceShard::dismiss(Line line) {
+void DeviceShard::dismiss(DeviceLine line) {
   if (line.is_websocket()) {
     base::Bytes last;
     websocket::encode(websocket::Opcode::kClose,
@@ -311,7 +311,7 @@ void DeviceShard::dismiss(Line line) {
   auto guest = std::make_unique<Guest>();
   guest->line = std::move(line);
   guest->phase = Guest::Phase::kLeaving;
-  Line& kept = guest->line;
+  DeviceLine& kept = guest->line;
   guests_.emplace(leaving, std::move(guest));
   leave_by_.push_back({now_ + kLeavingMax, leaving});
   mark_dirty(leaving, kept);

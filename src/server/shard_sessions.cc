@@ -109,7 +109,7 @@ DeviceShard::Slot DeviceShard::slot_for(const store::Device& row) {
 }
 
 /// Errors: kUnauthorized, for a wrong token as for an unknown name; those of the store.
-base::Result<store::Device> DeviceShard::authenticate(const Line& line,
+base::Result<store::Device> DeviceShard::authenticate(const DeviceLine& line,
                                                       const mqtt::Connect& connect) {
   std::string name = connect.user_name.value_or("");
   const std::string certified = connect.password ? std::string() : line.peer_name();
@@ -166,7 +166,7 @@ void DeviceShard::settle(Key key) {
       [home, moved] { home->adopt(std::move((*moved)->line), *(*moved)->arrival); });
 }
 
-void DeviceShard::adopt(Line line, const Arrival& arrival) {
+void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   const mqtt::Connect& connect = arrival.connect;
   if (stopping_) {
     --common_->connections;
@@ -194,7 +194,7 @@ void DeviceShard::adopt(Line line, const Arrival& arrival) {
   const Key key = key_of(slot);
   if (const auto added = poller_->add(device.line.fd(), EPOLLIN, key); !added) {
     base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
-    device.line = Line();
+    device.line = DeviceLine();
     --common_->connections;
     return carry_out(slot);
   }
@@ -247,8 +247,8 @@ void DeviceShard::close(Slot slot, Reason reason) {
   base::log(LogLevel::kInfo, "mqtt", "{} closed, reason {:#04x}", device.name,
             static_cast<unsigned>(reason));
   if (!device.line.open()) return;
-  Line line = std::move(device.line);
-  device.line = Line();
+  DeviceLine line = std::move(device.line);
+  device.line = DeviceLine();
   ++device.generation;
   dismiss(std::move(line));
 }

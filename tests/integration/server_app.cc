@@ -20,6 +20,7 @@ using wakeline::server::ServerOptions;
 bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "folder") return options.data_folder = value, true;
   if (key == "name") return options.names.emplace_back(value), true;
+  if (key == "client_ca") return options.client_ca_file = value, true;
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc() || end != value.data() + value.size()) return false;
@@ -32,6 +33,8 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "queue_max") return options.limits.queue_max = number, true;
   if (key == "pages") return options.limits.store_pages_max = number, true;
   if (key == "connections") return options.limits.connections_max = number, true;
+  if (key == "arriving_per_address") return options.limits.arriving_per_address_max = number, true;
+  if (key == "shards") return options.limits.shards = number, true;
   if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
   if (key == "request_ms") return options.limits.request_timeout = ms, true;
   if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;

@@ -79,6 +79,7 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
                          const mqtt::Connect& connect, Actions& out, Rights rights) {
   WL_CHECK(!online_);
   on_deadline(now, out);  // an expiry that is due, though its timer has not fired yet
+  version_ = connect.version;  // a refusal speaks it as well
   if (const auto refused = refusal(device, connect, rights)) {
     mqtt::Connack answer{.reason = refused->reason};
     if (connect.version == Version::k5) answer.properties.reason_string = refused->what;

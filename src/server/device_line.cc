@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/line.h"
+#include "server/device_line.h"
 
 #include <utility>
 
@@ -7,35 +7,37 @@ namespace wakeline::server {
 
 namespace websocket = wire::websocket;
 
-io::StepResult Line::handshake() {
+io::StepResult DeviceLine::handshake() {
   const io::StepResult result = transport_.handshake();
   if (result.step == io::Step::kDone) shaken_ = true;
   return result;
 }
 
-Line::Buffers& Line::buffers() {
+DeviceLine::Buffers& DeviceLine::buffers() {
   if (!buffers_) buffers_ = std::make_unique<Buffers>();
   return *buffers_;
 }
 
-void Line::drop_empty() {
+void DeviceLine::drop_empty() {
   if (buffers_ && buffers_->frames.empty() && buffers_->packets.empty() && buffers_->out.empty())
     buffers_.reset();
 }
 
-void Line::queue(base::BytesView bytes) {
+void DeviceLine::queue(base::BytesView bytes) {
   if (!websocket_) return queue_raw(bytes);
   websocket::encode(websocket::Opcode::kBinary, bytes, buffers().out);
 }
 
-void Line::queue_raw(base::BytesView bytes) {
+void DeviceLine::queue_raw(base::BytesView bytes) {
   auto& out = buffers().out;
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-std::size_t Line::unsent() const { return buffers_ ? buffers_->out.size() - buffers_->sent : 0; }
+std::size_t DeviceLine::unsent() const {
+  return buffers_ ? buffers_->out.size() - buffers_->sent : 0;
+}
 
-io::Step Line::flush() {
+io::Step DeviceLine::flush() {
   while (unsent() > 0) {
     const auto result = transport_.write(base::BytesView(buffers_->out).subspan(buffers_->sent));
     if (result.step != io::Step::kDone) return result.step;
@@ -49,29 +51,29 @@ io::Step Line::flush() {
   return io::Step::kDone;
 }
 
-void Line::finish() {
+void DeviceLine::finish() {
   if (shaken_) transport_.finish();
 }
 
-base::Bytes Line::take_frames() {
+base::Bytes DeviceLine::take_frames() {
   if (!buffers_) return {};
   base::Bytes taken = std::exchange(buffers_->frames, {});
   drop_empty();
   return taken;
 }
 
-base::Bytes Line::take_packets() {
+base::Bytes DeviceLine::take_packets() {
   if (!buffers_) return {};
   base::Bytes taken = std::exchange(buffers_->packets, {});
   drop_empty();
   return taken;
 }
 
-void Line::keep_frames(base::BytesView bytes) {
+void DeviceLine::keep_frames(base::BytesView bytes) {
   if (!bytes.empty()) buffers().frames.assign(bytes.begin(), bytes.end());
 }
 
-void Line::keep_packets(base::BytesView bytes) {
+void DeviceLine::keep_packets(base::BytesView bytes) {
   if (!bytes.empty()) buffers().packets.assign(bytes.begin(), bytes.end());
 }
 

@@ -16,10 +16,10 @@ inline constexpr std::size_t kLineUnsentMax = 1 << 20;
 
 /// One connection of a device: plain or TLS, with MQTT bare or in WebSocket frames. 32 B while
 /// nothing is under way; it owns buffers only in the middle of a packet or of a write.
-class Line {
+class DeviceLine {
  public:
-  Line() = default;
-  Line(io::UniqueFd fd, io::Transport transport)
+  DeviceLine() = default;
+  DeviceLine(io::UniqueFd fd, io::Transport transport)
       : fd_(std::move(fd)), shaken_(!transport.is_tls()), transport_(std::move(transport)) {}
 
   bool open() const { return static_cast<bool>(fd_); }

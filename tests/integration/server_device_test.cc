@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "server_peers.h"
+#include "server_process.h"
+#include "server_websocket_peer.h"
+#include "store/registry.h"
+#include "wire/push.h"
+
+/// What devices do beyond their inbox: groups, reports, wills, WebSocket; and peers that mean harm.
+namespace wakeline::server {
+namespace {
+
+namespace mqtt = wire::mqtt;
+using mqtt::Reason;
+using mqtt::Version;
+using std::chrono::milliseconds;
+
+class ServerDevice : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(server_.start());
+    token_ = server_.add_device("door");
+  }
+  MqttPeer device(Version version = Version::k5) {
+    return MqttPeer(Line(server_.ports.mqtt), version);
+  }
+  unsigned push(const std::string& json) {
+    return HttpPeer(Line(server_.ports.http)).push(server_.admin_token(), json).status;
+  }
+  store::Registry registry() const {
+    auto registry =
+        store::Registry::open(server_.folder() + "/store.db", store::Database::Mode::kWrite);
+    WL_CHECK(registry.has_value());
+    return std::move(*registry);
+  }
+  std::string reports() {
+    return HttpPeer(Line(server_.ports.http))
+        .ask("GET /v1/reports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+             server_.admin_token() + "\r\n\r\n")
+        .body;
+  }
+  /// Whether the reports say so within a while.
+  bool reported(const std::string& text) {
+    for (int i = 0; i < 200; ++i) {
+      if (reports().find(text) != std::string::npos) return true;
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+    return false;
+  }
+
+  ServerProcess server_;
+  std::string token_;
+};
+
+TEST_F(ServerDevice, JoinsAGroupAndGetsItsPushesUnderTheGroupsTopic) {
+  ASSERT_TRUE(registry().permit_group("door", "family", true));
+  MqttPeer door = device();
+  ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+  ASSERT_TRUE(door.send(mqtt::Subscribe{
+      .packet_id = 2,
+      .topics = {{.filter = "wakeline/group/family"}, {.filter = "wakeline/group/strangers"}}}));
+  const auto suback = door.expect<mqtt::Suback>();
+  ASSERT_TRUE(suback);
+  EXPECT_EQ(suback->reasons, (std::vector{Reason::kGrantedQos1, Reason::kNotAuthorized}));
+  ASSERT_EQ(push(R"({"group":"family","title":"dinner"})"), 201U);
+  const auto publish = door.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  EXPECT_EQ(publish->topic, "wakeline/group/family");
+  ASSERT_TRUE(door.acknowledge(*publish));
+  ASSERT_TRUE(
+      door.send(mqtt::Unsubscribe{.packet_id = 3, .filters = {"wakeline/group/family", "a"}}));
+  const auto unsuback = door.expect<mqtt::Unsuback>();
+  ASSERT_TRUE(unsuback);
+  EXPECT_EQ(unsuback->reasons, (std::vector{Reason::kSuccess, Reason::kNoSubscriptionExisted}));
+}
+
+TEST_F(ServerDevice, AcknowledgesAReportThatIsDurable) {
+  MqttPeer door = device();
+  ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+  ASSERT_TRUE(door.send(mqtt::Publish{.topic = "wakeline/reply/door",
+                                      .payload = {'y', 'e', 's'},
+                                      .qos = mqtt::Qos::kAtLeastOnce,
+                                      .packet_id = 9}));
+  const auto ack = door.expect<mqtt::Ack>();
+  ASSERT_TRUE(ack);
+  EXPECT_EQ(*ack, (mqtt::Ack{.packet_id = 9}));
+  server_.kill_now();
+  ASSERT_TRUE(server_.start());
+  EXPECT_NE(reports().find("\"reply\""), std::string::npos) << reports();
+}
+
+TEST_F(ServerDevice, TellsItsWillWhenItsLineBreaksAndNotAfterAnOrderlyEnd) {
+  auto connect = connect_packet("door", token_);
+  connect.will = mqtt::Will{.topic = "wakeline/presence/door", .payload = {'x'}};
+  {
+    MqttPeer door = device();
+    ASSERT_TRUE(door.send(connect));
+    ASSERT_TRUE(door.expect<mqtt::Connack>());
+    ASSERT_TRUE(door.send(mqtt::Disconnect{}));
+    EXPECT_TRUE(door.line.ends());
+  }
+  {
+    MqttPeer door = device();
+    ASSERT_TRUE(door.send(connect));
+    ASSERT_TRUE(door.expect<mqtt::Connack>());
+  }
+  EXPECT_TRUE(reported("\"presence\""));
+  const std::string all = reports();
+  EXPECT_EQ(all.find("\"presence\""), all.rfind("\"presence\"")) << all;
+}
+
+TEST_F(ServerDevice, IsServedOverAWebSocketInPiecesOfAnySize) {
+  WebSocketPeer door{Line(server_.ports.mqtt)};
+  EXPECT_TRUE(door.open().starts_with("HTTP/1.1 101 "));
+  auto connect = connect_packet("door", token_);
+  connect.properties.user = {{"attempt", "1"}};
+  base::Bytes bytes;
+  ASSERT_TRUE(mqtt::encode(connect, Version::k5, bytes));
+  ASSERT_TRUE(mqtt::encode(mqtt::Pingreq{}, Version::k5, bytes));
+  for (const std::uint8_t byte : bytes) ASSERT_TRUE(door.send(base::Bytes{byte}));
+  ASSERT_TRUE(door.expect<mqtt::Connack>());
+  ASSERT_TRUE(door.expect<mqtt::Pingresp>());
+  ASSERT_TRUE(door.send(base::as_bytes("are you there"), WebSocketPeer::Opcode::kPing));
+  const auto pong = door.receive();
+  ASSERT_TRUE(pong);
+  EXPECT_EQ(pong->opcode, WebSocketPeer::Opcode::kPong);
+  EXPECT_EQ(base::as_text(pong->payload), "are you there");
+  ASSERT_EQ(push(push_json("door", "ring")), 201U);
+  const auto publish = door.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  ASSERT_TRUE(door.send(mqtt::Packet(mqtt::Ack{.packet_id = publish->packet_id})));
+  ASSERT_TRUE(door.send(mqtt::Packet(mqtt::Disconnect{})));
+  const auto close = door.receive();
+  ASSERT_TRUE(close);
+  EXPECT_EQ(close->opcode, WebSocketPeer::Opcode::kClose);
+  EXPECT_TRUE(door.line.ends());
+}
+
+TEST_F(ServerDevice, IsServedOverAWebSocketWithTls) {
+  WebSocketPeer door{Line(server_.ports.mqtts, server_.ca_file())};
+  EXPECT_TRUE(door.open().starts_with("HTTP/1.1 101 "));
+  ASSERT_TRUE(door.send(mqtt::Packet(connect_packet("door", token_))));
+  EXPECT_TRUE(door.expect<mqtt::Connack>());
+}
+
+TEST_F(ServerDevice, RefusesAWebSocketThatIsNotForMqtt) {
+  Line other(server_.ports.mqtt);
+  ASSERT_TRUE(other.send(websocket_request("chat")));
+  base::Bytes answer;
+  ASSERT_TRUE(other.receive(answer));
+  EXPECT_TRUE(base::as_text(answer).starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(other.ends());
+  WebSocketPeer text{Line(server_.ports.mqtt)};
+  text.open();
+  ASSERT_TRUE(text.send(base::as_bytes("hello"), WebSocketPeer::Opcode::kText));
+  EXPECT_TRUE(text.line.ends());
+  WebSocketPeer unmasked{Line(server_.ports.mqtt)};
+  unmasked.open();
+  ASSERT_TRUE(unmasked.line.send(base::Bytes{0x82, 0x00}));
+  EXPECT_TRUE(unmasked.line.ends());
+}
+
+TEST_F(ServerDevice, RefusesAnAttemptThatComesLate) {
+  MqttPeer first = device();
+  auto connect = connect_packet("door", token_, false);
+  ASSERT_TRUE(first.send(connect));
+  const auto connack = first.expect<mqtt::Connack>();
+  ASSERT_TRUE(connack);
+  const std::string epoch(connack->properties.user_value("epoch").value_or(""));
+  connect.properties.user = {{"attempt", "7"}, {"epoch", epoch}};
+  MqttPeer newest = device();
+  ASSERT_TRUE(newest.send(connect));
+  ASSERT_TRUE(newest.expect<mqtt::Connack>());
+  connect.properties.user = {{"attempt", "6"}, {"epoch", epoch}};
+  MqttPeer late = device();
+  ASSERT_TRUE(late.send(connect));
+  const auto refused = late.expect<mqtt::Connack>();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->reason, Reason::kImplementationSpecific);
+  EXPECT_TRUE(late.line.ends());
+  ASSERT_TRUE(newest.send(mqtt::Pingreq{}));
+  EXPECT_TRUE(newest.expect<mqtt::Pingresp>());
+}
+
+TEST_F(ServerDevice, IsNotHarmedByPeersThatSendBitsAndPieces) {
+  std::vector<Line> lines;
+  for (int i = 0; i < 50; ++i) {
+    lines.emplace_back(server_.ports.mqtt);
+    Line& line = lines.back();
+    switch (i % 5) {
+      case 0:
+        line.send(base::Bytes{0x10});
+        break;
+      case 1:
+        line.send("GET /mqtt HTTP/1.1\r\nHost:");
+        break;
+      case 2:
+        line.send(websocket_request());
+        line.send(base::Bytes{0x82, 0xFE, 0xFF});
+        break;
+      case 3:
+        line.send(std::string(5'000, 'G'));
+        break;
+      default:
+        break;
+    }
+  }
+  lines.erase(lines.begin() + 25, lines.end());
+  MqttPeer door = device();
+  ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+  ASSERT_EQ(push(push_json("door", "ring")), 201U);
+  EXPECT_TRUE(door.expect<mqtt::Publish>());
+}
+
+TEST_F(ServerDevice, ThatReadsNothingIsClosedAndLosesNoPush) {
+  const std::string body(4'000, 'x');
+  MqttPeer deaf = device();
+  auto connect = connect_packet("door", token_);
+  connect.properties.receive_maximum = 60'000;
+  connect.properties.user = {{"attempt", "1"}};
+  ASSERT_TRUE(deaf.send(connect));
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(push(R"({"device":"door","data":")" + body + "\"}"), 201U);
+  }
+  MqttPeer door = device();
+  ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+  for (int i = 0; i < 100; ++i) {
+    const auto publish = door.expect<mqtt::Publish>();
+    ASSERT_TRUE(publish) << i;
+    ASSERT_TRUE(door.acknowledge(*publish));
+  }
+}
+
+TEST(ServerDeviceLimits, TakesSoManyUnknownPeersOfOneAddressAlone) {
+  ServerProcess server({"arriving_per_address=3"});
+  ASSERT_TRUE(server.start());
+  const std::string token = server.add_device("door");
+  MqttPeer known{Line(server.ports.mqtt)};
+  ASSERT_EQ(known.log_in("door", token), Reason::kSuccess);  // counts no more
+  const Line one(server.ports.mqtt);
+  const Line two(server.ports.mqtt);
+  const Line three(server.ports.mqtt);
+  Line four(server.ports.mqtt);
+  EXPECT_TRUE(four.ends());
+  ASSERT_TRUE(known.send(mqtt::Pingreq{}));
+  EXPECT_TRUE(known.expect<mqtt::Pingresp>());
+}
+
+}  // namespace
+}  // namespace wakeline::server
