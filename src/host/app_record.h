@@ -38,6 +38,7 @@ struct TagRecord {
   pid_t pid = 0;
   int fd = -1;
   std::uint64_t cookie = 0;
+  bool udp = false;
   sys::SocketReading reading;  ///< the last one
   /// Taken after the freeze, given to the socket watch or closed before the thaw; -1 else.
   io::UniqueFd duplicate;

@@ -185,9 +185,12 @@ void Driver::on_socket_event(sys::WatchKey key, sys::SocketEvent event) {
     app->ring_woke = true;
     tag = app->tags.begin()->first;
   }
-  const auto kind = event == sys::SocketEvent::kData  ? doze::SocketEvent::kData
-                    : event == sys::SocketEvent::kEnd ? doze::SocketEvent::kEnd
-                                                      : doze::SocketEvent::kError;
+  const auto tagged = app->tags.find(tag);
+  // An error of a UDP socket is one of a datagram, and no end.
+  const bool udp = tagged != app->tags.end() && tagged->second.udp;
+  const auto kind = event == sys::SocketEvent::kData || udp ? doze::SocketEvent::kData
+                    : event == sys::SocketEvent::kEnd       ? doze::SocketEvent::kEnd
+                                                            : doze::SocketEvent::kError;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_socket_event(now, app->id, tag, kind, out);
   });

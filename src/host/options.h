@@ -31,8 +31,8 @@ struct HostOptions {
   NotifierChoice notifier = NotifierChoice::kAuto;
   /// SIGTERM to SIGKILL, when an app is closed and when the host ends.
   base::Duration kill_grace = std::chrono::seconds(5);
-  /// Called once, on the loop's thread, when the socket accepts and the apps of the boot are
-  /// launched. May be empty.
+  /// Called once, on the loop's thread, when the socket accepts, what an earlier host left is taken
+  /// over, and the launches of the boot have begun. May be empty.
   std::function<void()> on_ready;
 };
 

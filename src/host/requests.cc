@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/requests.h"
 
+#include "base/log.h"
 #include "linux/socket_probe.h"
 
 namespace wakeline::host {
@@ -22,7 +23,8 @@ std::string advice(ErrorCode code) {
     case ErrorCode::kNotSocket:
       return "the descriptor is closed or no socket";
     case ErrorCode::kNotTcp:
-      return "only a TCP socket can wake an app; media over UDP is not tagged";
+      return "only a TCP socket can wake an app (and in profile linux a UDP socket); media is not "
+             "tagged";
     case ErrorCode::kListening:
       return "tag a connection of the app's own, not a listener";
     case ErrorCode::kNotConnected:
@@ -31,7 +33,7 @@ std::string advice(ErrorCode code) {
       return "fd is not this socket's number in the process that sends the message";
     case ErrorCode::kPermission:
       return "the host may not look into this process: it must be dumpable (PR_SET_DUMPABLE) and "
-             "of the host's user";
+             "of the host's user, or the host needs CAP_SYS_PTRACE";
     case ErrorCode::kTooShort:
       return "a keep-alive timeout below the profile's minimum is refused";
     case ErrorCode::kNotAllowed:
@@ -49,7 +51,8 @@ Reply refusal(wire::host::RequestId request, ErrorCode code) {
 }
 
 base::Result<std::uint64_t> AppRequests::inspect(int passed, int number) const {
-  if (auto checked = sys::check_taggable(passed); !checked) return base::fail(checked.error());
+  if (auto checked = sys::check_taggable(passed, driver_.machine().profile().udp_tags); !checked)
+    return base::fail(checked.error());
   const auto cookie = sys::socket_cookie(passed);
   if (!cookie) return cookie;
   if (auto owned = sys::check_owned(peer_.pidfd->get(), number, *cookie); !owned) {
@@ -71,6 +74,7 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
             "exactly one descriptor, the socket, rides along with 'tag'", 0};
   }
   const auto cookie = inspect(fds.front().get(), tag.fd);
+  const bool udp = cookie && sys::is_udp(fds.front().get());
   // While the app runs no duplicate of its socket may live: its own close must send the FIN.
   fds.clear();
   if (!cookie) {
@@ -84,6 +88,7 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
   record.pid = peer_.pid;
   record.fd = tag.fd;
   record.cookie = *cookie;
+  record.udp = udp;
   if (const doze::TagId known = known_tag(*cookie)) {
     // The same connection once more, perhaps under a new number or by another of its processes.
     TagRecord& old = app_.tags.at(known);
@@ -99,6 +104,10 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
     if (given) app_.tags.emplace(*given, std::move(record));
   });
   if (!given) return refusal(tag.request, given.error().code);
+  if (app_.tags.size() == 2) {
+    base::log(base::LogLevel::kWarning, "host",
+              "{}: more than one connection is tagged; media should not be (C6)", app_.manifest.id);
+  }
   return accepted(tag.request, given->value);
 }
 

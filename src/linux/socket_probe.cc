@@ -2,6 +2,7 @@
 #include "linux/socket_probe.h"
 
 #include <dirent.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -56,9 +57,31 @@ base::Result<tcp_info> read_tcp_info(int fd) {
   return info;
 }
 
+base::Result<SocketReading> read_udp(int fd) {
+  std::uint32_t memory[SK_MEMINFO_VARS] = {};
+  socklen_t size = sizeof memory;
+  if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0) {
+    return base::fail(ErrorCode::kNotSocket, "SO_MEMINFO", errno);
+  }
+  SocketReading reading;
+  reading.bytes = std::uint64_t{memory[SK_MEMINFO_RMEM_ALLOC]} + memory[SK_MEMINFO_DROPS];
+  // SIOCINQ tells the size of the next datagram, which may be 0. A pending error is to be read too.
+  pollfd state{fd, POLLIN, 0};
+  reading.unread = ::poll(&state, 1, 0) > 0 ? 1 : 0;
+  return reading;
+}
+
 }  // namespace
 
-base::Result<void> check_taggable(int fd) {
+bool is_udp(int fd) {
+  const auto domain = socket_option(fd, SO_DOMAIN);
+  const auto protocol = socket_option(fd, SO_PROTOCOL);
+  return domain && protocol && (*domain == AF_INET || *domain == AF_INET6) &&
+         *protocol == IPPROTO_UDP;
+}
+
+base::Result<void> check_taggable(int fd, bool udp) {
+  if (udp && is_udp(fd)) return {};
   if (const auto tcp = check_tcp(fd); !tcp) return tcp;
   const auto info = read_tcp_info(fd);
   if (!info) return base::fail(info.error());
@@ -81,6 +104,7 @@ base::Result<std::uint64_t> socket_cookie(int fd) {
 
 base::Result<SocketReading> read_socket(int fd) {
   const auto info = read_tcp_info(fd);
+  if (!info && info.error().code == ErrorCode::kNotTcp && is_udp(fd)) return read_udp(fd);
   if (!info) return base::fail(info.error());
   SocketReading reading;
   reading.bytes = info->tcpi_bytes_received;

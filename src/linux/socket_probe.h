@@ -14,21 +14,25 @@ namespace wakeline::sys {
 /// What can be told of a socket without touching it: nothing here reads data, takes the pending
 /// error away (getsockopt SO_ERROR would) or changes an option (C7).
 struct SocketReading {
-  std::uint64_t bytes = 0;   ///< received in its life (tcpi_bytes_received); never falls
+  /// TCP: received in its life (tcpi_bytes_received); never falls. UDP has no such counter: what
+  /// its queue takes and what it dropped, which rises with each datagram while nobody reads.
+  std::uint64_t bytes = 0;
   std::uint32_t unread = 0;  ///< in the receive queue (SIOCINQ)
-  bool ended = false;        ///< FIN, reset or error is pending or past
+  bool ended = false;        ///< FIN, reset or error is pending or past; UDP never ends
   friend bool operator==(const SocketReading&, const SocketReading&) = default;
 };
 
-/// Whether the descriptor can be tagged (C4).
+/// Whether the descriptor can be tagged (C4). `udp`: a UDP socket may be, connected or not.
 /// Errors: kNotSocket (also a closed fd), kNotTcp, kListening, kNotConnected.
-base::Result<void> check_taggable(int fd);
+base::Result<void> check_taggable(int fd, bool udp = false);
+
+bool is_udp(int fd);
 
 /// The kernel's name of a socket: the same for all its duplicates, never used again.
 /// Errors: kNotSocket.
 base::Result<std::uint64_t> socket_cookie(int fd);
 
-/// Errors: kNotSocket, kNotTcp.
+/// Errors: kNotSocket, kNotTcp (neither TCP nor UDP).
 base::Result<SocketReading> read_socket(int fd);
 
 /// Duplicates a descriptor of another process (pidfd_getfd).

@@ -8,6 +8,15 @@
 
 // The life of an app: installed, launched, ended, launched again.
 namespace wakeline::doze {
+namespace {
+
+/// Apps of the boot that are launched at once, and the pause after them: a launch takes a
+/// millisecond of the host, and a thousand in a row would leave the first apps unserved for
+/// seconds.
+constexpr int kBootLaunches = 8;
+constexpr Duration kBootPause = std::chrono::milliseconds(1);
+
+}  // namespace
 
 App* Doze::lookup(AppId id) {
   const auto it = apps_.find(id);
@@ -49,11 +58,25 @@ void Doze::remove_app(Instant now, AppId id, Actions& out) {
 }
 
 void Doze::on_boot(Instant now, Actions& out) {
-  for (auto& [id, app] : apps_) {
-    if (!app.config.voip || app.alive()) continue;
-    launch(app, LaunchReason::kBoot, false, out);
-    settle(now, app);
+  boot_.clear();
+  for (const auto& [id, app] : apps_)
+    if (app.config.voip && !app.alive()) boot_.push_back(id);
+  std::ranges::reverse(boot_);  // the next one is at the end
+  go_on_with_boot(now, out);
+}
+
+/// Launches some more of the apps of the boot; the next ones in a moment, so that those that run
+/// already are served meanwhile.
+void Doze::go_on_with_boot(Instant now, Actions& out) {
+  for (int launched = 0; launched < kBootLaunches && !boot_.empty();) {
+    App* app = lookup(boot_.back());
+    boot_.pop_back();
+    if (app == nullptr || app->alive() || app->closed) continue;
+    launch(*app, LaunchReason::kBoot, false, out);
+    settle(now, *app);
+    ++launched;
   }
+  boot_due_ = boot_.empty() ? base::kNever : base::saturating_add(now, kBootPause);
 }
 
 void Doze::on_launch_wanted(Instant now, AppId id, LaunchReason reason, Actions& out) {
@@ -145,6 +168,8 @@ void Doze::on_attention_wanted(Instant now, AppId id, Actions& out) {
 
 void Doze::on_host_stopping(Instant now, Actions& out) {
   stopping_ = true;
+  boot_.clear();
+  boot_due_ = base::kNever;
   for (auto& [id, app] : apps_) {
     if (app.suspended()) resume(now, app, WakeCause::kHostStopping, {}, out);
     if (app.state == AppState::kWaiting) app.state = AppState::kStopped;

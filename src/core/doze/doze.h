@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <vector>
 
 #include "core/doze/app.h"
 #include "core/doze/deadline_index.h"
@@ -26,7 +28,8 @@ class Doze {
   void remove_app(Instant now, AppId id, Actions& out);
 
   // The host and the user.
-  void on_boot(Instant now, Actions& out);  ///< C22: launches every voip app
+  /// C22: launches every voip app, some at a time.
+  void on_boot(Instant now, Actions& out);
   void on_launch_wanted(Instant now, AppId id, LaunchReason reason, Actions& out);
   void on_foreground(Instant now, AppId id, Actions& out);  ///< launches it when it does not run
   void on_background(Instant now, AppId id, Actions& out);
@@ -99,7 +102,7 @@ class Doze {
   base::Result<void> cancel_wake(Instant now, AppId id, WakeId wake, Actions& out);
   void cancel_wakes(Instant now, AppId id, Actions& out);
 
-  Instant next_deadline() const { return deadlines_.next(); }
+  Instant next_deadline() const { return std::min(deadlines_.next(), boot_due_); }
   /// Fires what is due. Where very much is due at once it stops before `out` is full, and
   /// next_deadline() is then not after `now`.
   void on_deadline(Instant now, Actions& out);
@@ -116,6 +119,7 @@ class Doze {
   App* lookup(AppId id);
 
   // Life (doze.cc).
+  void go_on_with_boot(Instant now, Actions& out);
   void launch(App& app, LaunchReason reason, bool foreground, Actions& out);
   void begin_run(Instant now, App& app);
   void relaunch_after_death(Instant now, App& app, Actions& out);
@@ -170,6 +174,8 @@ class Doze {
   bool stopping_ = false;
   bool preparing_ = false;  ///< for the machine's sleep
   CallState call_ = CallState::kEnded;
+  std::vector<AppId> boot_;  ///< still to be launched, the next one last
+  Instant boot_due_ = base::kNever;
   DeadlineIndex deadlines_;
   DeadlineIndex alarms_;
   SetAlarm alarm_{base::kNever, base::kNever};

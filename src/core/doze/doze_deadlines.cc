@@ -21,6 +21,7 @@ void Doze::on_deadline(Instant now, Actions& out) {
     WL_CHECK_MSG(timer.has_value(), "app={}", app.id.value);
     fire(now, app, *timer, out);
   }
+  if (boot_due_ <= now) go_on_with_boot(now, out);
   publish_alarm(out);
 }
 

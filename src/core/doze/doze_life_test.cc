@@ -23,6 +23,24 @@ TEST(Life, C22LaunchesEveryVoipAppAtBootAndNoOther) {
   EXPECT_EQ(bed.take(), List{});
 }
 
+TEST(Boot, C22LaunchesManyAppsSomeAtATimeAndServesTheFirstMeanwhile) {
+  Bed bed;
+  std::vector<AppId> apps = {bed.app};
+  for (int i = 1; i < 20; ++i) apps.push_back(bed.add("app" + std::to_string(i)));
+  bed.doze.on_boot(bed.now, bed.out);
+  EXPECT_EQ(bed.take().size(), 16U);  // Launch and Ledger of eight
+  bed.doze.on_launched(bed.now, apps[0], bed.out);
+  bed.doze.on_close_wanted(bed.now, apps[8], bed.out);  // it waits still
+  bed.doze.remove_app(bed.now, apps[9], bed.out);
+  bed.launch(apps[10]);
+  bed.take();
+  EXPECT_EQ(bed.next().size(), 16U);
+  EXPECT_EQ(bed.next().size(), 2U);
+  for (const AppId app : {apps[11], apps[19]}) EXPECT_EQ(bed.doze.state(app), AppState::kStarting);
+  EXPECT_EQ(bed.doze.state(apps[8]), AppState::kStopped);
+  EXPECT_EQ(bed.doze.state(apps[10]), AppState::kBackground);
+}
+
 TEST(Life, C23RelaunchesAnAppThatFailedAtOnceThenWithDoublingDelay) {
   Bed bed;
   bed.launch(bed.app);
