@@ -12,6 +12,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import contract  # noqa: E402
 import core_purity  # noqa: E402
 import layers  # noqa: E402
 import public_headers  # noqa: E402
@@ -292,6 +293,42 @@ class TextRules(Tree):
     def test_a_module_without_readme_is_found(self) -> None:
         cmake = "# SPDX-License-Identifier: Apache-2.0\nwakeline_module(a)\n"
         self.expect("src/a/CMakeLists.txt", cmake, "src/a: a module without README.md")
+
+
+class Contract(Tree):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("src/a_test.cc", "TEST(Unit, Holds) {}\nRC_GTEST_PROP(Any, History, ()) {}\n")
+        self.write("tests/b_test.cc", "TEST_P(Whole, Holds) {}\n// TEST(Not, Here)\n")
+        self.rows = {
+            rule: f"| {rule} | a rule | `Unit.Holds`, `Any.History` | `Whole.Holds` |"
+            for rule in contract.RULES
+        }
+
+    def expect(self, *findings: str) -> None:
+        self.write(contract.DOCUMENT, "\n".join(self.rows.values()) + "\n")
+        found = [str(finding) for finding in contract.check(self.root)[0]]
+        self.assertEqual(len(found), len(findings), found)
+        for finding, expected in zip(found, findings):
+            self.assertIn(expected, finding)
+
+    def test_a_table_whose_tests_exist_passes(self) -> None:
+        self.rows["C7"] = "| C7 | a rule | — a matter of the kernel | `Whole.Holds` |"
+        self.expect()
+
+    def test_a_rule_without_row_or_with_two_is_found(self) -> None:
+        del self.rows["C40"]
+        self.rows["again"] = self.rows["C1"]
+        self.expect("C1 has 2 rows", "C40 has 0 rows")
+
+    def test_a_rule_without_tests_is_found(self) -> None:
+        self.rows["C3"] = "| C3 | a rule | | `Whole.Holds` |"
+        self.rows["C4"] = "| C4 | a rule | — none yet | — none yet |"
+        self.expect("C3: no unit test", "C4: no test at all")
+
+    def test_a_test_that_does_not_exist_is_found(self) -> None:
+        self.rows["C5"] = "| C5 | a rule | `Unit.Held` | `Not.Here`, `Unit.Holds` |"
+        self.expect("no test Unit.Held", "no test Not.Here", "Unit.Holds is not in tests/")
 
 
 class Formatting(Tree):

@@ -128,7 +128,7 @@ TEST_P(HostProtocol, KeepsTheRolesApart) {
 
 TEST_P(HostProtocol, RefusesEachDescriptorThatIsNoConnectionOfTheApp) {  // C4
   write_manifest("tags");
-  start_host();
+  start_host({"profile=ios"});
   TestApp app = accept_app();
   const std::string tag = tag_of(app);
   wait_ledger("tags", "tag");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host for the tests, told by KEY=VALUE arguments: runtime, state, manifests, freezer, notifier,
-// profile, grace_ms, ready_fd (a byte is written there), and set:NUMBER=VALUE for the profile.
+// profile (whose numbers the others change), grace_ms, ready_fd (a byte is written there), and
+// set:NUMBER=VALUE for the profile.
 #include <unistd.h>
 
 #include <cstdio>
@@ -36,6 +37,8 @@ void take(HostOptions& options, std::string_view key, const std::string& value) 
                                            : FreezerChoice::kAuto;
   } else if (key == "notifier") {
     options.notifier = value == "dbus" ? NotifierChoice::kDbus : NotifierChoice::kTerminal;
+  } else if (key == "profile") {
+    return;  // taken before all others
   } else if (key == "grace_ms") {
     options.kill_grace = std::chrono::milliseconds(std::stoi(value));
   } else if (key == "ready_fd") {
@@ -51,6 +54,13 @@ void take(HostOptions& options, std::string_view key, const std::string& value) 
 
 int main(int argc, char** argv) {
   HostOptions options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (!argument.starts_with("profile=")) continue;
+    const auto profile = wakeline::host::profile_by_name(argument.substr(8));
+    if (!profile) bad(argument);
+    options.profile = *profile;
+  }
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument.starts_with("set:")) {

@@ -102,14 +102,15 @@ class App {
 
   void loop_once() {
     // Without a host it looks for one now and then, as the library does.
-    std::array<pollfd, 3> polls = {pollfd{report_.fd, POLLIN, 0},
+    std::array<pollfd, 4> polls = {pollfd{report_.fd, POLLIN, 0},
                                    pollfd{line_.reading ? line_.fd : -1, POLLIN, 0},
-                                   pollfd{host_, POLLIN, 0}};
+                                   pollfd{host_, POLLIN, 0}, pollfd{udp_, POLLIN, 0}};
     const int ready = poll(polls.data(), polls.size(), host_ < 0 ? 20 : -1);
     if (ready < 0 && errno != EINTR) std::exit(4);
     if (host_ < 0) connect_to_host();
     if (ready <= 0) return;
     if (polls[2].revents != 0) on_host_readable();
+    if (polls[3].revents != 0) on_datagram();
     if (polls[1].revents != 0) on_readable(line_);
     if (polls[0].revents != 0) on_readable(report_);
   }
@@ -188,6 +189,14 @@ class App {
       std::uint32_t seconds = 0;
       words >> seconds;
       send_host(msg::SetKeepAlive{++request_, seconds});
+    } else if (word == "overrun") {
+      overrun_ = true;
+      report_.write_line("overrun");
+    } else if (word == "mend") {
+      mend_ = true;
+      report_.write_line("mend");
+    } else if (word == "udp") {
+      open_udp();
     } else if (word == "notify") {
       msg::Notify notify;
       notify.request = ++request_;
@@ -206,6 +215,26 @@ class App {
       from.write_line("dumpable");
     } else {
       report_.write_line("unknown command: " + text);
+    }
+  }
+
+  /// A UDP socket, tagged: profile linux allows it (C4).
+  void open_udp() {
+    udp_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (bind(udp_, reinterpret_cast<const sockaddr*>(&address), size) != 0) std::exit(7);
+    getsockname(udp_, reinterpret_cast<sockaddr*>(&address), &size);
+    report_.write_line("udp " + std::to_string(ntohs(address.sin_port)));
+    tag(udp_, udp_);
+  }
+  void on_datagram() const {
+    std::array<char, 512> bytes;
+    const auto size = recv(udp_, bytes.data(), bytes.size(), 0);
+    if (size >= 0) {
+      report_.write_line("datagram " + std::string(bytes.data(), static_cast<std::size_t>(size)));
     }
   }
 
@@ -314,6 +343,12 @@ class App {
   }
   void on_message(const msg::RunKeepAlive& run) {
     report_.write_line("keepalive " + std::to_string(run.budget_ms));
+    if (overrun_) return;  // it takes longer than it may
+    if (mend_) {           // what an app does that finds its line dead (C19)
+      close(line_.fd);
+      open_line();
+      tag(line_.fd, line_.fd);
+    }
     send_host(msg::KeepAliveDone{++request_});
   }
   void on_message(const msg::ExpireTask& expire) const {
@@ -330,6 +365,9 @@ class App {
   Line report_;
   Line line_;
   int host_ = -1;
+  int udp_ = -1;
+  bool overrun_ = false;
+  bool mend_ = false;
   msg::RequestId request_ = 0;
 };
 
