@@ -85,6 +85,8 @@ class WAKELINE_API PushClient {
   void start();
   /// Says goodbye to the server, which keeps what comes meanwhile.
   void stop();
+  /// The user wants it now: proves the line, or tries at once where the server does not forbid it.
+  void kick();
   /// The app has dealt with this push; it never comes again. For `manual_accept`.
   void accept(std::uint64_t id);
 

@@ -121,6 +121,10 @@ void LinkDriver::stop() {
   ++holds_;
 }
 
+void LinkDriver::kick() {
+  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.on_kick(now, out); });
+}
+
 void LinkDriver::accept(link::DeliveryId delivery) {
   feed([delivery](link::Link& link, base::Instant now, link::Actions& out) {
     link.accept(now, delivery, out);

@@ -40,6 +40,7 @@ class LinkDriver : public HostListener {
 
   void start();
   void stop();
+  void kick();
   void accept(link::DeliveryId delivery);
   void is_wake_capable(std::function<void(bool)> done);
 

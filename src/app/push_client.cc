@@ -261,6 +261,10 @@ void PushClient::stop() {
   core_->call([this] { core_->driver().stop(); });
 }
 
+void PushClient::kick() {
+  core_->post([](app::LinkDriver& driver) { driver.kick(); });
+}
+
 void PushClient::accept(std::uint64_t id) {
   core_->post([id](app::LinkDriver& driver) { driver.accept({id}); });
 }

@@ -175,7 +175,7 @@ void Link::on_foreground(Instant now, bool foreground, Actions& out) {
 void Link::on_kick(Instant now, Actions& out) {
   hold_expired_ = false;
   network_.routes.forgive();
-  check_line(now, out);
+  ping(now, out);
   try_now(now, Why::kWoken, out);
   settle(now, out);
 }
