@@ -19,6 +19,21 @@ namespace app {
 class PushCore;
 }  // namespace app
 
+/// How the content of a push came.
+enum class Sealing : std::uint8_t {
+  kOpen,       ///< readable for the server and its operator
+  kOpened,     ///< sealed for this app, and decrypted here (RFC 8291)
+  kUnreadable  ///< sealed, and not for these keys, or broken: `payload` is what came
+};
+
+/// What an app server needs to seal pushes for this app, in base64url, as a Web Push subscription
+/// has them.
+struct SealingKeys {
+  std::string p256dh;
+  std::string auth;
+  friend bool operator==(const SealingKeys&, const SealingKeys&) = default;
+};
+
 /// A push from the app's server. Texts are UTF-8.
 struct Push {
   std::uint64_t id = 0;        ///< of this delivery, for PushClient::accept
@@ -30,7 +45,8 @@ struct Push {
   std::string data = {};     ///< the app's own
   std::string urgency = {};  ///< "very-low", "low", "normal", "high"; empty: not said
   std::string topic = {};    ///< of MQTT
-  std::string payload = {};  ///< the bytes as they came; title, body and data are read from them
+  std::string payload = {};  ///< the bytes, decrypted; title, body and data are read from them
+  Sealing sealing = Sealing::kOpen;
   friend bool operator==(const Push&, const Push&) = default;
 };
 
@@ -60,7 +76,10 @@ class WAKELINE_API PushClient {
     std::string token = {};
     std::string ca_file = {};     ///< PEM; empty: the system's trust store
     std::string state_file = {};  ///< empty: push/DEVICE@HOST:PORT in Wakeline's state folder
-    bool tls = true;              ///< false only for a loopback address
+    /// The app's keys for sealed pushes, made when absent; readable for its owner alone. Empty:
+    /// STATE_FILE.keys
+    std::string keys_file = {};
+    bool tls = true;  ///< false only for a loopback address
     /// False: a push is accepted when the handler returns. True: when `accept` is called.
     bool manual_accept = false;
 
@@ -71,7 +90,8 @@ class WAKELINE_API PushClient {
     static Result<Options> from_file(const std::string& path);
   };
 
-  /// Errors: kInvalidArgument (names the option), kNotFound and kTls (ca_file), kBusy (another
+  /// Errors: kMalformed (keys_file: who seals pushes must be told of new ones, so none are made),
+  ///         kInvalidArgument (names the option), kNotFound and kTls (ca_file), kBusy (another
   ///         client uses the state file), kStorage and kPermission (it cannot be written).
   static Result<PushClient> create(App& app, const Options& options);
   PushClient(PushClient&&) noexcept;
@@ -89,6 +109,9 @@ class WAKELINE_API PushClient {
   void kick();
   /// The app has dealt with this push; it never comes again. For `manual_accept`.
   void accept(std::uint64_t id);
+
+  /// What to register at the app server, so that nobody between it and this app reads a push.
+  SealingKeys sealing_keys() const;
 
   LinkStatus status() const;
   /// Whether a push would wake the app now (C5).

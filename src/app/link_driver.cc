@@ -9,6 +9,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "app/socket_check.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "core/link/lines.h"
@@ -19,6 +20,8 @@
 namespace wakeline::app {
 namespace {
 
+/// The machine itself slept when the clocks went apart by so much (link.md §4).
+constexpr base::Duration kSlept = std::chrono::seconds(2);
 constexpr base::Duration kStorageRetryMin = std::chrono::seconds(1);
 constexpr base::Duration kStorageRetryMax = std::chrono::minutes(1);
 
@@ -26,6 +29,12 @@ bool is_loopback(const std::string& address) {
   boost::system::error_code error;
   const auto parsed = boost::asio::ip::make_address(address, error);
   return !error && parsed.is_loopback();
+}
+
+bool is_loopback_name(const std::string& host) { return host == "localhost" || is_loopback(host); }
+
+std::string text_of(const link::Memory& memory) {
+  return link::encode(memory, io::wall_now().time_since_epoch() - io::now().time_since_epoch());
 }
 
 /// How a connection ended, for the machine: a reset and a silence may be a NAT's doing.
@@ -53,6 +62,17 @@ base::Result<std::unique_ptr<LinkDriver>> LinkDriver::create(Core& core, Setting
       io::DeadlineTimer::create(loop, io::TimerKind::kBoottime, [raw] { raw->write_state(); });
   if (!storage) return base::fail(storage.error());
   made->storage_timer_ = std::move(*storage);
+  auto writer = StateWriter::start(made->settings_.state_file);
+  if (!writer) return base::fail(writer.error());
+  made->writer_ = std::move(*writer);
+  auto watch = io::NetworkWatch::open(loop, [raw] { raw->read_network(); });
+  if (watch) {
+    made->network_watch_ = std::move(*watch);
+  } else {
+    base::log(base::LogLevel::kWarning, "link", "changes of the network go unnoticed: {}",
+              base::to_string(watch.error()));
+  }
+  made->read_network();
   return made;
 }
 
@@ -60,13 +80,22 @@ LinkDriver::LinkDriver(Core& core, Settings settings, Hooks hooks)
     : core_(core),
       settings_(std::move(settings)),
       hooks_(std::move(hooks)),
-      link_(settings_.config, settings_.memory, base::Random(io::random_seed())) {
+      link_(settings_.config, settings_.memory, base::Random(io::random_seed())),
+      written_(settings_.memory) {
   core_.add_listener(this);
 }
 
 LinkDriver::~LinkDriver() {
   stop();
   alive_.reset();
+  writer_.reset();
+  // What the app accepted while the last write was under way.
+  if (unwritten_ && !(link_.memory() == written_)) {
+    const auto last = io::write_file(settings_.state_file, text_of(link_.memory()));
+    if (!last)
+      base::log(base::LogLevel::kError, "link", "{}: {}; pushes that were accepted last come again",
+                settings_.state_file, base::to_string(last.error()));
+  }
   core_.remove_listener(this);
 }
 
@@ -74,6 +103,9 @@ template <class Event>
 void LinkDriver::feed(Event event) {
   // Whatever an action causes comes back by the loop, never within it.
   WL_CHECK(!std::exchange(feeding_, true));
+  const base::Duration asleep = io::time_asleep();
+  if (asleep - std::exchange(asleep_, asleep) >= kSlept)
+    link_.on_woken(io::now(), line_facts(), actions_);
   event(link_, io::now(), actions_);
   for (const link::Action& action : actions_) {
     if (base::log_enabled(base::LogLevel::kDebug)) {
@@ -98,14 +130,12 @@ void LinkDriver::start() {
     keep_alive_ = core_.contract().new_key();
     const auto every =
         std::chrono::duration_cast<std::chrono::seconds>(settings_.config.keep_alive);
-    core_.contract().keep_alive().set_anyway(
-        keep_alive_, every, [this](const std::function<void()>& done) {
-          feed([](link::Link& link, base::Instant now, link::Actions& out) {
-            link.on_woken(now, out);
-          });
-          // What it began is held by a task of its own.
-          done();
-        });
+    core_.contract().keep_alive().set_anyway(keep_alive_, every,
+                                             [this](const std::function<void()>& done) {
+                                               on_woken();
+                                               // What it began is held by a task of its own.
+                                               done();
+                                             });
   }
   const bool foreground = core_.state() == AppState::kForeground;
   feed([foreground](link::Link& link, base::Instant now, link::Actions& out) {
@@ -153,7 +183,43 @@ void LinkDriver::on_host_woken(WakeCause cause, TagKey tag) {
       cause == WakeCause::kHostStopping || cause == WakeCause::kIpc) {
     return;
   }
-  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.on_woken(now, out); });
+  if (cause == WakeCause::kNetwork) read_network();
+  on_woken();
+}
+
+void LinkDriver::on_host_network(const NetworkFacts& /*facts*/) { read_network(); }
+
+/// Asks the kernel first: it is free, and may know already.
+void LinkDriver::on_woken() {
+  const link::LineFacts facts = line_facts();
+  feed([facts](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_woken(now, facts, out);
+  });
+}
+
+link::LineFacts LinkDriver::line_facts() const {
+  const auto line = lines_.find(link_.live());
+  if (line == lines_.end() || !line->second.stream) return {};
+  const LineState state = line_state(line->second.stream->fd());
+  return {.ended = state.ended, .address_gone = false, .resending = state.resending};
+}
+
+void LinkDriver::read_network() {
+  network_ = io::read_network();
+  link::NetworkFacts facts;
+  // To this very machine there is always a way.
+  const bool here = is_loopback_name(settings_.config.host);
+  facts.online = here || !network_.addresses.empty();
+  facts.key = network_.key(base::as_text(settings_.config.token));
+  facts.fingerprint = network_.fingerprint();
+  const auto line = lines_.find(link_.live());
+  if (line != lines_.end() && line->second.stream) {
+    const std::string own = io::local_address(line->second.stream->fd());
+    facts.local_address_gone = !own.empty() && !is_loopback(own) && !network_.has(own);
+  }
+  feed([&facts](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_network_changed(now, facts, out);
+  });
 }
 
 // --- connections
@@ -297,7 +363,16 @@ void LinkDriver::carry_out(const link::Persist& persist) {
 
 void LinkDriver::write_state() {
   if (!unwritten_) return;
-  const auto written = io::write_file(settings_.state_file, link::encode(unwritten_->memory));
+  writer_->write(text_of(unwritten_->memory),
+                 [this, &loop = core_.engine().loop(), serial = unwritten_->serial,
+                  alive = std::weak_ptr(alive_)](const base::Result<void>& written) {
+                   loop.post([this, serial, written, alive] {
+                     if (!alive.expired()) on_written(serial, written);
+                   });
+                 });
+}
+
+void LinkDriver::on_written(std::uint64_t serial, const base::Result<void>& written) {
   if (!written) {
     storage_retry_ = std::clamp(storage_retry_ * 2, kStorageRetryMin, kStorageRetryMax);
     base::log(base::LogLevel::kError, "link", "{}: {}; pushes are not acknowledged until then",
@@ -305,12 +380,11 @@ void LinkDriver::write_state() {
     return storage_timer_->set(io::now() + storage_retry_);
   }
   storage_retry_ = {};
-  later([this, serial = unwritten_->serial] {
-    feed([serial](link::Link& link, base::Instant now, link::Actions& out) {
-      link.on_persisted(now, serial, out);
-    });
-  });
+  written_ = std::move(unwritten_->memory);
   unwritten_.reset();
+  feed([serial](link::Link& link, base::Instant now, link::Actions& out) {
+    link.on_persisted(now, serial, out);
+  });
 }
 
 void LinkDriver::carry_out(const link::Deliver& deliver) { hooks_.deliver(deliver.delivery); }

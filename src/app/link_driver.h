@@ -9,8 +9,11 @@
 
 #include "app/contract.h"
 #include "app/core.h"
+#include "app/state_writer.h"
 #include "core/link/link.h"
+#include "io/clock.h"
 #include "io/deadline_timer.h"
+#include "io/network.h"
 #include "io/stream.h"
 
 namespace wakeline::app {
@@ -46,6 +49,7 @@ class LinkDriver : public HostListener {
 
   void on_host_state(AppState state) override;
   void on_host_woken(WakeCause cause, TagKey tag) override;
+  void on_host_network(const NetworkFacts& facts) override;
 
  private:
   /// One attempt, and what became of it.
@@ -75,7 +79,11 @@ class LinkDriver : public HostListener {
   void on_bytes(link::AttemptId id, base::BytesView bytes);
   void on_end(link::AttemptId id, link::Why why);
   void untag(Line& line);
+  void on_woken();
+  void read_network();
+  link::LineFacts line_facts() const;
   void write_state();
+  void on_written(std::uint64_t serial, const base::Result<void>& written);
   void later(std::function<void()> task);
 
   Core& core_;
@@ -89,6 +97,11 @@ class LinkDriver : public HostListener {
   std::unique_ptr<io::Lookup> lookup_;
   std::map<link::AttemptId, Line> lines_;
   std::optional<link::Persist> unwritten_;
+  std::unique_ptr<StateWriter> writer_;
+  link::Memory written_;  ///< as the file has it
+  std::unique_ptr<io::NetworkWatch> network_watch_;
+  io::NetworkView network_;
+  base::Duration asleep_ = io::time_asleep();  ///< of the machine, as last seen
   base::Duration storage_retry_{};
   std::uint64_t holds_ = 0;  ///< counts HoldAwake and LetGo: an answer of an earlier one is late
   TaskKey task_ = 0;

@@ -10,7 +10,9 @@
 #include "app/link_driver.h"
 #include "base/log.h"
 #include "core/link/memory.h"
+#include "io/clock.h"
 #include "io/file.h"
+#include "io/web_push_keys.h"
 #include "wire/push.h"
 
 namespace wakeline {
@@ -47,13 +49,16 @@ class PushCore {
   Core& core() { return *core_; }
   LinkDriver& driver() { return *driver_; }
   Inbox& inbox() { return *inbox_; }
+  const io::WebPushKeys& keys() const { return keys_; }
 
  private:
-  explicit PushCore(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  PushCore(std::shared_ptr<Core> core, io::WebPushKeys keys)
+      : core_(std::move(core)), keys_(std::move(keys)) {}
   void deliver(const link::Delivery& delivery);
   void report(const link::Report& report, base::Instant now);
 
   std::shared_ptr<Core> core_;
+  const io::WebPushKeys keys_;
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   bool manual_accept_ = false;
   io::UniqueFd state_lock_;
@@ -101,8 +106,10 @@ Result<link::Memory> read_memory(const std::string& file) {
   if (!text && text.error().code != base::ErrorCode::kTooLarge) {
     return to_public(text.error(), file);
   }
-  const auto memory =
-      text ? link::decode_memory(*text) : base::Result<link::Memory>(base::fail(text.error()));
+  const base::Duration boot_to_wall =
+      io::wall_now().time_since_epoch() - io::now().time_since_epoch();
+  const auto memory = text ? link::decode_memory(*text, boot_to_wall)
+                           : base::Result<link::Memory>(base::fail(text.error()));
   if (memory) return *memory;
   // No crash tears it, so somebody else wrote it. An app that never rings again would be worse than
   // a push that rings twice: it is set aside, and the server says what it still keeps.
@@ -115,7 +122,24 @@ Result<link::Memory> read_memory(const std::string& file) {
   return link::Memory{};
 }
 
-Push to_public_push(const link::Delivery& delivery) {
+/// The keys of an earlier run, or new ones where there were none.
+Result<io::WebPushKeys> read_keys(const std::string& file) {
+  constexpr std::size_t kKeysMax = 1'024;
+  const auto text = io::read_file(file, kKeysMax);
+  if (text) {
+    auto keys = io::WebPushKeys::from_text(*text);
+    if (!keys) return to_public(keys.error(), file);
+    return *keys;
+  }
+  if (text.error().code != base::ErrorCode::kNotFound) return to_public(text.error(), file);
+  auto keys = io::WebPushKeys::generate();
+  if (!keys) return to_public(keys.error(), file);
+  if (const auto written = io::write_file(file, keys->text()); !written)
+    return to_public(written.error(), file);
+  return *keys;
+}
+
+Push to_public_push(const link::Delivery& delivery, const io::WebPushKeys& keys) {
   Push push;
   push.id = delivery.id.value;
   push.sequence = delivery.sequence;
@@ -123,8 +147,21 @@ Push to_public_push(const link::Delivery& delivery) {
   push.urgency = delivery.urgency;
   push.topic = delivery.topic;
   push.payload = base::as_text(delivery.payload);
+  base::Bytes opened;
+  if (delivery.encoding == wire::name(wire::BodyEncoding::kAes128gcm)) {
+    auto text = keys.open(delivery.payload);
+    push.sealing = text ? Sealing::kOpened : Sealing::kUnreadable;
+    if (!text) {
+      base::log(base::LogLevel::kWarning, "link", "a sealed push cannot be read: {}",
+                base::to_string(text.error()));
+      return push;
+    }
+    opened = std::move(*text);
+    push.payload = base::as_text(opened);
+  }
   // Anything else than our JSON is the app's own, in `payload`.
-  if (auto content = wire::decode_push_content(delivery.payload)) {
+  const auto& readable = push.sealing == Sealing::kOpened ? opened : delivery.payload;
+  if (auto content = wire::decode_push_content(readable)) {
     push.title = std::move(content->title);
     push.body = std::move(content->body);
     push.data = std::move(content->data);
@@ -162,9 +199,12 @@ Result<std::unique_ptr<PushCore>> PushCore::create(std::shared_ptr<Core> core,
   if (!lock) return to_public(lock.error(), lock_file);
   auto memory = read_memory(settings.state_file);
   if (!memory) return memory.error();
+  auto keys =
+      read_keys(options.keys_file.empty() ? settings.state_file + ".keys" : options.keys_file);
+  if (!keys) return keys.error();
   settings.memory = std::move(*memory);
 
-  std::unique_ptr<PushCore> made(new PushCore(std::move(core)));
+  std::unique_ptr<PushCore> made(new PushCore(std::move(core), *keys));
   made->state_lock_ = std::move(*lock);
   made->manual_accept_ = options.manual_accept;
   base::Result<void> created;
@@ -185,8 +225,9 @@ Result<std::unique_ptr<PushCore>> PushCore::create(std::shared_ptr<Core> core,
 }
 
 void PushCore::deliver(const link::Delivery& delivery) {
-  core_->dispatcher().post([inbox = inbox_, push = to_public_push(delivery), core = core_.get(),
-                            driver = std::weak_ptr(driver_), manual = manual_accept_] {
+  core_->dispatcher().post([inbox = inbox_, push = to_public_push(delivery, keys_),
+                            core = core_.get(), driver = std::weak_ptr(driver_),
+                            manual = manual_accept_] {
     if (inbox->closed) return;
     std::function<void(const Push&)> handler;
     {
@@ -267,6 +308,10 @@ void PushClient::kick() {
 
 void PushClient::accept(std::uint64_t id) {
   core_->post([id](app::LinkDriver& driver) { driver.accept({id}); });
+}
+
+SealingKeys PushClient::sealing_keys() const {
+  return {core_->keys().public_key(), core_->keys().secret()};
 }
 
 LinkStatus PushClient::status() const {

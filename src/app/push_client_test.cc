@@ -7,6 +7,7 @@
 
 #include "app/broker_testing.h"
 #include "app/host_testing.h"
+#include "base/bytes.h"
 #include "io/file.h"
 
 namespace wakeline::app::test {
@@ -214,6 +215,52 @@ TEST_F(PushClientTest, SpeaksTlsToAServerOfItsAuthorityAlone) {
   EXPECT_EQ(secure.take(1), Words{"CONNECT"});
   secure.push(1, 10, "ring");
   EXPECT_TRUE(await_pushes(1));
+}
+
+TEST_F(PushClientTest, OpensASealedPushWithItsKeysAndSaysSoOfOneItCannotOpen) {
+  PushClient::Options wanted = options();
+  wanted.keys_file = folder.file("keys");
+  // The example of RFC 8291, its keys and its body.
+  ASSERT_TRUE(io::write_file(
+      wanted.keys_file,
+      "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94 "
+      "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4 "
+      "BTBZMqHH6r4Tts7J_aSIgg\n"));
+  const auto body = base::from_base64url(
+      "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS"
+      "6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qu"
+      "lcy4a-fN");
+  ASSERT_TRUE(body);
+  PushClient client = create(wanted);
+  EXPECT_EQ(client.sealing_keys().auth, "BTBZMqHH6r4Tts7J_aSIgg");
+  go_online(client);
+  mqtt::Publish sealed;
+  sealed.topic = "wakeline/inbox/door";
+  sealed.payload = *body;
+  sealed.qos = mqtt::Qos::kAtLeastOnce;
+  sealed.packet_id = 1;
+  sealed.properties.user = {{"seq", "1"}, {"content-encoding", "aes128gcm"}};
+  broker.send(sealed);
+  sealed.packet_id = 2;
+  sealed.payload.back() ^= 1;
+  sealed.properties.user = {{"seq", "2"}, {"content-encoding", "aes128gcm"}};
+  broker.send(sealed);
+  ASSERT_TRUE(await_pushes(2));
+  EXPECT_EQ(pushes[0].payload, "When I grow up, I want to be a watermelon");
+  EXPECT_EQ(pushes[0].sealing, Sealing::kOpened);
+  EXPECT_EQ(pushes[1].payload, base::as_text(sealed.payload));
+  EXPECT_EQ(pushes[1].sealing, Sealing::kUnreadable);
+  EXPECT_EQ(broker.take(2), (Words{"PUBACK", "PUBACK"})) << "nobody can send it any better";
+}
+
+TEST_F(PushClientTest, KeepsItsSealingKeysAndMakesNoNewOnesInThePlaceOfBrokenOnes) {
+  const std::string file = options().state_file + ".keys";
+  const SealingKeys keys = create(options()).sealing_keys();
+  EXPECT_EQ(create(options()).sealing_keys(), keys);
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  ASSERT_TRUE(io::write_file(file, "broken\n"));
+  EXPECT_EQ(fault(options()), ErrorCode::kMalformed);
 }
 
 TEST_F(PushClientTest, RefusesFaultyOptions) {

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace wakeline::app {
@@ -41,6 +43,17 @@ base::Result<std::uint64_t> check_socket(int fd, bool udp_may_do) {
     return base::fail(ErrorCode::kNotConnected, kWhere, errno);
   }
   return socket_cookie(fd);
+}
+
+LineState line_state(int fd) {
+  pollfd asked{fd, 0, 0};
+  LineState state;
+  state.ended = ::poll(&asked, 1, 0) == 1 && (asked.revents & (POLLERR | POLLHUP)) != 0;
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+    state.resending = info.tcpi_retransmits > 0 && info.tcpi_unacked > 0;
+  return state;
 }
 
 }  // namespace wakeline::app

@@ -17,4 +17,11 @@ base::Result<std::uint64_t> check_socket(int fd, bool udp_may_do);
 /// The cookie of what `fd` is now; 0 for no socket.
 std::uint64_t socket_cookie(int fd);
 
+/// What the kernel knows of a connected TCP socket, without a byte being sent.
+struct LineState {
+  bool ended = false;      ///< an error waits, or both sides are closed
+  bool resending = false;  ///< our bytes were sent again and are not acknowledged yet
+};
+LineState line_state(int fd);
+
 }  // namespace wakeline::app

@@ -26,6 +26,11 @@ constexpr Duration kSafetyCheck = minutes(15);
 }  // namespace
 
 void Link::on_network_changed(Instant now, const NetworkFacts& facts, Actions& out) {
+  if (state_ == State::kStopped) {  // what start() begins with
+    facts_ = facts;
+    facts_.local_address_gone = false;
+    return;
+  }
   const bool waits = timers_.is_set(Timer::kNetwork);
   if (facts == (waits ? new_facts_ : facts_)) return;
   hold_expired_ = false;

@@ -25,6 +25,14 @@ TEST(LinkNetwork, PassesOverAnEventThatChangesNoFact) {
   EXPECT_THAT(told(pen, facts), IsEmpty());
 }
 
+TEST(LinkNetwork, StartsOnTheNetworkThatIsThere) {
+  Pen pen;
+  EXPECT_THAT(told(pen, {.online = true, .key = "home", .fingerprint = 7}), IsEmpty());
+  EXPECT_EQ(pen.link.next_deadline(), base::kNever);
+  pen.go_online();
+  EXPECT_EQ(pen.link.network().key, "home");
+}
+
 TEST(LinkNetwork, LetsFactsSettleAndForgetsThoseThatWereTakenBack) {
   Pen pen = settled();
   const NetworkFacts before{.online = true, .key = "home", .fingerprint = pen.fingerprint};

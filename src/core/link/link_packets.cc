@@ -314,6 +314,7 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
   }
   delivery.duplicate = publish.duplicate;
   delivery.urgency = publish.properties.user_value(property::kUrgency).value_or("");
+  delivery.encoding = publish.properties.user_value(property::kContentEncoding).value_or("");
   delivery.topic = std::move(publish.topic);
   delivery.payload = std::move(publish.payload);
   out.push(Deliver{std::move(delivery)});

@@ -107,6 +107,7 @@ struct Delivery {
   std::string topic;
   base::Bytes payload;
   std::string urgency;
+  std::string encoding = {};  ///< of the payload, a BodyEncoding's name; empty: our JSON, or unsaid
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 
