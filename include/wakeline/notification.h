@@ -23,9 +23,10 @@ struct Notification {
   std::string title = {};     ///< required
   std::string body = {};      ///< may be empty
   std::string category = {};  ///< freedesktop.org's: "call.incoming"; may be empty
-  std::string sound = {};     ///< a name of the desktop's sound theme; may be empty
-  std::string tag = {};       ///< a later one with the same tag replaces this one
-  std::string payload = {};   ///< given back with the response
+  std::string sound = {};  ///< a name of the desktop's sound theme, or the absolute path of a file
+                           ///< of 30 s at most; may be empty
+  std::string tag = {};    ///< a later one with the same tag replaces this one
+  std::string payload = {};  ///< given back with the response
   NotificationUrgency urgency = NotificationUrgency::kNormal;
   std::vector<NotificationAction> actions = {};  ///< at most four
   friend bool operator==(const Notification&, const Notification&) = default;
@@ -36,6 +37,8 @@ struct NotificationResponse {
   std::uint64_t notification = 0;  ///< as App::notify returned it, maybe in an earlier run
   std::string action = {};         ///< the action's id; "default": the notification was opened
   std::string payload = {};        ///< the notification's own
+  /// With it a window of the app may take the focus (XDG_ACTIVATION_TOKEN); empty: none was given.
+  std::string activation_token = {};
   friend bool operator==(const NotificationResponse&, const NotificationResponse&) = default;
 };
 

@@ -220,7 +220,8 @@ TEST_F(HostedAppTest, CallsTheHandlersOfStateWakeAndNotification) {
   peer.send(host::Woken{.cause = host::WakeCause::kSocketData, .tag = 3, .window_ms = 10'000});
   peer.send(host::StateChanged{host::AppState::kForeground});
   peer.send_text("not a message of ours");
-  peer.send(host::NotificationActivated{.notification = 7, .action = "answer", .payload = "p"});
+  peer.send(host::NotificationActivated{
+      .notification = 7, .action = "answer", .payload = "p", .activation_token = "focus"});
   peer.send(host::StateChanged{host::AppState::kBackground});
   EXPECT_TRUE(dispatch_until(app, [&] { return called.size() == 4; }));
   EXPECT_EQ(called,

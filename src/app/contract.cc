@@ -273,7 +273,8 @@ void Contract::on_message(const host::Message& message) {
   } else if (const auto* network = std::get_if<host::NetworkChanged>(&message)) {
     events_.on_network(to_public(*network));
   } else if (const auto* activated = std::get_if<host::NotificationActivated>(&message)) {
-    events_.on_response({activated->notification, activated->action, activated->payload});
+    events_.on_response({activated->notification, activated->action, activated->payload,
+                         activated->activation_token});
   }
 }
 

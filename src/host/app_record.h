@@ -74,6 +74,7 @@ struct AppRecord {
   std::uint64_t wakes = 0;     ///< since the host started
   base::Duration cpu{};        ///< last read; since the launch
   base::Duration latency{};    ///< of the last freeze or thaw, for the ledger
+  std::string reclaimed;       ///< what the last reclaim of its memory gave, for people
   /// For people, on the next ledger line of that event.
   doze::LedgerEvent note_event = doze::LedgerEvent::kCount;
   std::string note;

@@ -152,8 +152,7 @@ void Driver::carry_out(const doze::Resume& action) {
   thaw(*app);
   app->latency = io::now() - event_seen_;
   if (action.cause == wire::host::WakeCause::kNone) return;
-  ++app->wakes;
-  if (const auto cpu = app->process->group().cpu_time()) app->cpu = *cpu;
+  ++app->wakes;  // its CPU time is still that of the reading after the freeze
   tell(*app, wire::host::Woken{action.cause, action.tag.value, to_ms(action.window)});
   if (app->network_untold || app->call_untold) tell_surroundings(*app);
 }

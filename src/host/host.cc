@@ -19,6 +19,7 @@
 #include "host/notices.h"
 #include "host/orphans.h"
 #include "host/runs.h"
+#include "host/surroundings.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "io/seqpacket.h"
@@ -111,6 +112,7 @@ class Host::Impl {
   std::unique_ptr<sys::Freezer> freezer_;
   std::unique_ptr<LedgerLog> ledger_;
   std::unique_ptr<Driver> driver_;
+  std::unique_ptr<Surroundings> surroundings_;
   std::unique_ptr<Notices> notices_;
   std::unique_ptr<Runs> runs_;
   std::unique_ptr<Controls> controls_;
@@ -167,6 +169,9 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
                                {options_.profile, {socket_path_, app_limits}, options_.kill_grace});
   if (!driver) return failed(driver.error(), "host");
   driver_ = std::move(*driver);
+  auto surroundings = Surroundings::create(loop_, *driver_);
+  if (!surroundings) return failed(surroundings.error(), "host");
+  surroundings_ = std::move(*surroundings);
   notices_ = std::make_unique<Notices>(loop_, *driver_, options_.notifier);
   runs_ = std::make_unique<Runs>(loop_, *driver_, options_.runtime_folder + "/run");
   controls_ = std::make_unique<Controls>(*driver_, *runs_, options_.state_folder,
@@ -241,8 +246,9 @@ void Host::Impl::finish_stop() {
 }
 
 std::string Host::Impl::describe() const {
-  return fmt::format("socket    {}\nfreezer   {}\nnotifier  {}\nprofile   {}\n", socket_path_,
-                     freezer_->describe(), notices_->describe(), options_.profile.name);
+  return fmt::format("socket    {}\nfreezer   {}\nnotifier  {}\nnetwork   {}\nprofile   {}\n",
+                     socket_path_, freezer_->describe(), notices_->describe(),
+                     surroundings_->describe(), options_.profile.name);
 }
 
 std::expected<std::unique_ptr<Host>, StartError> Host::create(HostOptions options) {

@@ -7,12 +7,37 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "linux/sound_length.h"
 
 namespace wakeline::host {
 namespace {
 
 /// The action that stands for the notification itself. Source: Desktop Notifications 1.2 §Actions.
 constexpr const char* kOpened = "default";
+
+/// A longer sound is replaced by the default one (C27).
+constexpr base::Duration kSoundMax = std::chrono::seconds(30);
+/// Names of the freedesktop sound theme. Source: Sound Naming Specification 0.8.
+constexpr const char* kDefaultSound = "message-new-instant";
+constexpr const char* kDefaultCallSound = "phone-incoming-call";
+
+/// A name goes to the desktop, whose theme has it; a path is looked at first. How long it plays is
+/// read from the file's headers; a file that cannot be read, or does not say, counts as too long.
+void set_sound(sys::Notice& notice, const std::string& sound) {
+  if (!sound.starts_with('/')) {
+    notice.sound = sound;
+    return;
+  }
+  const auto length = sys::read_sound_length(sound);
+  if (length && *length <= kSoundMax) {
+    notice.sound_file = sound;
+    return;
+  }
+  notice.sound = notice.category.starts_with("call") ? kDefaultCallSound : kDefaultSound;
+  base::log(base::LogLevel::kInfo, "host", "{}: the default sound instead of {}: {}",
+            notice.desktop_entry, sound,
+            length ? "it is longer than 30 s" : base::to_string(length.error()));
+}
 
 /// Whether there is a session bus to try at all; one that does not answer is the notifier's matter.
 bool session_bus_exists() {
@@ -35,15 +60,19 @@ Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice)
     return;
   }
   sys::NotifierHandlers handlers;
-  handlers.on_action = [this](std::uint64_t number, const std::string& action) {
-    on_action(number, action);
-  };
+  handlers.on_action = [this](std::uint64_t number, const std::string& action,
+                              const std::string& token) { on_action(number, action, token); };
   handlers.on_closed = [this](std::uint64_t number, sys::CloseCause) { shown_.erase(number); };
   notifier_ = sys::make_desktop_notifier(loop, {}, std::move(handlers));
 }
 
 std::uint64_t Notices::show(AppRecord& app, const wire::host::Notification& notification) {
   const std::uint64_t number = number_for(app, notification.tag);
+  if (app.manifest.style == wire::NotificationStyle::kNone) {
+    // The user wants none of this app; the app cannot tell (C27).
+    driver_.note(&app, doze::name(doze::LedgerEvent::kNotify), "not_wanted", notification.title);
+    return number;
+  }
   shown_[number] = {app.id, notification.tag, notification.payload};
 
   sys::Notice notice;
@@ -52,7 +81,9 @@ std::uint64_t Notices::show(AppRecord& app, const wire::host::Notification& noti
   notice.title = notification.title;
   notice.body = notification.body;
   notice.category = notification.category;
-  notice.sound = notification.sound;
+  set_sound(notice, notification.sound);
+  notice.style = app.manifest.style == wire::NotificationStyle::kAlert ? sys::NoticeStyle::kAlert
+                                                                       : sys::NoticeStyle::kBanner;
   notice.urgency = static_cast<std::uint8_t>(notification.urgency);
   notice.actions.push_back({kOpened, "Open"});
   for (const auto& action : notification.actions) {
@@ -88,7 +119,7 @@ std::uint64_t Notices::number_for(const AppRecord& app, const std::string& tag) 
   return next_number_++;
 }
 
-void Notices::on_action(std::uint64_t number, const std::string& action) {
+void Notices::on_action(std::uint64_t number, const std::string& action, const std::string& token) {
   const auto found = shown_.find(number);
   if (found == shown_.end()) return;
   const Shown shown = found->second;
@@ -99,7 +130,7 @@ void Notices::on_action(std::uint64_t number, const std::string& action) {
     doze.on_notification_action(now, shown.app, out);
     if (action == kOpened) doze.on_foreground(now, shown.app, out);
   });
-  driver_.deliver(*app, {number, action, shown.payload});
+  driver_.deliver(*app, {number, action, shown.payload, token});
 }
 
 }  // namespace wakeline::host

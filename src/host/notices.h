@@ -37,7 +37,7 @@ class Notices {
     std::string payload;
   };
   std::uint64_t number_for(const AppRecord& app, const std::string& tag);
-  void on_action(std::uint64_t number, const std::string& action);
+  void on_action(std::uint64_t number, const std::string& action, const std::string& token);
 
   Driver& driver_;
   std::unique_ptr<sys::Notifier> notifier_;

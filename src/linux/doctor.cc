@@ -19,6 +19,7 @@
 
 #include "linux/cgroup.h"
 #include "linux/control_file.h"
+#include "linux/doctor_sleeper.h"
 #include "linux/freezer.h"
 #include "linux/proc.h"
 #include "linux/process.h"
@@ -50,28 +51,6 @@ bool has_capability(int number) {
   });
   return (set >> number & 1) != 0;
 }
-
-/// A program that only waits, and that is gone afterwards.
-class Sleeper {
- public:
-  explicit Sleeper(int cgroup = -1) : process_(spawn(options(), cgroup)) {}
-  ~Sleeper() {
-    if (!process_) return;
-    std::ignore = send_signal(process_->pidfd.get(), SIGKILL);
-    ::waitpid(process_->pid, nullptr, 0);
-  }
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
-  const base::Result<Process>& process() const { return process_; }
-
- private:
-  static SpawnOptions options() {
-    SpawnOptions sleep;
-    sleep.command = {"sleep", "60"};
-    return sleep;
-  }
-  base::Result<Process> process_;
-};
 
 // Freezes a real process in a cgroup beside the host's, whose name no host has.
 base::Result<FreezeOutcome> try_freeze(const DoctorOptions& options) {
@@ -217,8 +196,9 @@ Probe probe_alarm() {
 }
 
 std::vector<Probe> examine(const DoctorOptions& options) {
-  return {probe_kernel(), probe_cgroup(options), probe_pidfd_getfd(), probe_yama(),
-          probe_files(),  probe_priority(),      probe_alarm(),       probe_session_bus()};
+  return {probe_kernel(),  probe_cgroup(options), probe_pidfd_getfd(), probe_yama(),
+          probe_files(),   probe_priority(),      probe_alarm(),       probe_sleep(),
+          probe_network(), probe_calls(),         probe_reclaim(),     probe_session_bus()};
 }
 
 }  // namespace wakeline::sys

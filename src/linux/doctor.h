@@ -24,7 +24,7 @@ struct DoctorOptions {
 
 /// Looks at the machine as the host would find it, and leaves nothing behind. Each probe really
 /// tries: a child process is made for pidfd_getfd, a cgroup is made and removed. Blocks: at most
-/// 3 s (a bus that does not answer).
+/// 5 s (buses that do not answer).
 std::vector<Probe> examine(const DoctorOptions& options);
 
 // The single probes, in the order of `examine`.
@@ -35,6 +35,10 @@ Probe probe_yama();
 Probe probe_files();        ///< RLIMIT_NOFILE: a descriptor for each tagged socket
 Probe probe_priority();     ///< may the host run at nice −10
 Probe probe_alarm();        ///< may timers wake the machine, and is there a clock that can
+Probe probe_network();      ///< may connections from a lost address be ended
+Probe probe_sleep();        ///< does logind tell of the machine's sleep, and may it be delayed
+Probe probe_calls();        ///< does anybody tell of telephone calls
+Probe probe_reclaim();      ///< may the memory of sleeping apps be given back, and where to
 Probe probe_session_bus();  ///< and is a notification server on it
 
 }  // namespace wakeline::sys

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string_view>
 
 #include "io/clock.h"
@@ -44,6 +45,74 @@ bool lists_name(sd_bus* bus, const char* method, std::string_view name) {
 }
 
 }  // namespace
+
+namespace {
+
+// A system bus that answers, or why there is none.
+base::Result<BusHandle> reach_system_bus() {
+  auto bus = open_system_bus({});
+  if (!bus) return bus;
+  if (const auto ready = await_ready(bus->get()); !ready) return base::fail(ready.error());
+  ::sd_bus_set_method_call_timeout(bus->get(), kAnswerBoundUs);
+  return bus;
+}
+
+// Takes a delay inhibitor and gives it back.
+base::Result<void> try_inhibitor(sd_bus* bus) {
+  sd_bus_message* raw = nullptr;
+  const int called = ::sd_bus_call_method(
+      bus, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+      "Inhibit", nullptr, &raw, "ssss", "sleep", "Wakeline", "wakeline doctor looks", "delay");
+  const BusMessage answer(raw);
+  if (called < 0) return base::fail(bus_error("Inhibit", called));
+  return {};
+}
+
+}  // namespace
+
+Probe probe_sleep() {
+  constexpr const char* kName = "sleep";
+  const std::string fallback =
+      "a sleep of the machine is noticed when it is over, by the clocks: what was due runs late";
+  const auto bus = reach_system_bus();
+  if (!bus) {
+    return {kName, ProbeState::kDegraded,
+            fmt::format("no system bus: {}", base::to_string(bus.error())), fallback,
+            "apt-get install dbus systemd (or elogind), and start them"};
+  }
+  if (!lists_name(bus->get(), "ListNames", "org.freedesktop.login1")) {
+    return {kName, ProbeState::kDegraded, "no logind is on the system bus", fallback,
+            "systemctl start systemd-logind (or apt-get install elogind)"};
+  }
+  if (const auto taken = try_inhibitor(bus->get()); !taken) {
+    return {kName, ProbeState::kDegraded,
+            fmt::format("logind tells of a sleep, but does not wait: {}",
+                        base::to_string(taken.error())),
+            "what is due may run only after the sleep",
+            "allow org.freedesktop.login1.inhibit-delay-sleep to the host's user in polkit"};
+  }
+  return {kName, ProbeState::kOk, "logind tells of a sleep and waits for what is due", {}, {}};
+}
+
+Probe probe_calls() {
+  constexpr const char* kName = "calls";
+  const auto bus = reach_system_bus();
+  if (bus) {
+    for (const char* service : {"org.freedesktop.ModemManager1", "org.ofono"}) {
+      if (!lists_name(bus->get(), "ListNames", service)) continue;
+      return {kName, ProbeState::kOk, fmt::format("{} tells of telephone calls", service), {}, {}};
+    }
+  }
+  // Where nothing can be called, nothing is missing.
+  std::error_code ignored;
+  if (std::filesystem::directory_iterator("/sys/class/wwan", ignored) ==
+      std::filesystem::directory_iterator()) {
+    return {kName, ProbeState::kOk, "no modem, so there are no calls to tell of", {}, {}};
+  }
+  return {kName, ProbeState::kDegraded, "a modem, and nobody who tells of its calls",
+          "apps are not told of telephone calls, and do not hold theirs",
+          "apt-get install modemmanager"};
+}
 
 Probe probe_session_bus() {
   constexpr const char* kName = "session_bus";

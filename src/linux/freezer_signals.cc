@@ -73,7 +73,10 @@ class SignalGroup final : public AppGroup {
       }
       const bool quiet = std::ranges::all_of(
           list, [](const ProcStat& process) { return is_stopped(process.state); });
-      if (quiet && !*stopped) return FreezeOutcome::kComplete;
+      if (quiet && !*stopped) {
+        asleep_ = list;
+        return FreezeOutcome::kComplete;
+      }
       const auto spent = io::now() - start;
       if (spent >= kFreezeBound) break;
       if (spent < kLookAgain) {
@@ -85,7 +88,9 @@ class SignalGroup final : public AppGroup {
     return FreezeOutcome::kIncomplete;
   }
 
+  // By what was recorded at the freeze: on the way of a wake nobody walks through /proc.
   base::Result<void> thaw() override {
+    asleep_.clear();
     base::Result<void> result = {};
     std::vector<ProcessKey> keys;
     for (const auto& [key, pidfd] : stopped_) {
@@ -109,10 +114,11 @@ class SignalGroup final : public AppGroup {
   }
 
   base::Result<void> kill() override {
+    asleep_.clear();
     base::Result<void> result = {};
     // A dead process does not fork, so each round finds fewer; zombies are not ours to end.
     for (int round = 0; round < kStopRounds; ++round) {
-      if (processes().empty()) break;
+      if (living(members()).empty()) break;
       result = signal(SIGKILL);
     }
     return result;
@@ -122,7 +128,7 @@ class SignalGroup final : public AppGroup {
   // used since. Nobody else's clock knows better, and the sum never falls.
   base::Result<base::Duration> cpu_time() override {
     std::map<ProcessKey, base::Duration> now_of;
-    for (const auto& process : members()) {
+    for (const auto& process : known()) {
       if (const auto time = process_cpu_time(process.key.pid)) now_of[process.key] = *time;
     }
     for (const auto& [key, time] : cpu_of_) {
@@ -134,15 +140,9 @@ class SignalGroup final : public AppGroup {
     return sum;
   }
 
-  std::vector<pid_t> processes() const override {
-    std::vector<pid_t> list;
-    for (const auto& process : members()) {
-      if (process.state != 'Z' && process.state != 'X') list.push_back(process.key.pid);
-    }
-    return list;
-  }
+  std::vector<pid_t> processes() const override { return living(known()); }
   bool contains(pid_t pid) const override {
-    return std::ranges::any_of(members(), [pid](const ProcStat& p) { return p.key.pid == pid; });
+    return std::ranges::any_of(known(), [pid](const ProcStat& p) { return p.key.pid == pid; });
   }
 
   base::Result<void> set_attribute(const std::string&, const std::string&) override {
@@ -153,7 +153,7 @@ class SignalGroup final : public AppGroup {
   base::Result<void> remove() override {
     if (const auto killed = kill(); !killed) return killed;
     const auto start = io::now();
-    while (!processes().empty()) {
+    while (!living(members()).empty()) {
       if (io::now() - start > kRemoveBound) return base::fail(ErrorCode::kBusy, "processes");
       ::nanosleep(&kPause, nullptr);
     }
@@ -165,6 +165,17 @@ class SignalGroup final : public AppGroup {
   }
 
  private:
+  static std::vector<pid_t> living(const std::vector<ProcStat>& list) {
+    std::vector<pid_t> pids;
+    for (const auto& process : list) {
+      if (process.state != 'Z' && process.state != 'X') pids.push_back(process.key.pid);
+    }
+    return pids;
+  }
+
+  // A stopped app starts no process: what was found when it was stopped is all of it.
+  std::vector<ProcStat> known() const { return asleep_.empty() ? members() : asleep_; }
+
   // The app's session, its descendants, and orphans that carry its marker.
   std::vector<ProcStat> members() const {
     if (!main_.pid) return {};
@@ -230,6 +241,7 @@ class SignalGroup final : public AppGroup {
   std::shared_ptr<GuardianKeeper> keeper_;
   ProcessKey main_;
   std::map<ProcessKey, io::UniqueFd> stopped_;
+  std::vector<ProcStat> asleep_;  // while it is stopped, whole
   std::map<ProcessKey, base::Duration> cpu_of_;
   base::Duration cpu_of_gone_{};
 };

@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kName = "org.freedesktop.NetworkManager";
 constexpr const char* kPath = "/org/freedesktop/NetworkManager";
+constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
 // Source: NMState.
 constexpr std::array<std::pair<std::int64_t, const char*>, 7> kWords = {{
@@ -22,6 +23,18 @@ constexpr std::array<std::pair<std::int64_t, const char*>, 7> kWords = {{
     {70, "connected"},
 }};
 
+// Source: NM_SETTING_*_SETTING_NAME of libnm.
+constexpr std::array<std::pair<std::string_view, const char*>, 5> kKinds = {{
+    {"802-11-wireless", "wifi"},
+    {"802-3-ethernet", "ethernet"},
+    {"gsm", "cellular"},
+    {"cdma", "cellular"},
+    {"wifi-p2p", "wifi"},
+}};
+
+// Source: NMMetered: yes, and guessed yes.
+bool is_metered(std::int64_t number) { return number == 1 || number == 3; }
+
 }  // namespace
 
 NetworkManagerHint::NetworkManagerHint(SystemBus& bus, std::function<void()> on_hint)
@@ -30,43 +43,59 @@ NetworkManagerHint::NetworkManagerHint(SystemBus& bus, std::function<void()> on_
            .on_lost =
                [this] {
                  service_.reset();
-                 word_.clear();
+                 forget();
                }});
+}
+
+void NetworkManagerHint::forget() {
+  word_.clear();
+  kind_.clear();
+  metered_ = false;
 }
 
 void NetworkManagerHint::connect(Bus& bus) {
   service_ = std::make_unique<BusService>(bus, kName, [this](bool there) {
-    word_.clear();
+    forget();
     if (!there) return;
-    service_->get(kPath, kName, "State", [this](sd_bus_message* answer, base::Error) {
-      std::int64_t state = 0;
-      if (answer != nullptr && read_variant(answer, state)) set(state);
-    });
+    service_->call(
+        kPath, kProperties, "GetAll",
+        [](sd_bus_message* message) { return ::sd_bus_message_append(message, "s", kName); },
+        [this](sd_bus_message* answer, base::Error) {
+          if (answer != nullptr && take(answer)) on_hint_();
+        });
   });
-  service_->on_signal(kPath, kName, "StateChanged", [this](sd_bus_message* message) {
-    std::uint32_t state = 0;
-    if (::sd_bus_message_read(message, "u", &state) < 0) return;
-    set(state);
-    on_hint_();
+  service_->on_signal(kPath, kProperties, "PropertiesChanged", [this](sd_bus_message* message) {
+    const char* interface = "";
+    if (::sd_bus_message_read(message, "s", &interface) < 0) return;
+    if (std::string_view(interface) == kName && take(message)) on_hint_();
   });
-  service_->on_signal(kPath, "org.freedesktop.DBus.Properties", "PropertiesChanged",
-                      [this](sd_bus_message* message) {
-                        const char* interface = "";
-                        if (::sd_bus_message_read(message, "s", &interface) < 0) return;
-                        if (std::string_view(interface) != kName) return;
-                        bool primary = false;
-                        for_each_property(message, [&](const char* key) {
-                          primary = primary || std::string_view(key) == "PrimaryConnection";
-                        });
-                        if (primary) on_hint_();
-                      });
 }
 
-void NetworkManagerHint::set(std::int64_t state) {
-  word_ = "in a state that is not known here";
-  for (const auto& [number, word] : kWords) {
-    if (number == state) word_ = word;
-  }
+// Returns: whether something of it concerns us.
+bool NetworkManagerHint::take(sd_bus_message* properties) {
+  bool concerned = false;
+  for_each_property(properties, [&](const char* key) {
+    const std::string_view name = key;
+    std::int64_t number = 0;
+    std::string text;
+    if (name == "State" && read_variant(properties, number)) {
+      word_ = "in a state that is not known here";
+      for (const auto& [state, word] : kWords) {
+        if (state == number) word_ = word;
+      }
+    } else if (name == "Metered" && read_variant(properties, number)) {
+      metered_ = is_metered(number);
+    } else if (name == "PrimaryConnectionType" && read_variant(properties, text)) {
+      kind_.clear();
+      for (const auto& [type, kind] : kKinds) {
+        if (type == text) kind_ = kind;
+      }
+    } else if (name != "PrimaryConnection") {
+      return;
+    }
+    concerned = true;
+  });
+  return concerned;
 }
 
 }  // namespace wakeline::sys

@@ -23,14 +23,20 @@ class NetworkManagerHint {
 
   /// "connected", "without internet", …; empty where it is not there.
   const std::string& word() const { return word_; }
+  /// Of the primary connection: "wifi", "ethernet", "cellular"; empty where unknown.
+  const std::string& kind() const { return kind_; }
+  bool metered() const { return metered_; }
 
  private:
   void connect(Bus& bus);
-  void set(std::int64_t state);
+  void forget();
+  bool take(sd_bus_message* properties);
 
   std::function<void()> on_hint_;
   std::unique_ptr<BusService> service_;
   std::string word_;
+  std::string kind_;
+  bool metered_ = false;
 };
 
 }  // namespace wakeline::sys

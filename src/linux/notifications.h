@@ -14,6 +14,13 @@
 
 namespace wakeline::sys {
 
+/// How the user wants the notifications of an app (C27). An app that may not show any is its
+/// caller's matter: nothing of it comes here.
+enum class NoticeStyle : std::uint8_t {
+  kBanner,  ///< shows for a while
+  kAlert    ///< stays until the user has acted on it
+};
+
 /// What the user is told (C27). Text is plain UTF-8, never markup.
 struct Notice {
   struct Action {
@@ -24,9 +31,11 @@ struct Notice {
   std::string desktop_entry;  ///< the app's id: its icon and the user's settings for it
   std::string title;
   std::string body;
-  std::string category;  ///< "call.incoming"; may be empty
-  std::string sound;     ///< sound theme name; may be empty
+  std::string category;    ///< "call.incoming"; may be empty
+  std::string sound;       ///< sound theme name; may be empty
+  std::string sound_file;  ///< path of a file, instead of a name; may be empty
   std::uint8_t urgency = 1;
+  NoticeStyle style = NoticeStyle::kBanner;
   std::vector<Action> actions;
 };
 
@@ -38,7 +47,10 @@ enum class CloseCause : std::uint8_t {
 };
 
 struct NotifierHandlers {
-  std::function<void(std::uint64_t key, const std::string& action)> on_action;
+  /// `token`: with it the app may take the focus (xdg-activation, startup notification); empty
+  /// where the server gave none.
+  std::function<void(std::uint64_t key, const std::string& action, const std::string& token)>
+      on_action;
   std::function<void(std::uint64_t key, CloseCause cause)> on_closed;
 };
 

@@ -14,6 +14,7 @@
 #include "io/deadline_timer.h"
 #include "linux/bus.h"
 #include "linux/notifications.h"
+#include "linux/notify_message.h"
 
 namespace wakeline::sys {
 namespace {
@@ -21,59 +22,19 @@ namespace {
 using base::ErrorCode;
 using base::LogLevel;
 
-constexpr const char* kService = "org.freedesktop.Notifications";
-constexpr const char* kPath = "/org/freedesktop/Notifications";
 constexpr const char* kOwnerMatch =
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
     "member='NameOwnerChanged',arg0='org.freedesktop.Notifications'";
 constexpr std::size_t kQueueMax = 1'024;
 constexpr std::size_t kShownMax = 1'024;
+// Bytes of an activation token; what compositors make is below 100.
+constexpr std::size_t kTokenMax = 512;
 
 struct Request {
   std::uint64_t key;
   Notice notice;
   Notifier::OnShown on_shown;
 };
-
-/// What the server says of itself.
-struct Server {
-  bool markup = false;
-  bool actions = false;
-};
-
-base::Result<BusMessage> make_notify(sd_bus* bus, const Request& request, std::uint32_t replaces,
-                                     const Server& server) {
-  sd_bus_message* raw = nullptr;
-  int error = ::sd_bus_message_new_method_call(bus, &raw, kService, kPath, kService, "Notify");
-  BusMessage message(raw);
-  const auto then = [&](int result) {
-    if (error >= 0) error = result;
-  };
-  const auto hint = [&](const char* name, const char* type, auto value) {
-    if (error >= 0) error = ::sd_bus_message_append(raw, "{sv}", name, type, value);
-  };
-  const Notice& notice = request.notice;
-  const std::string body = server.markup ? escape_markup(notice.body) : notice.body;
-  if (error >= 0) {
-    then(::sd_bus_message_append(raw, "susss", notice.app_name.c_str(), replaces, "",
-                                 notice.title.c_str(), body.c_str()));
-    then(::sd_bus_message_open_container(raw, 'a', "s"));
-    for (const auto& action : notice.actions) {
-      if (!server.actions) break;
-      then(::sd_bus_message_append(raw, "ss", action.id.c_str(), action.label.c_str()));
-    }
-    then(::sd_bus_message_close_container(raw));
-    then(::sd_bus_message_open_container(raw, 'a', "{sv}"));
-    hint("urgency", "y", static_cast<int>(notice.urgency));
-    if (!notice.desktop_entry.empty()) hint("desktop-entry", "s", notice.desktop_entry.c_str());
-    if (!notice.category.empty()) hint("category", "s", notice.category.c_str());
-    if (!notice.sound.empty()) hint("sound-name", "s", notice.sound.c_str());
-    then(::sd_bus_message_close_container(raw));
-    then(::sd_bus_message_append(raw, "i", -1));  // the server's own time of display
-  }
-  if (error < 0) return base::fail(ErrorCode::kMalformed, "notification", -error);
-  return message;
-}
 
 /// One request is under way at a time, so that a replacement knows the number of what it replaces.
 class DesktopNotifier final : public Notifier {
@@ -117,7 +78,7 @@ class DesktopNotifier final : public Notifier {
     const auto found = shown_.find(key);
     if (found == shown_.end() || !bus_) return;
     // No answer is wanted: that it is closed is told by a signal.
-    ::sd_bus_call_method_async(bus_->native(), nullptr, kService, kPath, kService,
+    ::sd_bus_call_method_async(bus_->native(), nullptr, kNotifyService, kNotifyPath, kNotifyService,
                                "CloseNotification", nullptr, nullptr, "u", found->second);
     bus_->pump();
   }
@@ -153,12 +114,15 @@ class DesktopNotifier final : public Notifier {
     sd_bus* native = bus_->native();
     const auto match = [&](const char* signal, sd_bus_message_handler_t handler) {
       sd_bus_slot* slot = nullptr;
-      ::sd_bus_match_signal_async(native, &slot, kService, kPath, kService, signal, handler,
-                                  nullptr, this);
+      ::sd_bus_match_signal_async(native, &slot, kNotifyService, kNotifyPath, kNotifyService,
+                                  signal, handler, nullptr, this);
       matches_.emplace_back(slot);
     };
     match("ActionInvoked", [](sd_bus_message* message, void* self, sd_bus_error*) {
       return static_cast<DesktopNotifier*>(self)->on_action(message);
+    });
+    match("ActivationToken", [](sd_bus_message* message, void* self, sd_bus_error*) {
+      return static_cast<DesktopNotifier*>(self)->on_token(message);
     });
     match("NotificationClosed", [](sd_bus_message* message, void* self, sd_bus_error*) {
       return static_cast<DesktopNotifier*>(self)->on_closed(message);
@@ -218,8 +182,8 @@ class DesktopNotifier final : public Notifier {
 
   void ask(const char* method, Answer answered) {
     sd_bus_message* raw = nullptr;
-    const int error =
-        ::sd_bus_message_new_method_call(bus_->native(), &raw, kService, kPath, kService, method);
+    const int error = ::sd_bus_message_new_method_call(bus_->native(), &raw, kNotifyService,
+                                                       kNotifyPath, kNotifyService, method);
     BusMessage message(raw);
     if (error < 0) return lose(bus_error("notification server", error));
     call(std::move(message), answered);
@@ -237,7 +201,7 @@ class DesktopNotifier final : public Notifier {
   }
 
   void on_capabilities(sd_bus_message* message) {
-    Server server;
+    NotifyServer server;
     const char* word = nullptr;
     ::sd_bus_message_enter_container(message, 'a', "s");
     while (::sd_bus_message_read(message, "s", &word) > 0) {
@@ -253,7 +217,7 @@ class DesktopNotifier final : public Notifier {
   void send_first() {
     const Request& request = queue_.front();
     const auto replaced = shown_.find(request.key);
-    auto message = make_notify(bus_->native(), request,
+    auto message = make_notify(bus_->native(), request.notice,
                                replaced == shown_.end() ? 0 : replaced->second, *server_);
     if (!message) {
       // Only this one is at fault, so only this one goes to the terminal.
@@ -289,7 +253,18 @@ class DesktopNotifier final : public Notifier {
     const char* action = "";
     if (::sd_bus_message_read(message, "us", &id, &action) < 0) return 0;
     const auto key = key_of(id);
-    if (key && handlers_.on_action) handlers_.on_action(*key, action);
+    const std::string token = id == token_of_ ? std::exchange(token_, {}) : std::string();
+    if (key && handlers_.on_action) handlers_.on_action(*key, action, token);
+    return 0;
+  }
+
+  // It comes just before the action that it belongs to.
+  int on_token(sd_bus_message* message) {
+    std::uint32_t id = 0;
+    const char* token = "";
+    if (::sd_bus_message_read(message, "us", &id, &token) < 0 || !key_of(id)) return 0;
+    token_of_ = id;
+    token_ = std::string_view(token).size() <= kTokenMax ? token : "";
     return 0;
   }
 
@@ -347,8 +322,10 @@ class DesktopNotifier final : public Notifier {
   std::vector<BusSlot> matches_;  // slots go before their bus
   BusSlot call_;
   Answer on_answer_ = nullptr;
-  std::optional<Server> server_;
+  std::optional<NotifyServer> server_;
   std::string server_name_;
+  std::uint32_t token_of_ = 0;  // the server's number that `token_` was told for
+  std::string token_;
   std::optional<base::Error> reason_;  // why the terminal is used
   std::deque<Request> queue_;
   std::map<std::uint64_t, std::uint32_t> shown_;  // key → the server's number

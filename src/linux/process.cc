@@ -81,6 +81,10 @@ struct Plan {
     if (::setrlimit(RLIMIT_NOFILE, &files) != 0) give_up(plan, "setrlimit");
     if (::setpriority(PRIO_PROCESS, 0, plan.limits->nice) != 0) give_up(plan, "setpriority");
   }
+  // What the host may beyond its user is the host's alone.
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
+    give_up(plan, "ambient capabilities");
+  }
   if (plan.working_directory && ::chdir(plan.working_directory) != 0) {
     give_up(plan, "working directory");
   }

@@ -58,6 +58,7 @@ void SleepWatch::on_manager(bool there) {
     // The inhibitor died with the one who gave it.
     inhibitor_.reset();
     preparing_ = false;
+    say();
     return;
   }
   manager_->get(kPath, kManager, "InhibitDelayMaxUSec",
@@ -87,10 +88,8 @@ void SleepWatch::inhibit() {
           if (!inhibitor_) error = base::os_error("inhibitor", errno);
         }
         refused_.reset();
-        if (inhibitor_) return;
-        refused_ = error;
-        base::log(LogLevel::kWarning, "sleep", "the machine may sleep at once: {}",
-                  base::to_string(error));
+        if (!inhibitor_) refused_ = error;
+        say();
       });
 }
 
@@ -110,6 +109,14 @@ void SleepWatch::on_prepare_for_sleep(bool begins) {
 void SleepWatch::resumed(base::Duration slept) {
   preparing_ = false;
   handlers_.on_resumed(slept);
+}
+
+// Once for each way in which it is noticed.
+void SleepWatch::say() {
+  std::string line = describe();
+  if (line == said_) return;
+  said_ = std::move(line);
+  base::log(LogLevel::kInfo, "sleep", "of the machine: {}", said_);
 }
 
 std::string SleepWatch::describe() const {

@@ -49,6 +49,7 @@ class SleepWatch {
   void inhibit();
   void on_prepare_for_sleep(bool begins);
   void resumed(base::Duration slept);
+  void say();
 
   SystemBus& bus_;
   Handlers handlers_;
@@ -60,6 +61,7 @@ class SleepWatch {
   io::UniqueFd inhibitor_;
   base::Duration delay_max_;
   std::optional<base::Error> refused_;  ///< why there is no inhibitor
+  std::string said_;                    ///< to the log
 };
 
 }  // namespace wakeline::sys

@@ -28,30 +28,6 @@ struct CloseFolder {
   void operator()(DIR* open) const { ::closedir(open); }
 };
 
-/// Numbers of the process's sockets of any family. Errors: kNotFound (it has ended), kPermission.
-base::Result<std::vector<int>> socket_fds(pid_t pid) {
-  const std::string path = fmt::format("/proc/{}/fd", pid);
-  const std::unique_ptr<DIR, CloseFolder> folder(::opendir(path.c_str()));
-  if (!folder) return base::fail(base::os_error("/proc/PID/fd", errno));
-  std::vector<int> list;
-  std::size_t looked_at = 0;
-  while (const dirent* entry = ::readdir(folder.get())) {
-    const std::string_view name = entry->d_name;
-    int fd = -1;
-    std::from_chars(name.data(), name.data() + name.size(), fd);
-    if (fd < 0) continue;
-    if (++looked_at > kScannedFdsMax) break;
-    std::array<char, 64> target;
-    const ssize_t size =
-        ::readlinkat(::dirfd(folder.get()), entry->d_name, target.data(), target.size());
-    if (size > 0 &&
-        std::string_view(target.data(), static_cast<std::size_t>(size)).starts_with("socket:[")) {
-      list.push_back(fd);
-    }
-  }
-  return list;
-}
-
 int option_of(int fd, int option) {
   int value = -1;
   socklen_t size = sizeof value;
@@ -100,6 +76,29 @@ bool describe(FoundSocket& found) {
 }
 
 }  // namespace
+
+base::Result<std::vector<int>> socket_fds(pid_t pid) {
+  const std::string path = fmt::format("/proc/{}/fd", pid);
+  const std::unique_ptr<DIR, CloseFolder> folder(::opendir(path.c_str()));
+  if (!folder) return base::fail(base::os_error("/proc/PID/fd", errno));
+  std::vector<int> list;
+  std::size_t looked_at = 0;
+  while (const dirent* entry = ::readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    int fd = -1;
+    std::from_chars(name.data(), name.data() + name.size(), fd);
+    if (fd < 0) continue;
+    if (++looked_at > kScannedFdsMax) break;
+    std::array<char, 64> target;
+    const ssize_t size =
+        ::readlinkat(::dirfd(folder.get()), entry->d_name, target.data(), target.size());
+    if (size > 0 &&
+        std::string_view(target.data(), static_cast<std::size_t>(size)).starts_with("socket:[")) {
+      list.push_back(fd);
+    }
+  }
+  return list;
+}
 
 std::string remote_address(int fd) {
   sockaddr_storage address{};

@@ -17,6 +17,10 @@ namespace wakeline::sys {
 /// Descriptors of one process that a scan looks at; a program with more holds files, not lines.
 inline constexpr std::size_t kScannedFdsMax = 4'096;
 
+/// Numbers of a process's sockets of any family, of its first kScannedFdsMax descriptors.
+/// Errors: kNotFound (it has ended), kPermission.
+base::Result<std::vector<int>> socket_fds(pid_t pid);
+
 /// A TCP connection found in a process from outside.
 struct FoundSocket {
   std::shared_ptr<const io::UniqueFd> pidfd;  ///< of the process that holds it

@@ -39,7 +39,10 @@ void SystemBus::connect() {
   auto bus = Bus::open_system(loop_, address_, [this](base::Error error) { lose(error); });
   if (!bus) {
     error_ = bus.error();
-    if (!again) return;  // there never was one
+    if (!again) {  // there never was one
+      for (const User& user : users_) user.on_lost();
+      return;
+    }
     delay_ = std::min(delay_ * 2, kRetryMax);
     if (retry_) retry_->set(io::now() + delay_);
     return;

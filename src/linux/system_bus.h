@@ -21,7 +21,7 @@ namespace wakeline::sys {
 class SystemBus {
  public:
   /// Users of it set themselves up anew for each connection. Both run on the loop's thread; after
-  /// `on_lost` nothing of the old bus may be used.
+  /// `on_lost` nothing of the old bus may be used. It is also called when there never was a bus.
   struct User {
     std::function<void(Bus&)> on_connected;
     std::function<void()> on_lost;

@@ -22,7 +22,9 @@ inline constexpr int kProtocolVersion = 1;
 inline constexpr std::size_t kMessageMax = 32'768;
 // Limits of the fields, in bytes of UTF-8. Together they keep the longest message, every byte of it
 // escaped, within kMessageMax.
-inline constexpr std::size_t kNameMax = 64;        ///< ids, names, categories, sounds, tags, labels
+inline constexpr std::size_t kNameMax = 64;        ///< ids, names, categories, tags, labels
+inline constexpr std::size_t kSoundMax = 255;      ///< Notification::sound
+inline constexpr std::size_t kTokenMax = 512;      ///< NotificationActivated::activation_token
 inline constexpr std::size_t kTitleMax = 256;      ///< Notification::title
 inline constexpr std::size_t kBodyMax = 2'048;     ///< Notification::body
 inline constexpr std::size_t kPayloadMax = 2'048;  ///< Notification::payload
@@ -89,7 +91,7 @@ struct Notification {
   std::string title;  ///< required
   std::string body;
   std::string category;  ///< "call.incoming", "im.received", …; may be empty
-  std::string sound;     ///< a name of the freedesktop sound theme; may be empty
+  std::string sound;     ///< a name of the freedesktop sound theme, or a file's absolute path
   std::string
       tag;  ///< a later one with the same tag of the same app replaces this one; may be empty
   std::string payload;  ///< given back with the action or opening
@@ -261,6 +263,7 @@ struct NotificationActivated {  ///< C28; `action` "default" when the notificati
   std::uint64_t notification = 0;
   std::string action;
   std::string payload;
+  std::string activation_token;  ///< with it the app may take the focus; empty: none was given
   friend bool operator==(const NotificationActivated&, const NotificationActivated&) = default;
 };
 struct AppInfo {

@@ -134,7 +134,8 @@ Message any_message() {
     case 18:
       return ExpireTask{any<std::uint64_t>(), any<std::uint32_t>()};
     case 19:
-      return NotificationActivated{any<std::uint64_t>(), any_word(1), any_text(kPayloadMax)};
+      return NotificationActivated{any<std::uint64_t>(), any_word(1), any_text(kPayloadMax),
+                                   any_text(kTokenMax)};
     case 20:
       return any_list();
     case 21:

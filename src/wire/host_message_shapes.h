@@ -34,7 +34,7 @@ struct Shape<Notification> {
       text("title", &Notification::title, host::kTitleMax, 1),
       text("body", &Notification::body, kBodyMax).optional(),
       text("category", &Notification::category, kNameMax).optional(),
-      text("sound", &Notification::sound, kNameMax).optional(),
+      text("sound", &Notification::sound, kSoundMax).optional(),
       text("tag", &Notification::tag, kNameMax).optional(),
       text("payload", &Notification::payload, kPayloadMax).optional(),
       choice("urgency", &Notification::urgency, host::Urgency::kCritical).optional(),
@@ -255,7 +255,8 @@ struct Shape<NotificationActivated> {
   static constexpr std::tuple kFields = {
       number("notification", &NotificationActivated::notification),
       text("action", &NotificationActivated::action, kNameMax, 1),
-      text("payload", &NotificationActivated::payload, kPayloadMax).optional()};
+      text("payload", &NotificationActivated::payload, kPayloadMax).optional(),
+      text("activation_token", &NotificationActivated::activation_token, kTokenMax).optional()};
 };
 template <>
 struct Shape<AppInfo> {

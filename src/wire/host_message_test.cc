@@ -113,9 +113,9 @@ std::vector<Example> examples() {
        R"({"v":1,"type":"network_changed","addresses":[{"interface":"wlan0",)"
        R"("address":"192.0.2.7"}],"routes":[{"interface":"wlan0","gateway":"192.0.2.1"}],)"
        R"("kind":"wifi","metered":true})"},
-      {NotificationActivated{3, "answer", "call 7"},
+      {NotificationActivated{3, "answer", "call 7", "focus"},
        R"({"v":1,"type":"notification_activated","notification":3,"action":"answer",)"
-       R"("payload":"call 7"})"},
+       R"("payload":"call 7","activation_token":"focus"})"},
       {one_app(),
        R"({"v":1,"type":"app_list","request":3,"apps":[{"app":"doorbell","name":"Door \"bell\"",)"
        R"("state":"suspended","pid":42}],"more":true})"},
@@ -271,7 +271,8 @@ TEST(HostMessage, HoldsTheLongestOfEachTypeWithinADatagram) {
   Notification notification;
   notification.title = longest(kTitleMax);
   notification.body = longest(kBodyMax);
-  notification.category = notification.sound = notification.tag = longest(kNameMax);
+  notification.category = notification.tag = longest(kNameMax);
+  notification.sound = longest(kSoundMax);
   notification.payload = longest(kPayloadMax);
   notification.urgency = Urgency::kCritical;
   notification.actions.assign(kActionsMax, {longest(kNameMax), longest(kNameMax)});
@@ -284,7 +285,7 @@ TEST(HostMessage, HoldsTheLongestOfEachTypeWithinADatagram) {
   const Message messages[] = {
       Notify{kMost32, notification},
       AppList{kMost32, std::vector<AppInfo>(kAppsMax, info), true},
-      NotificationActivated{kMost, longest(kNameMax), longest(kPayloadMax)},
+      NotificationActivated{kMost, longest(kNameMax), longest(kPayloadMax), longest(kTokenMax)},
       LedgerLine{kMost, kMost63, longest(kNameMax), longest(kNameMax), longest(kNameMax),
                  longest(kDetailMax), kMost63, kMost},
       Reply{kMost32, ErrorCode::kInvalidArgument, longest(kDetailMax), kMost},

@@ -16,6 +16,7 @@ import contract  # noqa: E402
 import core_purity  # noqa: E402
 import layers  # noqa: E402
 import public_headers  # noqa: E402
+import systemd_units  # noqa: E402
 import text_rules  # noqa: E402
 
 _HERE = pathlib.Path(__file__).parent
@@ -342,6 +343,23 @@ class Formatting(Tree):
         self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
         self.write("src/a.cc", "int  a=1;\n")
         self.assertNotEqual(subprocess.run(command, capture_output=True).returncode, 0)
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
+class SystemdUnits(Tree):
+    UNIT = "[Service]\nType=exec\nExecStart=/usr/bin/wakeline host\n"
+
+    def findings(self, text: str, name: str = "a.service") -> list[str]:
+        self.write(f"packaging/systemd/{name}", text)
+        return [finding.what for finding in systemd_units.check(self.root)[0]]
+
+    def test_a_good_unit_passes_also_a_template(self) -> None:
+        self.assertEqual(self.findings(self.UNIT), [])
+        self.assertEqual(self.findings(self.UNIT + "User=%i\n", "b@.service"), [])
+
+    def test_a_key_that_systemd_does_not_know_is_found(self) -> None:
+        (found,) = self.findings(self.UNIT + "Delegated=yes\n")
+        self.assertIn("Unknown key 'Delegated'", found)
 
 
 if __name__ == "__main__":

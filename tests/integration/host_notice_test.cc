@@ -2,6 +2,7 @@
 // Local notifications: a real bus and server, and what the user's answer does with a sleeping or
 // ended app.
 #include <cstdlib>
+#include <fstream>
 
 #include "host_fixture.h"
 #include "linux_desktop.h"
@@ -57,6 +58,70 @@ TEST_P(HostNotice, WakesASleepingAppWithTheUsersAnswer) {  // C28
   EXPECT_EQ(info("answer").state, AppState::kBackground);
   // Answered, it is closed; what comes after it is nobody's.
   wait_ledger("answer", "suspend");
+}
+
+TEST_P(HostNotice, HandsTheRightToTheFocusOn) {  // C28
+  TestApp app = post("focus");
+  wait_ledger("focus", "suspend");
+  desktop.give_token(kFirst, "token-1");
+  desktop.invoke(kFirst, "default");
+  EXPECT_EQ(app.report.expect("activated"), "activated default payload of Ring token-1");
+}
+
+TEST_P(HostNotice, StaysAsTheUserWantsIt) {  // C27
+  for (const char* style : {"alert", "none"}) {
+    write_file(std::string(style) + ".desktop",
+               "[Desktop Entry]\nType=Application\nName=Test\nExec=" WAKELINE_TEST_APP
+               "\nX-Wakeline-BackgroundModes=voip;\nX-Wakeline-NotificationStyle=" +
+                   std::string(style) +
+                   "\nX-Wakeline-Environment=WAKELINE_TEST_PORT=" + std::to_string(port()) + ";\n");
+  }
+  start_host({"notifier=dbus"});
+  for (int i = 0; i < 2; ++i) {
+    TestApp app = accept_app();
+    tag_of(app);
+    app.report.command("notify Ring");
+    number_of(app.report.expect("reply ok"));  // it cannot tell
+  }
+  // Both are in the ledger; only one has come to the desktop, for good.
+  wait_ledger("none", "notify", "not_wanted");
+  EXPECT_TRUE(sys::test::eventually([&] { return desktop.received().size() == 1; }));
+  EXPECT_EQ(desktop.received()[0].display_ms, 0);
+}
+
+TEST_P(HostNotice, ReplacesASoundThatIsTooLong) {  // C27
+  // 8 kHz, one byte a sample: a second is 8,000 bytes.
+  const auto wav = [&](const std::string& name, std::uint32_t seconds) {
+    const auto number = [](std::uint32_t value) {
+      std::string text(4, '\0');
+      for (int i = 0; i < 4; ++i)
+        text[static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * i));
+      return text;
+    };
+    std::string format("\1\0\1\0", 4);
+    format += number(8'000) + number(8'000) + std::string("\1\0\10\0", 4);
+    const std::string path = folder + "/" + name;
+    std::ofstream(path) << "RIFF" << number(36 + seconds * 8'000) << "WAVEfmt " << number(16)
+                        << format << "data" << number(seconds * 8'000)
+                        << std::string(seconds * 8'000, '\0');
+    return path;
+  };
+  write_manifest("sound");
+  start_host({"notifier=dbus"});
+  TestApp app = accept_app();
+  tag_of(app);
+  const std::string fits = wav("fits.wav", 30);
+  for (const std::string& sound : {fits, wav("long.wav", 31), folder + "/none.wav"}) {
+    app.report.command("sound " + sound);
+    number_of(app.report.expect("reply ok"));
+  }
+  ASSERT_TRUE(sys::test::eventually([&] { return desktop.received().size() == 3; }));
+  const auto received = desktop.received();
+  EXPECT_EQ(received[0].hints.at("sound-file"), fits);
+  for (std::size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(received[i].hints.count("sound-file"), 0U);
+    EXPECT_EQ(received[i].hints.at("sound-name"), "message-new-instant");
+  }
 }
 
 TEST_P(HostNotice, BringsTheAppToTheForegroundWhenTheUserOpensIt) {  // C28

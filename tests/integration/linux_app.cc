@@ -7,6 +7,7 @@
 //   linux_app spin           uses the processor until killed
 //   linux_app report         prints what it inherited
 //   linux_app parent         forks a child that waits, prints its pid, collects it, then waits
+//   linux_app local PATH     connects to a local socket, says so, and reads nothing
 //   linux_app ring           holds an io_uring, prints its descriptor, then waits
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +49,17 @@ void fork_orphan() {
   ::setsid();
   if (::fork() == 0) spin();
   ::_exit(0);
+}
+
+int connect_local(const std::string& path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return 2;
+  std::puts("connected");
+  std::fflush(stdout);
+  wait_for_ever();
 }
 
 int answer(int port) {
@@ -142,5 +155,6 @@ int main(int count, char** arguments) {
   if (mode == "report") return report();
   if (mode == "parent") return parent();
   if (mode == "ring") return ring();
+  if (mode == "local" && count > 2) return connect_local(arguments[2]);
   return 64;
 }

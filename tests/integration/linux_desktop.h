@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -31,7 +32,8 @@ namespace wakeline::sys::test {
 inline constexpr const char* kName = "org.freedesktop.Notifications";
 inline constexpr const char* kPath = "/org/freedesktop/Notifications";
 
-/// A private bus: dbus-daemon as a process of the test.
+/// A private bus: dbus-daemon as a process of the test. It knows no service files, so that nothing
+/// that happens to be installed is started on it.
 class BusDaemon {
  public:
   explicit BusDaemon(std::string path = {}) : path_(std::move(path)) {
@@ -41,9 +43,13 @@ class BusDaemon {
     EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     output_.reset(ends[0]);  // kept open: the daemon would die of its own warnings otherwise
     io::UniqueFd write_end(ends[1]);
+    std::ofstream(config()) << "<busconfig><type>session</type><listen>" << address()
+                            << "</listen><policy context='default'>"
+                               "<allow send_destination='*' eavesdrop='true'/>"
+                               "<allow eavesdrop='true'/><allow own='*'/></policy></busconfig>";
     SpawnOptions options;
-    options.command = {"dbus-daemon", "--session",         "--nofork",
-                       "--nopidfile", "--print-address=1", "--address=" + address()};
+    options.command = {"dbus-daemon", "--config-file=" + config(), "--nofork", "--nopidfile",
+                       "--print-address=1"};
     options.environment = inherit_environment({});
     options.output = write_end.get();
     auto process = spawn(options);
@@ -58,6 +64,7 @@ class BusDaemon {
   ~BusDaemon() {
     kill();
     ::unlink(path_.c_str());
+    ::unlink(config().c_str());
   }
   void kill() {
     if (!process_.pidfd) return;
@@ -69,6 +76,8 @@ class BusDaemon {
   const std::string& path() const { return path_; }
 
  private:
+  std::string config() const { return path_ + ".conf"; }
+
   io::UniqueFd output_;
   Process process_;
   std::string path_;
@@ -80,6 +89,7 @@ struct Received {
   std::uint32_t replaces = 0;
   std::vector<std::string> actions;
   std::map<std::string, std::string> hints;
+  std::int32_t display_ms = 0;
   friend bool operator==(const Received&, const Received&) = default;
 };
 
@@ -114,6 +124,11 @@ class DesktopServer {
   void invoke(std::uint32_t id, const std::string& action) {
     command([this, id, action] {
       ::sd_bus_emit_signal(bus_, kPath, kName, "ActionInvoked", "us", id, action.c_str());
+    });
+  }
+  void give_token(std::uint32_t id, const std::string& token) {
+    command([this, id, token] {
+      ::sd_bus_emit_signal(bus_, kPath, kName, "ActivationToken", "us", id, token.c_str());
     });
   }
   void dismiss(std::uint32_t id) {
@@ -203,6 +218,8 @@ class DesktopServer {
       ::sd_bus_message_exit_container(message);
       ::sd_bus_message_exit_container(message);
     }
+    ::sd_bus_message_exit_container(message);
+    ::sd_bus_message_read(message, "i", &notice.display_ms);
     std::uint32_t id = 0;
     {
       const std::scoped_lock lock(mutex_);

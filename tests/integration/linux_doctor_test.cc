@@ -7,8 +7,10 @@
 #include "linux/cgroup.h"
 #include "linux/doctor.h"
 #include "linux/folders.h"
+#include "linux/reclaim.h"
 #include "linux_desktop.h"
 #include "linux_fixture.h"
+#include "linux_mock.h"
 
 namespace wakeline::sys {
 namespace {
@@ -31,7 +33,8 @@ TEST(Doctor, ExaminesEverythingAndLeavesNothingBehind) {
     EXPECT_EQ(probe.remedy.empty(), fine) << probe.name << ": " << probe.remedy;
   }
   EXPECT_EQ(names, (std::vector<std::string>{"kernel", "cgroup", "pidfd_getfd", "yama", "files",
-                                             "priority", "alarm", "session_bus"}));
+                                             "priority", "alarm", "sleep", "network", "calls",
+                                             "reclaim", "session_bus"}));
 }
 
 TEST(Doctor, AgreesWithTheFreezerOnTheMechanism) {
@@ -54,11 +57,39 @@ TEST(Doctor, TellsAnUnprivilegedUserWhatIsMissing) {
       ::_exit(3);
     }
     if (probe_pidfd_getfd().state != ProbeState::kOk) ::_exit(4);
+    const auto network = probe_network();
+    if (network.state != ProbeState::kDegraded) ::_exit(5);
+    if (network.remedy.find("CAP_NET_ADMIN") == std::string::npos) ::_exit(6);
     ::_exit(0);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(Doctor, FindsWhoTellsOfTheMachinesSleepAndOfCalls) {
+  const char* kVariable = "DBUS_SYSTEM_BUS_ADDRESS";
+  test::BusDaemon daemon;
+  ::setenv(kVariable, daemon.address().c_str(), 1);
+  EXPECT_EQ(probe_sleep().found, "no logind is on the system bus");
+  {
+    const test::MockLogind logind(daemon.address());
+    const auto probe = probe_sleep();
+    EXPECT_EQ(probe.state, ProbeState::kOk) << probe.found;
+  }
+  {
+    const test::MockService ofono(daemon.address(), "org.ofono", {"--template", "ofono"});
+    EXPECT_EQ(probe_calls().found, "org.ofono tells of telephone calls");
+  }
+  daemon.kill();
+  EXPECT_EQ(probe_sleep().state, ProbeState::kDegraded);
+  ::unsetenv(kVariable);
+}
+
+TEST(Doctor, SaysOfMemoryWhatTheMachineHas) {
+  const auto probe = probe_reclaim();
+  EXPECT_EQ(probe.found == "this machine has no swap", !free_swap_percent());
+  EXPECT_EQ(probe.state == ProbeState::kOk, probe.found.ends_with("may be given back"));
 }
 
 TEST(Doctor, FindsTheNotificationServerOfTheSession) {

@@ -87,9 +87,14 @@ TEST_P(FreezerTest, StopsTheWholeTreeAndNothingOfItRuns) {
   const auto before = used();
   ::usleep(30'000);  // the span under observation, in which nothing may run
   EXPECT_EQ(used(), before);
+  EXPECT_EQ(group->processes().size(), 3u);
   EXPECT_OK(group->thaw());
   EXPECT_TRUE(test::eventually([&] { return used() > before; }));
   EXPECT_EQ(peer.ask('?'), '!');
+  // What it starts now is stopped as well.
+  EXPECT_EQ(peer.ask('f'), 'F');
+  EXPECT_EQ(group->freeze(), FreezeOutcome::kComplete);
+  EXPECT_EQ(group->processes().size(), 4u);
 }
 
 // C7: a thread blocked in recv sees no spurious EINTR, error or timeout.

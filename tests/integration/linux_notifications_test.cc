@@ -27,8 +27,11 @@ class NotificationsTest : public ::testing::Test {
   void open(const std::string& address, base::Duration bound = std::chrono::seconds(5)) {
     notifier = make_desktop_notifier(
         loop, {.bus_address = address, .terminal = terminal_write.get(), .answer_bound = bound},
-        {.on_action = [this](std::uint64_t key,
-                             const std::string& action) { actions.emplace_back(key, action); },
+        {.on_action =
+             [this](std::uint64_t key, const std::string& action, const std::string& token) {
+               actions.emplace_back(key, action);
+               tokens.push_back(token);
+             },
          .on_closed = [this](std::uint64_t key,
                              CloseCause cause) { closed.emplace_back(key, cause); }});
   }
@@ -61,6 +64,7 @@ class NotificationsTest : public ::testing::Test {
   io::UniqueFd terminal_read, terminal_write;
   std::unique_ptr<Notifier> notifier;
   std::vector<std::pair<std::uint64_t, std::string>> actions;
+  std::vector<std::string> tokens;
   std::vector<std::pair<std::uint64_t, CloseCause>> closed;
 };
 
@@ -78,10 +82,33 @@ TEST_F(NotificationsTest, CarryEverythingToTheServerThatUnderstandsIt) {
                         .hints = {{"urgency", "2"},
                                   {"desktop-entry", "doorbell"},
                                   {"category", "call.incoming"},
-                                  {"sound-name", "phone-incoming-call"}}};
+                                  {"sound-name", "phone-incoming-call"}},
+                        .display_ms = 10'000};
   EXPECT_EQ(server.received(), (std::vector<Received>{wanted}));
   EXPECT_EQ(notifier->describe(), "Test desktop 7 on the session bus");
   EXPECT_EQ(terminal(), "");
+}
+
+// C27: banner or alert is the user's setting.
+TEST_F(NotificationsTest, StayAsLongAsTheUserWantsThemToStay) {
+  const BusDaemon daemon;
+  DesktopServer server(daemon.address(), {});
+  open(daemon.address());
+  Notice notice = ring();
+  notice.sound.clear();
+  notice.sound_file = "/usr/share/sounds/ring.oga";
+  for (const auto style : {NoticeStyle::kBanner, NoticeStyle::kAlert}) {
+    for (const std::uint8_t urgency : {1, 2}) {
+      notice.style = style;
+      notice.urgency = urgency;
+      EXPECT_OK(show(7, notice));
+    }
+  }
+  std::vector<std::int32_t> times;
+  for (const auto& received : server.received()) times.push_back(received.display_ms);
+  EXPECT_EQ(times, (std::vector<std::int32_t>{-1, 10'000, 0, 0}));
+  EXPECT_EQ(server.received()[0].hints["sound-file"], "/usr/share/sounds/ring.oga");
+  EXPECT_EQ(server.received()[0].hints.count("sound-name"), 0u);
 }
 
 TEST_F(NotificationsTest, LeaveOutWhatTheServerDoesNotUnderstand) {
@@ -98,7 +125,8 @@ TEST_F(NotificationsTest, LeaveOutWhatTheServerDoesNotUnderstand) {
                         .body = "Front <door> & gate",
                         .replaces = 0,
                         .actions = {},
-                        .hints = {{"urgency", "2"}}};
+                        .hints = {{"urgency", "2"}},
+                        .display_ms = 10'000};
   EXPECT_EQ(server.received(), (std::vector<Received>{wanted}));
 }
 
@@ -132,8 +160,11 @@ TEST_F(NotificationsTest, TellWhatTheUserDidWithThem) {
   ASSERT_TRUE(test::run_until(loop, [&] { return closed.size() == 2; }));
   // One more that is shown and acted upon: whatever was sent before it has been handled.
   EXPECT_OK(show(9, ring()));
+  server.give_token(42, "of another");
+  server.give_token(43, "focus-1");
   server.invoke(43, "default");
   ASSERT_TRUE(test::run_until(loop, [&] { return actions.size() == 2; }));
+  EXPECT_EQ(tokens, (std::vector<std::string>{"", "focus-1"}));
   EXPECT_EQ(actions,
             (std::vector<std::pair<std::uint64_t, std::string>>{{7, "answer"}, {9, "default"}}));
   EXPECT_EQ(closed, (std::vector<std::pair<std::uint64_t, CloseCause>>{

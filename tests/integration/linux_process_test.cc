@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -96,6 +97,27 @@ TEST(Spawn, GivesTheProgramAFreshProcessInASessionOfItsOwn) {
   EXPECT_EQ(text,
             "session 1\nstdin 1\nblocked 0\nhandled 0\nopen 0\nfiles 100\nnice 5\nfolder /\n"
             "variable yes\n");
+}
+
+TEST(Spawn, HandsNoCapabilityOfTheHostOn) {
+  EXPECT_EQ(in_child([] {
+              // As systemd's AmbientCapabilities= does for a host that is not root.
+              __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+              __user_cap_data_struct sets[2] = {};
+              if (::syscall(SYS_capget, &header, sets) != 0) return 1;
+              const unsigned bit = 1U << CAP_NET_ADMIN;
+              if ((sets[0].permitted & bit) != 0) {
+                sets[0].inheritable |= bit;
+                if (::syscall(SYS_capset, &header, sets) != 0) return 2;
+                if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0) != 0)
+                  return 3;
+              }
+              SpawnOptions options;
+              options.command = {"grep", "CapAmb", "/proc/self/status"};
+              options.environment = {"PATH=/usr/bin:/bin"};
+              return output_of(options) == "CapAmb:\t0000000000000000\n" ? 0 : 4;
+            }),
+            0);
 }
 
 TEST(Spawn, FindsTheProgramInThePathOfItsEnvironment) {

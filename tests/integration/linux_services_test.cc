@@ -249,10 +249,20 @@ TEST_F(ServicesTest, NetworkManagerGivesAHintAndAWord) {  // C31
   constexpr const char* kPath = "/org/freedesktop/NetworkManager";
   const MockService manager(daemon.address(), kName, {"--template", "networkmanager"});
   ASSERT_TRUE(run_until([&] { return hint.word() == "connected"; }));
-  EXPECT_EQ(hints, 0);
-  manager.call(kName, kPath, "org.freedesktop.DBus.Mock.SetGlobalConnectionState", {"20"});
-  ASSERT_TRUE(run_until([&] { return hint.word() == "disconnected"; }));
-  EXPECT_EQ(hints, 1);
+  EXPECT_EQ(hint.kind(), "");
+  const int before = hints;
+  manager.call(kName, kPath, "org.freedesktop.DBus.Mock.SetGlobalConnectionState", {"60"});
+  ASSERT_TRUE(run_until([&] { return hint.word() == "without internet"; }));
+  EXPECT_GT(hints, before);
+  // The template has not all that the service has.
+  for (const auto& [property, value] :
+       {std::pair{"PrimaryConnectionType", "<''>"}, std::pair{"Metered", "<uint32 0>"}}) {
+    manager.call(kName, kPath, "org.freedesktop.DBus.Mock.AddProperty", {kName, property, value});
+  }
+  manager.call(kName, kPath, "org.freedesktop.DBus.Mock.UpdateProperties",
+               {kName, "{'PrimaryConnectionType': <'gsm'>, 'Metered': <uint32 3>}"});
+  ASSERT_TRUE(run_until([&] { return hint.kind() == "cellular"; }));
+  EXPECT_TRUE(hint.metered());
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host for the tests, told by KEY=VALUE arguments: runtime, state, manifests, freezer, notifier,
-// profile (whose numbers the others change), grace_ms, ready_fd (a byte is written there), and
-// set:NUMBER=VALUE for the profile.
+// profile (whose numbers the others change), grace_ms, ready_fd (a byte is written there), without
+// (net_admin: runs without that capability), and set:NUMBER=VALUE for the profile.
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -24,6 +26,15 @@ using wakeline::host::NotifierChoice;
   std::exit(2);
 }
 
+void drop_capability(unsigned number) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  if (::syscall(SYS_capget, &header, sets) != 0) bad("capget");
+  sets[number / 32].effective &= ~(1U << number % 32);
+  sets[number / 32].permitted &= ~(1U << number % 32);
+  if (::syscall(SYS_capset, &header, sets) != 0) bad("capset");
+}
+
 void take(HostOptions& options, std::string_view key, const std::string& value) {
   if (key == "runtime") {
     options.runtime_folder = value;
@@ -39,6 +50,9 @@ void take(HostOptions& options, std::string_view key, const std::string& value) 
     options.notifier = value == "dbus" ? NotifierChoice::kDbus : NotifierChoice::kTerminal;
   } else if (key == "profile") {
     return;  // taken before all others
+  } else if (key == "without") {
+    if (value != "net_admin") bad(value);
+    drop_capability(CAP_NET_ADMIN);
   } else if (key == "grace_ms") {
     options.kill_grace = std::chrono::milliseconds(std::stoi(value));
   } else if (key == "ready_fd") {

@@ -30,7 +30,7 @@ namespace {
 
 namespace msg = wakeline::wire::host;
 
-int connect_tcp() {
+int connect_tcp(const char* from = nullptr) {
   const char* port = std::getenv("WAKELINE_TEST_PORT");
   if (port == nullptr) return -1;
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -38,10 +38,26 @@ int connect_tcp() {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // Where one is named, the connection goes out from that address of this machine.
+  if (from != nullptr) {
+    sockaddr_in local{};
+    local.sin_family = AF_INET;
+    local.sin_addr.s_addr = inet_addr(from);
+    if (bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) std::perror("bind");
+  }
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     close(fd);
     return -1;
   }
+  return fd;
+}
+
+int connect_local(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return -1;
   return fd;
 }
 
@@ -90,7 +106,7 @@ class App {
   }
 
   void open_line() {
-    line_.fd = connect_tcp();
+    line_.fd = connect_tcp(std::getenv("WAKELINE_TEST_FROM"));
     line_.reading = true;
     line_.buffer.clear();
     if (line_.fd < 0) {
@@ -102,17 +118,32 @@ class App {
 
   void loop_once() {
     // Without a host it looks for one now and then, as the library does.
-    std::array<pollfd, 4> polls = {pollfd{report_.fd, POLLIN, 0},
-                                   pollfd{line_.reading ? line_.fd : -1, POLLIN, 0},
-                                   pollfd{host_, POLLIN, 0}, pollfd{udp_, POLLIN, 0}};
+    std::array<pollfd, 5> polls = {
+        pollfd{report_.fd, POLLIN, 0}, pollfd{line_.reading ? line_.fd : -1, POLLIN, 0},
+        pollfd{host_, POLLIN, 0}, pollfd{udp_, POLLIN, 0}, pollfd{local_, POLLIN, 0}};
     const int ready = poll(polls.data(), polls.size(), host_ < 0 ? 20 : -1);
     if (ready < 0 && errno != EINTR) std::exit(4);
     if (host_ < 0) connect_to_host();
     if (ready <= 0) return;
+    if (polls[4].revents != 0) on_local_readable();
     if (polls[2].revents != 0) on_host_readable();
     if (polls[3].revents != 0) on_datagram();
     if (polls[1].revents != 0) on_readable(line_);
     if (polls[0].revents != 0) on_readable(report_);
+  }
+
+  /// A display's or a bus's socket: all of it is read, and how much has come so far is told.
+  void on_local_readable() {
+    std::array<char, 65'536> bytes;
+    const auto size = recv(local_, bytes.data(), bytes.size(), 0);
+    if (size <= 0) {
+      close(local_);
+      local_ = -1;
+      report_.write_line("local ended");
+      return;
+    }
+    local_bytes_ += size;
+    report_.write_line("local " + std::to_string(local_bytes_));
   }
 
   void on_readable(Line& line) {
@@ -204,6 +235,17 @@ class App {
       notify.notification.payload = "payload of " + notify.notification.title;
       notify.notification.actions = {{"answer", "Answer"}};
       send_host(notify);
+    } else if (word == "sound") {
+      msg::Notify notify;
+      notify.request = ++request_;
+      notify.notification.title = "Sound";
+      words >> notify.notification.sound;
+      send_host(notify);
+    } else if (word == "local") {
+      std::string path;
+      words >> path;
+      local_ = connect_local(path);
+      report_.write_line(local_ < 0 ? "no local" : "local");
     } else if (word == "raw") {
       const std::string raw = text.substr(text.find(' ') + 1);
       send(host_, raw.data(), raw.size(), MSG_NOSIGNAL);
@@ -355,7 +397,18 @@ class App {
     report_.write_line("expire " + std::to_string(expire.task));
   }
   void on_message(const msg::NotificationActivated& activated) const {
-    report_.write_line("activated " + activated.action + " " + activated.payload);
+    report_.write_line("activated " + activated.action + " " + activated.payload +
+                       (activated.activation_token.empty() ? "" : " ") +
+                       activated.activation_token);
+  }
+  void on_message(const msg::CallStateChanged& changed) const {
+    report_.write_line("call " + std::string(msg::name(changed.state)));
+  }
+  void on_message(const msg::NetworkChanged& changed) const {
+    std::string line = "network";
+    for (const auto& address : changed.addresses) line += " " + address.address;
+    for (const auto& route : changed.routes) line += " by " + route.gateway;
+    report_.write_line(line);
   }
   template <class Other>
   void on_message(const Other&) const {
@@ -368,6 +421,8 @@ class App {
   int udp_ = -1;
   bool overrun_ = false;
   bool mend_ = false;
+  int local_ = -1;
+  std::int64_t local_bytes_ = 0;
   msg::RequestId request_ = 0;
 };
 

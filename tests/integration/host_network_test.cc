@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// A sleeping app whose address goes away, in a network of the test's own.
+#include <cstdlib>
+
+#include "host_fixture.h"
+#include "network_namespace.h"
+
+namespace wakeline::host {
+namespace {
+
+using sys::test::ip;
+
+/// Entered before the fixture opens its sockets.
+struct OwnNetwork {
+  OwnNetwork() {
+    entered = sys::test::enter_network_namespace();
+    ip("link set lo up");
+    ip("link add up0 type veth peer name far0");
+    ip("link set up0 up");
+    ip("link set far0 up");
+    ip("addr add 192.0.2.7/24 dev up0");
+    ip("route add default via 192.0.2.1");
+    ip("link add side0 type veth peer name far1");
+    ip("link set side0 up");
+    ::setenv("WAKELINE_TEST_FROM", "192.0.2.7", 1);
+  }
+  ~OwnNetwork() { ::unsetenv("WAKELINE_TEST_FROM"); }
+  bool entered = false;
+};
+
+class HostNetwork : public OwnNetwork, public HostTest {
+ protected:
+  TestApp sleeper(const std::vector<std::string>& more) {
+    write_manifest("net");
+    start_host(more);
+    TestApp app = accept_app();
+    tag_of(app);
+    wait_ledger("net", "suspend");
+    return app;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Freezer, HostNetwork, testing::Values("cgroup", "sigstop"),
+                         parameter_name);
+
+TEST_P(HostNetwork, WakesAnAppWhoseAddressIsGoneWithAnErrorOnItsSocket) {  // C31, C10
+  ASSERT_TRUE(entered);
+  // A profile in which a change of the network alone wakes nobody.
+  TestApp app = sleeper({"set:wake_on_network=false"});
+  ip("addr del 192.0.2.7/24 dev up0");
+  EXPECT_EQ(wait_ledger("net", "network", "connection_ended").detail, "192.0.2.7");
+  wait_ledger("net", "wake", "socket_error");
+  EXPECT_EQ(app.report.expect("line"), "line error");
+}
+
+TEST_P(HostNetwork, WakesAppsWhenTheWayOutChangesAndTellsThemHow) {  // C31
+  ASSERT_TRUE(entered);
+  TestApp app = sleeper({});
+  ip("route replace default via 192.0.2.254");
+  wait_ledger("net", "wake", "network");
+  std::string told;
+  do {
+    told = app.report.expect("network");
+  } while (!told.empty() && told != "network 192.0.2.7 by 192.0.2.254");
+  EXPECT_NE(told, "");
+}
+
+TEST_P(HostNetwork, LetsAnAppSleepWhenTheChangeIsNotItsOwn) {  // C31
+  ASSERT_TRUE(entered);
+  TestApp app = sleeper({});
+  ip("addr add 172.17.0.1/16 dev side0");
+  ip("addr del 172.17.0.1/16 dev side0");
+  ip("addr change 192.0.2.7/24 dev up0 valid_lft 4000 preferred_lft 4000");
+  // The next word about it is the one of its own socket.
+  app.line.command("ping 1");
+  EXPECT_EQ(app.line.expect("pong"), "pong 1");
+  wait_ledger("net", "wake", "socket_data");
+}
+
+TEST_P(HostNetwork, WakesAnAppWhoseAddressIsGoneAlsoWhereItsSocketCannotBeEnded) {  // C31
+  ASSERT_TRUE(entered);
+  TestApp app = sleeper({"set:wake_on_network=false", "without=net_admin"});
+  ip("addr del 192.0.2.7/24 dev up0");
+  EXPECT_EQ(wait_ledger("net", "network", "address_lost").detail, "192.0.2.7");
+  wait_ledger("net", "wake", "socket_error");
+}
+
+}  // namespace
+}  // namespace wakeline::host
