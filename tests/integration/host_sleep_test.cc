@@ -142,7 +142,8 @@ TEST_P(HostSleep, LosesNoByteThatComesAtARandomMoment) {  // C11
   const std::uint64_t seed = io::random_seed();
   SCOPED_TRACE(seed);
   base::Random random(seed);
-  for (int i = 0; i < 150; ++i) {
+  // On a loaded machine an app falls asleep between two sends less often, so it takes more of them.
+  for (int i = 0; i < 150 || (i < 3'000 && info("random").wakes <= 20); ++i) {
     ::usleep(static_cast<useconds_t>(random.between(0ms, 40ms) / 1us));
     app.line.command("ping " + std::to_string(i));
     ASSERT_EQ(app.line.expect("pong"), "pong " + std::to_string(i));
