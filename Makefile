@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door: every target does its own set-up. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench format tidy fuzz install clean
+.PHONY: help demo test soak bench format tidy fuzz install clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -23,6 +23,11 @@ demo: ## build the program and show it: a suspended app rings (ARGS=--keep leave
 
 test: ## build with both compilers and run every test (ARGS goes to ctest)
 	@tools/test $(ARGS)
+
+soak: ## run SOAK_SEEDS (100000) simulated worlds with crashes, for SOAK_SECONDS (28800) at most
+	@tools/setup build
+	@tools/build release wakeline
+	@tools/soak $(ARGS)
 
 bench: ## build and run the benchmarks (ARGS="wake --quick", for instance)
 	@tools/setup build

@@ -9,5 +9,6 @@ namespace wakeline::bench {
 /// The benchmarks; `quick`: under thirty seconds, fewer samples. Errors: a sentence for people.
 cli::Outcome<Report> run_wake(bool quick);
 cli::Outcome<Report> run_host_idle(bool quick);
+cli::Outcome<Report> run_sim(bool quick);
 
 }  // namespace wakeline::bench

@@ -22,6 +22,8 @@ constexpr Benchmark kBenchmarks[] = {
     {"wake", "A byte's way from the server's send to the return of a suspended app's recv",
      bench::run_wake},
     {"host-idle", "What the host costs while a thousand apps are suspended", bench::run_host_idle},
+    {"sim", "How many idle device-days the simulator makes in a second, and storms of a million",
+     bench::run_sim},
 };
 
 }  // namespace

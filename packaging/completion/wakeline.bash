@@ -4,7 +4,7 @@ _wakeline() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   case $previous in
     --*folder | --apps) COMPREPLY=($(compgen -d -- "$current")) && return ;;
-    --*file | --output | --ca | --doorbell) COMPREPLY=($(compgen -f -- "$current")) && return ;;
+    --*file | --output | --ca | --doorbell | --report) COMPREPLY=($(compgen -f -- "$current")) && return ;;
   esac
   local word path=() help
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do

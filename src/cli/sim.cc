@@ -3,7 +3,6 @@
 
 #include <charconv>
 #include <csignal>
-#include <fstream>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,10 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
+#include "io/file.h"
+#include "sim/lean/gates.h"
+#include "sim/lean/storm.h"
+#include "sim/report.h"
 #include "sim/run.h"
 #include "sim/scenario_file.h"
 
@@ -50,16 +53,16 @@ void stop_on_signals() {
 /// One of our scenarios by its name, or a file. Nullopt: reported, with `exit_code`.
 std::optional<sim::Scenario> load(const std::string& wanted, int& exit_code) {
   if (const sim::Scenario* known = sim::find_scenario(wanted)) return *known;
-  std::ifstream file(wanted, std::ios::binary);
-  if (!file) {
-    exit_code = report(wanted, base::ErrorCode::kNotFound,
-                       "there is no scenario of that name, and no such file", "wakeline sim list");
+  const auto text = io::read_file(wanted, sim::kScenarioBytesMax);
+  if (!text) {
+    const bool absent = text.error().code == base::ErrorCode::kNotFound;
+    exit_code =
+        absent ? report(wanted, base::ErrorCode::kNotFound,
+                        "there is no scenario of that name, and no such file", "wakeline sim list")
+               : report(wanted, text.error());
     return std::nullopt;
   }
-  std::string text(sim::kScenarioBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  auto scenario = sim::read_scenario(text, wanted);
+  auto scenario = sim::read_scenario(*text, wanted);
   if (scenario) return std::move(*scenario);
   exit_code =
       report("scenario", base::ErrorCode::kMalformed, sim::to_string(scenario.error(), wanted));
@@ -101,6 +104,9 @@ int prove(const ProveOptions& options) {
   int exit_code = kExitOk;
   const auto scenario = load(options.scenario, exit_code);
   if (!scenario) return exit_code;
+  if (scenario->storm)
+    return report(options.scenario, base::ErrorCode::kUnsupported,
+                  "a storm has no promises to prove", "wakeline sim run storm");
   stop_on_signals();
   sim::Report sum;
   std::uint64_t broken = 0;
@@ -136,6 +142,23 @@ int prove(const ProveOptions& options) {
   return kExitFailed;
 }
 
+/// A storm has no devices to trace or to draw: its figures are its report.
+int run_storm(const sim::Scenario& scenario, const RunSimOptions& options) {
+  if (options.trace || !options.report.empty())
+    return report("scenario", base::ErrorCode::kUnsupported,
+                  "a storm's clients are too many to trace or to draw", "wakeline sim gates");
+  const sim::lean::StormFigures f = sim::lean::run_storm(*scenario.storm, nullptr, options.seed);
+  const auto in_s = [](base::Duration span) { return std::chrono::duration<double>(span).count(); };
+  fmt::print(
+      "{}: {} clients, {} of them back; {:.2f} attempts each; at most {} in a second after the "
+      "server's return, which is {:.2f} of what it admits; half were back after {:.1f} s, 99 % "
+      "after {:.1f} s; digest {:016x}\n",
+      scenario.name, f.clients, f.back, f.attempts_per_client(), f.peak_per_s,
+      static_cast<double>(f.peak_per_s) / scenario.storm->admits_per_s, in_s(f.half), in_s(f.most),
+      f.digest);
+  return f.back == f.clients ? kExitOk : kExitFailed;
+}
+
 int run_one(const RunSimOptions& options) {
   int exit_code = kExitOk;
   const auto scenario = load(options.scenario, exit_code);
@@ -153,9 +176,16 @@ int run_one(const RunSimOptions& options) {
     return report(faults ? "--pushes" : "--faults", base::ErrorCode::kInvalidArgument,
                   "numbers with commas between them, or none");
   run.keep = {*faults, *pushes};
+  run.recording = !options.report.empty();
+  if (scenario->storm) return run_storm(*scenario, options);
   if (options.trace) fmt::print("{}", sim::explain(*scenario, options.seed, run));
   const sim::Report report = sim::run(*scenario, options.seed, run);
   if (!options.trace) fmt::print("{}\n", to_line(report));
+  if (!options.report.empty()) {
+    const auto written = io::write_file(options.report, sim::to_html(*scenario, report), 0644);
+    if (!written) return cli::report(options.report, written.error());
+    fmt::print("The report is in {}\n", options.report);
+  }
   return report.ok() ? kExitOk : kExitFailed;
 }
 
@@ -165,6 +195,36 @@ int list() {
     fmt::print("{:18} {}\n", name, scenario.title);
   }
   return kExitOk;
+}
+
+void print(const sim::lean::GateTable& table) {
+  std::vector<std::size_t> widths(table.columns.size());
+  const auto measure = [&](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  };
+  measure(table.columns);
+  for (const auto& row : table.rows) measure(row);
+  fmt::print("{}\n", paint(Colour::kBold, table.title));
+  const auto line = [&](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      fmt::print("{}{:{}}", i == 0 ? "  " : "  ", row[i], widths[i]);
+    fmt::print("\n");
+  };
+  line(table.columns);
+  for (const auto& row : table.rows) line(row);
+  for (const std::string& note : table.notes) fmt::print("  {}\n", note);
+  fmt::print("\n");
+}
+
+int run_gates(bool quick) {
+  const sim::lean::GateReport report = sim::lean::run_gates(quick);
+  for (const sim::lean::GateTable& table : report.tables) print(table);
+  for (const sim::lean::Gate& gate : report.gates)
+    fmt::print(
+        "{}  {}: {} (wanted {})\n",
+        paint(gate.passed ? Colour::kGreen : Colour::kRed, gate.passed ? "ok    " : "missed"),
+        gate.what, gate.reached, gate.wanted);
+  return report.passed() ? kExitOk : kExitFailed;
 }
 
 }  // namespace
@@ -191,6 +251,13 @@ void add_sim(CLI::App& root, int& exit_code) {
   sub->footer("Exit code 1 when a seed broke a promise.");
   sub->callback([proving, &exit_code] { exit_code = prove(*proving); });
 
+  auto quick = std::make_shared<bool>(false);
+  sub = command->add_subcommand(
+      "gates", "Runs our machine and other clients' rules through the same worlds");
+  sub->add_flag("--quick", *quick, "Fewer networks and seeds, a smaller storm");
+  sub->footer("Exit code 1 when our machine misses a demand.");
+  sub->callback([quick, &exit_code] { exit_code = run_gates(*quick); });
+
   auto running = std::make_shared<RunSimOptions>();
   sub = command->add_subcommand("run", "Runs one seed of a scenario");
   sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")->required();
@@ -199,6 +266,7 @@ void add_sim(CLI::App& root, int& exit_code) {
   sub->add_option("--until", running->until, "Stop there, for instance 7h30min");
   sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
   sub->add_option("--pushes", running->pushes, "Only these; or none");
+  sub->add_option("--report", running->report, "Write a page for people: HTML in one file");
   sub->add_flag("--trace", running->trace, "Print the plan and everything that happens");
   sub->footer("Exit code 1 when a promise was broken.");
   sub->callback([running, &exit_code] { exit_code = run_one(*running); });

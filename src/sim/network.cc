@@ -227,7 +227,9 @@ void Network::send(const ConnectionPtr& c, Side from, base::Bytes bytes) {
 void Network::close(const ConnectionPtr& c, Side side, bool noticed) {
   End& own = c->end(side);
   if (std::exchange(own.closed, true)) return;
-  if (side == Side::kClient && noticed && !c->to_portal) {
+  // What is silent on purpose, to find out what a NAT bears, was no line.
+  const bool line = !c->to_portal && c->keep_alive_ > Duration::zero();
+  if (side == Side::kClient && noticed && line) {
     if (nat_forgot(*c))
       mark_dead(*c, DeathCause::kNat, c->crossed_nat_ + paths_[c->machine].model->nat);
     if (c->dead_since_ != base::kNever)

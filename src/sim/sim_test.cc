@@ -78,6 +78,24 @@ INSTANTIATE_TEST_SUITE_P(Scenarios, DailyLife,
                            return name;
                          });
 
+/// Seeds that once broke a promise, with what it was.
+struct NamedSeed {
+  const char* name;
+  const char* scenario;
+  std::uint64_t seed;
+};
+class Once : public ::testing::TestWithParam<NamedSeed> {};
+TEST_P(Once, BrokeAPromiseAndKeepsItNow) {
+  prove(scenario(GetParam().scenario), GetParam().seed, 1);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Found, Once,
+    ::testing::Values(NamedSeed{"DiedBetweenRenameAndFolderSync", "crashing", 44},
+                      NamedSeed{"OpenedByTheUserWhileItWasLaunched", "crashing", 204},
+                      NamedSeed{"HeldATaskWhileTheMachineSlept", "commuter", 1},
+                      NamedSeed{"ExpiredBeforeTheClockWasSetBack", "clock-jumps", 1}),
+    [](const auto& parameter) { return std::string(parameter.param.name); });
+
 TEST(Scenarios, MeetWhatTheyAreAbout) {
   EXPECT_GT(prove(scenario("hospital"), 1, 1).turned_away, 0U) << "forty handsets at one moment";
   EXPECT_GE(prove(scenario("crash-at-boot"), 1, 1).launches, 8U) << "six crashes and two apps";
