@@ -21,7 +21,7 @@ class Broker {
 
 class OurServer : public Broker {
  public:
-  OurServer() : server_({"mqtts=0"}) {
+  OurServer() {
     WL_CHECK(server_.start());
     token_ = server_.add_device("door");
     admin_ = server_.admin_token();
