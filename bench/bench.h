@@ -10,5 +10,7 @@ namespace wakeline::bench {
 cli::Outcome<Report> run_wake(bool quick);
 cli::Outcome<Report> run_host_idle(bool quick);
 cli::Outcome<Report> run_sim(bool quick);
+/// Also when the machine has no swap.
+cli::Outcome<Report> run_reclaim(bool quick);
 
 }  // namespace wakeline::bench

@@ -24,6 +24,8 @@ constexpr Benchmark kBenchmarks[] = {
     {"host-idle", "What the host costs while a thousand apps are suspended", bench::run_host_idle},
     {"sim", "How many idle device-days the simulator makes in a second, and storms of a million",
      bench::run_sim},
+    {"reclaim", "What giving back the memory of a sleeping app saves, and what its wake costs then",
+     bench::run_reclaim},
 };
 
 }  // namespace

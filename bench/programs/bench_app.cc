@@ -2,6 +2,8 @@
 // The app of the benchmarks: connects to a port of loopback, tags its socket, and answers each byte
 // with the moment at which its blocking recv had returned.
 //   bench-app PORT
+// With BENCH_HOLD_MIB it holds so much memory, half of it random, and works on BENCH_TOUCH_KIB of
+// it, spread over all, before it answers.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <vector>
 
 namespace {
 
@@ -37,6 +40,31 @@ std::int64_t monotonic_ns() {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+constexpr std::size_t kPage = 4096;
+
+std::size_t number_of(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? 0 : static_cast<std::size_t>(std::atol(text));
+}
+
+std::vector<unsigned char> hold(std::size_t mib) {
+  std::vector<unsigned char> memory(mib << 20);
+  // What compresses badly and what compresses well, page by page.
+  std::uint32_t state = 1;
+  for (std::size_t i = 0; i < memory.size(); ++i) {
+    state = state * 1664525 + 1013904223;
+    memory[i] = i / kPage % 2 == 0 ? static_cast<unsigned char>(state >> 24) : 1;
+  }
+  return memory;
+}
+
+void work_on(std::vector<unsigned char>& memory, std::size_t kib) {
+  const std::size_t pages = kib * 1024 / kPage;
+  if (memory.empty() || pages == 0) return;
+  const std::size_t step = memory.size() / pages;
+  for (std::size_t i = 0; i < pages; ++i) ++memory[i * step];
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +74,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: bench-app PORT\n");
     return 2;
   }
+  std::vector<unsigned char> memory = hold(number_of("BENCH_HOLD_MIB"));
+  const std::size_t touch_kib = number_of("BENCH_TOUCH_KIB");
   auto app = wakeline::App::create();
   if (!app) return std::fprintf(stderr, "bench-app: %s\n", app.error().message.c_str()), 1;
   const int fd = connect_to(port);
@@ -69,8 +99,9 @@ int main(int argc, char** argv) {
   for (;;) {
     char byte = 0;
     const ssize_t got = ::recv(fd, &byte, 1, 0);
-    const std::int64_t received = monotonic_ns();
     if (got <= 0) return 0;
+    work_on(memory, touch_kib);
+    const std::int64_t received = monotonic_ns();
     if (::send(fd, &received, sizeof received, MSG_NOSIGNAL) != sizeof received) return 0;
   }
 }
