@@ -12,5 +12,6 @@ cli::Outcome<Report> run_host_idle(bool quick);
 cli::Outcome<Report> run_sim(bool quick);
 /// Also when the machine has no swap.
 cli::Outcome<Report> run_reclaim(bool quick);
+cli::Outcome<Report> run_server(bool quick);
 
 }  // namespace wakeline::bench

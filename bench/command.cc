@@ -26,6 +26,8 @@ constexpr Benchmark kBenchmarks[] = {
      bench::run_sim},
     {"reclaim", "What giving back the memory of a sleeping app saves, and what its wake costs then",
      bench::run_reclaim},
+    {"server", "What a sleeping device and a push cost the server, beside other brokers",
+     bench::run_server},
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -28,6 +30,7 @@ struct Options {
   bool plain_off_loopback = false;
   std::uint32_t queue_max = server::Limits{}.queue_max;
   std::string ready_file;
+  bool upgrade = false;
   // Of the commands on devices.
   std::string device;
   std::string host = "localhost";
@@ -73,6 +76,26 @@ void say_first_start(const Options& options, const server::FirstStart& first) {
   }
 }
 
+/// Our own command line, with --upgrade; the program is the one that lies there by then.
+std::vector<std::string> successor_command() {
+  std::error_code error;
+  std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  constexpr std::string_view kReplaced = " (deleted)";
+  if (program.ends_with(kReplaced)) program.resize(program.size() - kReplaced.size());
+  const auto line = io::read_file("/proc/self/cmdline", 65'536);
+  if (error || !line) return {};
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < line->size();) {
+    const std::size_t end = std::min(line->find('\0', at), line->size());
+    words.push_back(line->substr(at, end - at));
+    at = end + 1;
+  }
+  if (words.empty()) return {};
+  words.front() = program;
+  if (std::ranges::find(words, "--upgrade") == words.end()) words.emplace_back("--upgrade");
+  return words;
+}
+
 int run_server(const Options& options) {
   server::ServerOptions wanted;
   wanted.data_folder = options.folder;
@@ -85,6 +108,8 @@ int run_server(const Options& options) {
       !endpoint("--https", options.https, wanted.https)) {
     return kExitUsage;
   }
+  wanted.take_over = options.upgrade;
+  wanted.successor = successor_command();
   wanted.on_ready = [file = options.ready_file](const server::Ports& ports) {
     write_ready_file(file, fmt::format(R"({{"mqtt":{},"mqtts":{},"http":{},"https":{}}})"
                                        "\n",
@@ -162,6 +187,10 @@ void add_server(CLI::App& root, int& exit_code) {
       ->capture_default_str();
   command->add_option("--ready-file", options->ready_file,
                       "Written with the ports, as JSON, when they are open");
+  command->add_flag("--upgrade", options->upgrade,
+                    "Take over from the server that runs on the data folder: its ports, and its "
+                    "devices on plain lines, which do not notice; SIGHUP makes a server start its "
+                    "own successor so");
   command->footer("SIGTERM ends the server: devices are told when to come back.");
 
   CLI::App* add = command->add_subcommand("add-device", "Makes a device and its token");

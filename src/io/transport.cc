@@ -116,6 +116,10 @@ base::Result<Transport> Transport::tls(int fd, SSL_CTX* context) {
   made.tls_->ssl = SSL_new(context);
   BIO* bio = made.tls_->ssl == nullptr ? nullptr : BIO_new(bio_method());
   if (bio == nullptr) return base::fail(base::ErrorCode::kTls, "SSL_new");
+  // Buffers only while a record is under way; what is not written at once is written later, from
+  // wherever it lies then.
+  SSL_set_mode(made.tls_->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   BIO_set_data(bio, &made.tls_->socket);
   SSL_set_bio(made.tls_->ssl, bio, bio);
   return made;

@@ -12,6 +12,7 @@
 #include "io/tls.h"
 #include "server/data_folder.h"
 #include "server/tokens.h"
+#include "server/upgrade.h"
 #include "store/registry.h"
 #include "wire/push.h"
 
@@ -120,6 +121,7 @@ Outcome<void> remove_device(const std::string& folder, const std::string& name) 
   auto registry = open_registry(DataFolder(folder), Database::Mode::kWrite);
   if (!registry) return std::unexpected(registry.error());
   if (auto removed = registry->remove_device(name); !removed) return failure(name, removed.error());
+  tell_removed(DataFolder(folder).control(), name);
   return {};
 }
 

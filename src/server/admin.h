@@ -42,7 +42,7 @@ Outcome<void> write_credentials(const std::string& file, const Credentials& cred
 ///         kBusy, kStorageFull, kStorage.
 Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
                                 const std::string& host, std::uint16_t port);
-/// With all that waits for it; a connection that it has is not ended by this, but gets no more.
+/// With all that waits for it; a running server ends its connection.
 /// Errors: kNotFound, kBusy, kStorageFull, kStorage.
 Outcome<void> remove_device(const std::string& folder, const std::string& name);
 

@@ -17,6 +17,7 @@ class DataFolder {
   std::string admin_token() const { return path_ + "/admin-token"; }
   std::string audit_log() const { return path_ + "/audit.log"; }
   std::string lock() const { return path_ + "/lock"; }
+  std::string control() const { return path_ + "/control"; }
 
  private:
   std::string path_;

@@ -55,6 +55,33 @@ void DeviceLine::finish() {
   if (shaken_) transport_.finish();
 }
 
+DeviceLine::State DeviceLine::take_apart() {
+  State state{.fd = std::move(fd_),
+              .frames = take_frames(),
+              .packets = take_packets(),
+              .unsent = {},
+              .websocket = websocket_,
+              .in_message = in_message,
+              .alias_sent = alias_sent};
+  if (unsent() > 0)
+    state.unsent.assign(buffers_->out.begin() + static_cast<std::ptrdiff_t>(buffers_->sent),
+                        buffers_->out.end());
+  *this = DeviceLine();
+  return state;
+}
+
+DeviceLine DeviceLine::put_together(State state) {
+  const int fd = state.fd.get();
+  DeviceLine line(std::move(state.fd), io::Transport::plain(fd));
+  line.websocket_ = state.websocket;
+  line.in_message = state.in_message;
+  line.alias_sent = state.alias_sent;
+  line.keep_frames(state.frames);
+  line.keep_packets(state.packets);
+  if (!state.unsent.empty()) line.queue_raw(state.unsent);
+  return line;
+}
+
 base::Bytes DeviceLine::take_frames() {
   if (!buffers_) return {};
   base::Bytes taken = std::exchange(buffers_->frames, {});

@@ -53,6 +53,15 @@ class DeviceLine {
   /// Whether the beginning of a packet is kept.
   bool mid_packet() const { return buffers_ && !buffers_->packets.empty(); }
 
+  /// A plain line taken apart, for another process; it is closed here without a word.
+  struct State {
+    io::UniqueFd fd;
+    base::Bytes frames, packets, unsent;
+    bool websocket = false, in_message = false, alias_sent = false;
+  };
+  State take_apart();
+  static DeviceLine put_together(State state);
+
   /// For the poller: whether it waits for the socket to take more.
   bool waits_to_write = false;
   bool dirty = false;       ///< among those to be flushed at the end of the turn

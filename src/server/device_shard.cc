@@ -69,9 +69,13 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
 
 DeviceShard::~DeviceShard() { join(); }
 
-void DeviceShard::start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports) {
+void DeviceShard::start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
+                        std::vector<FrozenDevice> frozen) {
   shards_ = std::move(shards);
   ports_ = std::move(ports);
+  now_ = io::now();
+  for (FrozenDevice& device : frozen) thaw(std::move(device));
+  flush_dirty();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -114,15 +118,15 @@ void DeviceShard::turn(std::span<const epoll_event> events) {
 }
 
 base::Instant DeviceShard::next_deadline() const {
-  base::Instant next = wheel_.next();
+  base::Instant next = paused_ ? base::kNever : wheel_.next();
   if (!arrive_by_.empty()) next = std::min(next, arrive_by_.front().at);
   if (!leave_by_.empty()) next = std::min(next, leave_by_.front().at);
-  if (!ports_open_ && !stopping_) next = std::min(next, accept_from_);
+  if (!ports_open_ && !stopping_ && !paused_) next = std::min(next, accept_from_);
   return next;
 }
 
 void DeviceShard::fire(base::Instant now) {
-  if (!ports_open_ && !stopping_ && now >= accept_from_) {
+  if (!ports_open_ && !stopping_ && !paused_ && now >= accept_from_) {
     ports_open_ = true;
     for (std::size_t i = 0; i < ports_.size(); ++i) {
       if (const auto added = poller_->add(ports_[i].fd, EPOLLIN | EPOLLEXCLUSIVE, kPort | i);
@@ -137,6 +141,7 @@ void DeviceShard::fire(base::Instant now) {
   }
   for (; !leave_by_.empty() && leave_by_.front().at <= now; leave_by_.pop_front())
     drop_guest(leave_by_.front().key);
+  if (paused_) return;  // the sessions wait for their new process
   wheel_.advance(now, due_);
   for (const Slot slot : std::exchange(due_, {})) {
     KnownDevice& device = devices_[slot];
@@ -207,14 +212,20 @@ void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::st
 void DeviceShard::begin_stop() {
   if (stopping_) return;
   stopping_ = true;
+  say_goodbye(true);
+}
+
+/// Closes the ports, lets the guests go, and tells the devices when to come back: all of them, or
+/// those whose line cannot be handed over.
+void DeviceShard::say_goodbye(bool to_all) {
   if (std::exchange(ports_open_, false)) {
     for (const DevicePort& port : ports_) poller_->remove(port.fd);
   }
-  const base::Duration drain = config_.spread;
+  const base::Duration drain = std::max(config_.spread, common_->spread_min);
   for (Slot slot = 0; slot < devices_.size(); ++slot) {
     KnownDevice& device = devices_[slot];
-    if (!device.used) continue;
-    device.session.on_server_stopping(now_, std::max(drain, common_->spread_min), asked_);
+    if (!device.used || (!to_all && !device.line.is_tls())) continue;
+    device.session.on_server_stopping(now_, drain, asked_);
     carry_out(slot);
   }
   std::vector<Key> arriving;
@@ -222,6 +233,64 @@ void DeviceShard::begin_stop() {
     if (guest->phase != Guest::Phase::kLeaving) arriving.push_back(key);
   }
   for (const Key key : arriving) drop_guest(key);
+}
+
+void DeviceShard::pause(std::function<void()> done) {
+  poller_->post([this, done = std::move(done)] {
+    say_goodbye(false);
+    for (Slot slot = 0; slot < devices_.size(); ++slot) {
+      const KnownDevice& device = devices_[slot];
+      if (device.used && device.line.open()) poller_->remove(device.line.fd());
+    }
+    paused_ = true;
+    done();
+  });
+}
+
+void DeviceShard::freeze(std::function<void(std::vector<FrozenDevice>)> done) {
+  poller_->post([this, done = std::move(done)] {
+    std::vector<FrozenDevice> frozen;
+    for (Slot slot = 0; slot < devices_.size(); ++slot) {
+      KnownDevice& device = devices_[slot];
+      if (!device.used) continue;
+      FrozenDevice one{.name = device.name, .id = device.id, .session = {}, .line = {}};
+      device.session.freeze(one.session);
+      if (device.line.open()) --common_->connections;
+      one.line = device.line.take_apart();
+      frozen.push_back(std::move(one));
+    }
+    for (Slot slot = 0; slot < devices_.size(); ++slot) {
+      if (devices_[slot].used) forget(slot);
+    }
+    stopping_ = true;
+    done(std::move(frozen));
+  });
+}
+
+/// Before the thread runs.
+void DeviceShard::thaw(FrozenDevice frozen) {
+  auto session = session::Session::thaw(frozen.session);
+  if (!session) {
+    base::log(LogLevel::kError, "mqtt", "{}: its session could not be taken over", frozen.name);
+    return;  // its connection closes, and it comes back
+  }
+  const Slot slot = devices_.add(frozen.name, frozen.id);
+  KnownDevice& device = devices_[slot];
+  device.session = std::move(*session);
+  if (frozen.line.fd) {
+    device.line = DeviceLine::put_together(std::move(frozen.line));
+    ++device.generation;
+    ++common_->connections;
+    if (const auto added = poller_->add(device.line.fd(), EPOLLIN, key_of(slot)); !added) {
+      base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
+      return on_line_end(key_of(slot));
+    }
+    if (device.line.unsent() > 0) mark_dirty(key_of(slot), device.line);
+  } else if (device.session.online()) {
+    device.session.on_closed(now_);
+  }
+  device.session.on_thawed(now_, config_, asked_);
+  carry_out(slot);
 }
 
 bool DeviceShard::receives(std::string_view device) {

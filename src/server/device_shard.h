@@ -37,6 +37,14 @@ struct StoredPush {
   std::shared_ptr<const store::NewPush> push;
 };
 
+/// A device as it goes to the process that takes the server over.
+struct FrozenDevice {
+  std::string name;
+  store::DeviceId id{};
+  base::Bytes session;
+  DeviceLine::State line;  ///< without a descriptor: it is offline
+};
+
 /// What all shards of a server share.
 struct ShardsCommon {
   Limits limits;
@@ -57,11 +65,19 @@ class DeviceShard {
   DeviceShard& operator=(const DeviceShard&) = delete;
   ~DeviceShard();
 
-  /// Starts the thread. `shards` are all of them, this one included; `ports` are shared.
-  void start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports);
+  /// Starts the thread. `shards` are all of them, this one included; `ports` are shared; `frozen`
+  /// are those devices of it that go on from where another process left them.
+  void start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
+             std::vector<FrozenDevice> frozen = {});
   /// Any thread, as all below. Says goodbye to every device and ends the thread soon.
   void stop();
   void join();
+  /// Reads no more from any device, and lets those go whose line cannot be handed over (TLS): they
+  /// are told to come back. `done` is called on the shard's thread.
+  void pause(std::function<void()> done);
+  /// After `pause`, and when the store has answered everything: takes all devices out; the thread
+  /// ends soon. `done` is called on the shard's thread.
+  void freeze(std::function<void(std::vector<FrozenDevice>)> done);
 
   /// Whether a push would go out now.
   bool receives(std::string_view device);
@@ -112,6 +128,8 @@ class DeviceShard {
   void accept(const DevicePort& port);
   void take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address);
   void begin_stop();
+  void say_goodbye(bool to_all);
+  void thaw(FrozenDevice frozen);
 
   // Lines: shard_lines.cc
   DeviceLine* line_of(Key key);
@@ -184,6 +202,7 @@ class DeviceShard {
   std::size_t accept_batch_ = 64;  ///< halved when a turn takes long
   base::Instant accept_from_{};    ///< descriptors ran out: no sooner
   bool ports_open_ = false;
+  bool paused_ = false;
   bool stopping_ = false;
 };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,7 @@ class DeviceTable {
   KnownDevice& operator[](Slot slot) { return slab_[slot]; }
   const KnownDevice& operator[](Slot slot) const { return slab_[slot]; }
   /// Slots that were ever given out; look at `used`.
-  Slot size() const { return static_cast<Slot>(slab_.size()); }
+  Slot size() const { return slab_.size(); }
   std::optional<Slot> find(std::string_view name) const {
     const auto it = names_.find(name);
     if (it == names_.end()) return std::nullopt;
@@ -51,7 +52,7 @@ class DeviceTable {
     Slot slot = 0;
     if (free_.empty()) {
       slot = size();
-      slab_.emplace_back();
+      slab_.grow();
     } else {
       slot = free_.back();
       free_.pop_back();
@@ -72,7 +73,25 @@ class DeviceTable {
   }
 
  private:
-  using Slab = std::deque<KnownDevice>;
+  /// Grows by whole chunks, which stay where they are.
+  class Slab {
+   public:
+    KnownDevice& operator[](Slot slot) { return (*chunks_[slot / kChunk])[slot % kChunk]; }
+    const KnownDevice& operator[](Slot slot) const {
+      return (*chunks_[slot / kChunk])[slot % kChunk];
+    }
+    Slot size() const { return size_; }
+    void grow() {
+      if (size_ % kChunk == 0) chunks_.push_back(std::make_unique<Chunk>());
+      ++size_;
+    }
+
+   private:
+    static constexpr Slot kChunk = 256;
+    using Chunk = std::array<KnownDevice, kChunk>;
+    std::vector<std::unique_ptr<Chunk>> chunks_;
+    Slot size_ = 0;
+  };
   struct Hash {
     using is_transparent = void;
     const Slab* slab;

@@ -2,6 +2,9 @@
 #include "server/mqtt_front.h"
 
 #include <algorithm>
+#include <atomic>
+#include <iterator>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -42,10 +45,40 @@ MqttFront::~MqttFront() {
   for (const auto& shard : shards_) shard->join();
 }
 
-void MqttFront::start(const std::vector<DevicePort>& ports) {
+void MqttFront::start(const std::vector<DevicePort>& ports, std::vector<FrozenDevice> frozen) {
   std::vector<DeviceShard*> all;
   for (const auto& shard : shards_) all.push_back(shard.get());
-  for (const auto& shard : shards_) shard->start(all, ports);
+  std::vector<std::vector<FrozenDevice>> parts(shards_.size());
+  for (FrozenDevice& device : frozen)
+    parts[DeviceShard::shard_of(device.name, shards_.size())].push_back(std::move(device));
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    shards_[i]->start(all, ports, std::move(parts[i]));
+}
+
+void MqttFront::pause(std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<std::size_t>>(shards_.size());
+  for (const auto& shard : shards_) {
+    shard->pause([left, done] {
+      if (--*left == 0) done();
+    });
+  }
+}
+
+void MqttFront::freeze(std::function<void(std::vector<FrozenDevice>)> done) {
+  struct All {
+    std::mutex mutex;
+    std::vector<FrozenDevice> devices;
+    std::size_t left;
+  };
+  auto all = std::make_shared<All>();
+  all->left = shards_.size();
+  for (const auto& shard : shards_) {
+    shard->freeze([all, done](std::vector<FrozenDevice> devices) {
+      const std::scoped_lock lock(all->mutex);
+      std::ranges::move(devices, std::back_inserter(all->devices));
+      if (--all->left == 0) done(std::move(all->devices));
+    });
+  }
 }
 
 void MqttFront::stop() {

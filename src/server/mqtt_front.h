@@ -24,9 +24,13 @@ class MqttFront {
 
   /// Serves devices at these ports, whose descriptors outlive it. Beyond `connections_max` a
   /// connection is closed at once.
-  void start(const std::vector<DevicePort>& ports);
+  void start(const std::vector<DevicePort>& ports, std::vector<FrozenDevice> frozen = {});
   /// Tells every device how long its return may take, and closes.
   void stop();
+  /// The two steps of a handover, see DeviceShard; `done` is called when all shards are through, on
+  /// the thread of one of them.
+  void pause(std::function<void()> done);
+  void freeze(std::function<void(std::vector<FrozenDevice>)> done);
 
   /// Whether a push would go out now.
   bool receives(std::string_view device) const;

@@ -77,6 +77,11 @@ struct ServerOptions {
   /// Over what time devices are told to spread their return, at least; it grows with their number.
   base::Duration spread = std::chrono::seconds(5);
   Limits limits;
+  /// Take over from the server that runs on the data folder: its ports, and its devices on plain
+  /// lines with their sessions.
+  bool take_over = false;
+  /// The command line that SIGHUP starts to take over from this server; empty: none.
+  std::vector<std::string> successor;
   /// Called on the loop's thread when every port is open.
   std::function<void(const Ports&)> on_ready;
 };

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -23,6 +25,7 @@
 #include "server/http_service.h"
 #include "server/mqtt_front.h"
 #include "server/push_desk.h"
+#include "server/upgrade.h"
 
 namespace wakeline::server {
 
@@ -75,7 +78,16 @@ class RealServer : public Server {
   Outcome<void> open_store(const DataFolder& folder);
   Outcome<void> make_parts();
   Outcome<void> open_ports();
+  Outcome<void> claim(const DataFolder& folder);
+  Outcome<io::UniqueFd> port_socket(const Endpoint& at, PortKind kind);
   Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
+  void serve();
+  void open_control();
+  void start_successor() const;
+  void begin_upgrade(io::UniqueFd channel);
+  void settle_store();
+  void pass_on(std::vector<FrozenDevice> devices);
+  Outcome<void> go_on(std::vector<FrozenDevice> devices);
   Outcome<void> check_plain(const Endpoint& at, bool tls) const;
   Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, bool tls, OnAccept on_accept);
   void begin_stop();
@@ -94,7 +106,13 @@ class RealServer : public Server {
   std::unique_ptr<PushDesk> desk_;
   std::unique_ptr<HttpService> http_;
   std::vector<std::unique_ptr<io::Listener>> listeners_;
+  std::vector<Inheritance::Port> sockets_;  ///< all that listen, for a process that takes over
+  std::unique_ptr<Control> control_;
+  std::optional<Claimed> claimed_;  ///< from the process before
+  std::vector<FrozenDevice> frozen_;
+  io::UniqueFd upgrade_channel_;  ///< to the process that takes over
   std::unique_ptr<io::Signals> signals_;
+  std::unique_ptr<io::Signals> upgrade_signal_;
   Ports ports_;
   bool stopping_ = false;
 };
@@ -105,9 +123,6 @@ Outcome<void> RealServer::prepare() {
   auto first_start = prepare_data_folder(options_.data_folder, options_.names);
   if (!first_start) return std::unexpected(first_start.error());
   first_start_ = std::move(*first_start);
-  auto lock = lock_folder(folder);
-  if (!lock) return std::unexpected(lock.error());
-  lock_ = std::move(*lock);
   auto timer = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime,
                                          [this] { timers_.fire(io::now()); });
   if (!timer) return failure("timer", timer.error());
@@ -115,9 +130,26 @@ Outcome<void> RealServer::prepare() {
   auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file);
   if (!tls) return failure(folder.certificate(), tls.error());
   tls_ = std::move(*tls);
+  if (auto claimed = claim(folder); !claimed) return claimed;
   if (auto opened = open_store(folder); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
   return open_ports();
+}
+
+/// The data folder for ourselves alone: from nobody, or from the server that runs on it.
+Outcome<void> RealServer::claim(const DataFolder& folder) {
+  if (!options_.take_over) {
+    auto lock = lock_folder(folder);
+    if (!lock) return std::unexpected(lock.error());
+    lock_ = std::move(*lock);
+    return {};
+  }
+  auto claimed = claim_inheritance(folder.control());
+  if (!claimed) return failure("upgrade", claimed.error());
+  claimed_ = std::move(*claimed);
+  lock_ = std::move(claimed_->inheritance.lock);
+  frozen_ = std::move(claimed_->inheritance.devices);
+  return {};
 }
 
 Outcome<void> RealServer::open_store(const DataFolder& folder) {
@@ -178,11 +210,33 @@ Outcome<void> RealServer::check_plain(const Endpoint& at, bool tls) const {
   return failure(to_string(at), base::Error{ErrorCode::kPermission, "plain text off loopback"});
 }
 
+/// A socket that listens there: the one of the process before us, or a new one. One more is kept
+/// for the process after us.
+Outcome<io::UniqueFd> RealServer::port_socket(const Endpoint& at, PortKind kind) {
+  io::UniqueFd fd;
+  if (claimed_) {
+    for (auto& port : claimed_->inheritance.ports) {
+      if (!fd && port.fd && port.kind == kind &&
+          (at.port == 0 || io::port_of(port.fd.get()) == at.port))
+        fd = std::move(port.fd);
+    }
+  }
+  if (!fd) {
+    auto opened = io::listen_tcp(at.address, at.port);
+    if (!opened) return failure(to_string(at), opened.error());
+    fd = std::move(*opened);
+  }
+  io::UniqueFd kept(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!kept) return failure(to_string(at), base::os_error("dup", errno));
+  sockets_.push_back({kind, std::move(kept)});
+  return fd;
+}
+
 Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoint>& at, bool tls) {
   if (!at) return 0;
   if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
-  auto fd = io::listen_tcp(at->address, at->port);
-  if (!fd) return failure(to_string(*at), fd.error());
+  auto fd = port_socket(*at, tls ? PortKind::kMqtts : PortKind::kMqtt);
+  if (!fd) return std::unexpected(fd.error());
   const std::uint16_t port = io::port_of(fd->get());
   ports_of_devices_.push_back({fd->get(), tls ? tls_ : nullptr});
   device_ports_.push_back(std::move(*fd));
@@ -194,7 +248,9 @@ Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, boo
                                           OnAccept on_accept) {
   if (!at) return 0;
   if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
-  auto listener = io::Listener::open(loop_, at->address, at->port, std::move(on_accept));
+  auto fd = port_socket(*at, tls ? PortKind::kHttps : PortKind::kHttp);
+  if (!fd) return std::unexpected(fd.error());
+  auto listener = io::Listener::adopt(loop_, std::move(*fd), std::move(on_accept));
   if (!listener) return failure(to_string(*at), listener.error());
   listeners_.push_back(std::move(*listener));
   return listeners_.back()->port();
@@ -204,9 +260,113 @@ void RealServer::run() {
   signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT}, [this](int) { begin_stop(); });
   base::log(LogLevel::kInfo, "server", "ready: mqtt {}, mqtts {}, http {}, https {}", ports_.mqtt,
             ports_.mqtts, ports_.http, ports_.https);
-  mqtt_->start(ports_of_devices_);
+  upgrade_signal_ = io::Signals::create(loop_, {SIGHUP}, [this](int) { start_successor(); });
+  serve();
   if (options_.on_ready) loop_.post([this] { options_.on_ready(ports_); });
   loop_.run();
+}
+
+void RealServer::serve() {
+  mqtt_->start(ports_of_devices_, std::exchange(frozen_, {}));
+  if (claimed_) {
+    if (const auto said = say_taken(claimed_->channel.get()); !said)
+      base::log(LogLevel::kError, "server", "{}", base::to_string(said.error()));
+    claimed_.reset();  // with the ports that are not asked for any more
+  }
+  open_control();
+}
+
+void RealServer::open_control() {
+  auto control = Control::open(
+      loop_, DataFolder(options_.data_folder).control(),
+      [this](io::UniqueFd channel) { begin_upgrade(std::move(channel)); },
+      [this](const std::string& device) { mqtt_->expel(device); });
+  if (!control) {
+    base::log(LogLevel::kError, "server", "control: {}", base::to_string(control.error()));
+    return;
+  }
+  control_ = std::move(*control);
+}
+
+/// SIGHUP: our program as it is on the disk now, which asks us for everything.
+void RealServer::start_successor() const {
+  if (options_.successor.empty()) return;
+  std::vector<std::string> words = options_.successor;
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
+  if (const int error =
+          ::posix_spawn(&pid, arguments[0], nullptr, nullptr, arguments.data(), environ);
+      error != 0) {
+    return base::log(LogLevel::kError, "server", "{}",
+                     base::to_string(base::os_error("successor", error)));
+  }
+  base::log(LogLevel::kInfo, "server", "started the process {} to take over", pid);
+}
+
+/// Step by step, as each needs the one before: no more requests, no more bytes of devices, nothing
+/// under way in the store; then the sessions as they stand.
+void RealServer::begin_upgrade(io::UniqueFd channel) {
+  if (stopping_ || upgrade_channel_) return;  // the other side sees it close
+  upgrade_channel_ = std::move(channel);
+  base::log(LogLevel::kInfo, "server", "handing over");
+  listeners_.clear();
+  loop_.post([this] { control_.reset(); });  // it is calling us
+  http_->stop([this] { mqtt_->pause([this] { loop_.post([this] { settle_store(); }); }); });
+}
+
+void RealServer::settle_store() {
+  const auto asked =
+      store_->run([](store::Database&) { return base::Result<void>(); },
+                  [this](const base::Result<void>&) {
+                    mqtt_->freeze([this](std::vector<FrozenDevice> devices) {
+                      auto kept = std::make_shared<std::vector<FrozenDevice>>(std::move(devices));
+                      loop_.post([this, kept] { pass_on(std::move(*kept)); });
+                    });
+                  });
+  if (!asked) loop_.post([this] { settle_store(); });  // it is busy, and will not be for long
+}
+
+void RealServer::pass_on(std::vector<FrozenDevice> devices) {
+  http_.reset();
+  desk_.reset();
+  mqtt_.reset();
+  store_.reset();
+  Inheritance all{.lock = std::move(lock_), .ports = std::move(sockets_), .devices = {}};
+  all.devices = std::move(devices);
+  const auto handed = hand_over(upgrade_channel_.get(), all);
+  upgrade_channel_.reset();
+  if (handed) {
+    base::log(LogLevel::kInfo, "server", "handed over {} sessions", all.devices.size());
+    stopping_ = true;
+    timer_.reset();
+    signals_.reset();
+    upgrade_signal_.reset();
+    return;
+  }
+  base::log(LogLevel::kError, "server", "not handed over, going on: {}",
+            base::to_string(handed.error()));
+  lock_ = std::move(all.lock);
+  claimed_.emplace();
+  claimed_->inheritance.ports = std::move(all.ports);
+  if (const auto went_on = go_on(std::move(all.devices)); !went_on) {
+    base::log(LogLevel::kError, "server", "{}", to_string(went_on.error()));
+    loop_.stop();
+  }
+}
+
+/// After a handover that failed: from what we still hold.
+Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
+  device_ports_.clear();
+  ports_of_devices_.clear();
+  frozen_ = std::move(devices);
+  if (auto opened = open_store(DataFolder(options_.data_folder)); !opened) return opened;
+  if (auto made = make_parts(); !made) return made;
+  if (auto opened = open_ports(); !opened) return opened;
+  claimed_.reset();
+  serve();
+  return {};
 }
 
 void RealServer::begin_stop() {
@@ -214,12 +374,14 @@ void RealServer::begin_stop() {
   stopping_ = true;
   base::log(LogLevel::kInfo, "server", "stopping");
   listeners_.clear();
-  mqtt_->stop();
+  control_.reset();
+  if (mqtt_) mqtt_->stop();
   // Every request under way gets its answer. Then nothing keeps the loop running but streams that
   // send their last words, which io bounds.
   http_->stop([this] {
     timer_.reset();
     signals_.reset();
+    upgrade_signal_.reset();
   });
 }
 

@@ -257,6 +257,15 @@ void DeviceShard::mark_dirty(Key key, DeviceLine& line) {
 
 /// What the turn wrote goes out in one piece for each line.
 void DeviceShard::flush_dirty() {
+  if (paused_) {  // what is queued goes along; those who leave are served
+    for (const Key key : std::exchange(dirty_, {})) {
+      DeviceLine* line = line_of(key);
+      if (line == nullptr) continue;
+      line->dirty = false;
+      if ((key & kGuest) != 0) flush(key);
+    }
+    return;
+  }
   // A line that fails may have its session write to others.
   while (!dirty_.empty()) {
     for (const Key key : std::exchange(dirty_, {})) {
@@ -306,7 +315,12 @@ void DeviceShard::dismiss(DeviceLine line) {
     line.queue_raw(last);
   }
   const Key leaving = ++last_guest_;
-  poller_->change(line.fd(), EPOLLIN, leaving);
+  if (!paused_) {
+    poller_->change(line.fd(), EPOLLIN, leaving);
+  } else if (!poller_->add(line.fd(), EPOLLIN, leaving)) {
+    --common_->connections;
+    return;
+  }
   line.waits_to_write = line.dirty = false;
   auto guest = std::make_unique<Guest>();
   guest->line = std::move(line);

@@ -168,7 +168,7 @@ void DeviceShard::settle(Key key) {
 
 void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   const mqtt::Connect& connect = arrival.connect;
-  if (stopping_) {
+  if (stopping_ || paused_) {
     --common_->connections;
     return;
   }

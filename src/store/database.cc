@@ -199,6 +199,14 @@ base::Result<void> Database::run(const char* sql) {
   return {};
 }
 
+base::Result<std::uint64_t> Database::free_bytes() {
+  const auto pages = pragma("PRAGMA freelist_count");
+  if (!pages) return base::fail(pages.error());
+  const auto size = pragma("PRAGMA page_size");
+  if (!size) return base::fail(size.error());
+  return static_cast<std::uint64_t>(*pages) * static_cast<std::uint64_t>(*size);
+}
+
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_.get()); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }

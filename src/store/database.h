@@ -67,6 +67,8 @@ class Database {
 
   base::Result<Statement> prepare(std::string_view sql);
   base::Result<void> run(const char* sql);
+  /// Bytes of the file that hold nothing, and that the next rows take before the file grows.
+  base::Result<std::uint64_t> free_bytes();
   /// Rows that the last INSERT, UPDATE or DELETE changed itself.
   std::int64_t changes() const;
   /// Whether BEGIN has not been ended yet; some errors end it on their own.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -130,7 +132,19 @@ bool Store::take_batch(std::vector<Job>& batch) {
   return true;
 }
 
+/// Whether the disk has more than what deletions may need. Where it cannot be told, writing tells.
+bool Store::has_room() {
+  struct statvfs disk{};
+  if (::statvfs(options_.path.c_str(), &disk) != 0) return true;
+  const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (free >= kReserve) return true;
+  const auto inside = write_database_.free_bytes();
+  // Both, as the WAL grows also where the file does not.
+  return inside && free >= kReserve / 2 && free + *inside >= kReserve;
+}
+
 void Store::write_batch(std::vector<Job> batch) {
+  full_ = !has_room();
   std::vector<Outcome> outcomes;
   if (!commit(batch, outcomes)) {
     // One of them failed, or the disk is full: each for itself, so that the others go through,
@@ -214,6 +228,7 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
 base::Result<Store::Outcome> Store::apply(const Job& job) {
   return std::visit(
       Overloaded{[this](const Add& add) -> base::Result<Outcome> {
+                   if (full_) return Outcome(base::fail(ErrorCode::kStorageFull, "store.room"));
                    const auto accepted = write_->add(*add.push);
                    if (accepted) return Outcome(*accepted);
                    const base::Error error = accepted.error();

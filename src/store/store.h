@@ -25,6 +25,9 @@ namespace wakeline::store {
 inline constexpr std::size_t kWritesMax = 16'384;
 /// Writes in one transaction, which is one sync of the disk.
 inline constexpr std::size_t kBatchMax = 512;
+/// What is left free of the disk, in bytes: a deletion takes space before it gives any. Origin: the
+/// WAL grows to 4 MB until it is written back, and the file as much when it is.
+inline constexpr std::uint64_t kReserve = 8 << 20;
 
 struct Options {
   std::string path{};
@@ -140,6 +143,7 @@ class Store {
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
+  bool has_room();
 
   Options options_;
   Post post_;
@@ -153,6 +157,7 @@ class Store {
   std::deque<Job> jobs_;         // guarded by mutex_
   std::size_t urgent_ = 0;       // those of `jobs_` that somebody waits for; guarded by mutex_
   bool stopping_ = false;        // guarded by mutex_
+  bool full_ = false;            // pushes are refused; the writer's
   std::vector<Job> unfinished_;  // deletions that failed; the writer's
   std::thread writer_;
 };

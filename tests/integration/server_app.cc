@@ -20,6 +20,7 @@ using wakeline::server::ServerOptions;
 bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "folder") return options.data_folder = value, true;
   if (key == "name") return options.names.emplace_back(value), true;
+  if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -55,6 +56,8 @@ int main(int argc, char** argv) {
         !set(options, argument.substr(0, equals), argument.substr(equals + 1)))
       return 2;
   }
+  options.successor.assign(argv, argv + argc);
+  options.successor.emplace_back("take_over=yes");
   wakeline::base::set_log_level("warning");
   options.on_ready = [](const wakeline::server::Ports& ports) {
     std::printf("%u %u %u %u\n", ports.mqtt, ports.mqtts, ports.http, ports.https);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <set>
@@ -86,8 +88,15 @@ void receive(std::uint16_t port, const std::string& device, const std::string& t
   }
 }
 
+/// 8, or WAKELINE_CRASH_ROUNDS of the environment: 200 take some minutes.
+int rounds_wanted() {
+  const char* text = std::getenv("WAKELINE_CRASH_ROUNDS");
+  const int wanted = text == nullptr ? 8 : std::atoi(text);
+  return std::max(wanted, 1);
+}
+
 TEST(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
-  constexpr int kRounds = 8;
+  const int rounds = rounds_wanted();
   constexpr int kSenders = 4;
   const std::uint64_t seed = io::random_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -98,7 +107,7 @@ TEST(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
                                                       {"window", server.add_device("window")}};
   const std::string admin = server.admin_token();
   Books books;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     std::atomic<bool> dead = false;
     std::vector<std::thread> threads;
     for (int i = 0; i < kSenders; ++i) {

@@ -31,6 +31,8 @@ class Line {
   ~Line();
 
   bool ok() const { return ok_; }
+  /// No end has been seen.
+  bool open() const { return ok_ && !ended_; }
   /// Returns: false when the connection is gone.
   bool send(base::BytesView bytes);
   bool send(std::string_view text) { return send(base::as_bytes(text)); }

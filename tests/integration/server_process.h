@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,8 +33,16 @@ class ServerProcess {
  public:
   explicit ServerProcess(std::vector<std::string> arguments = {})
       : arguments_(std::move(arguments)) {}
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
+  /// One that takes over from `before`, on its folder and ports.
+  static std::unique_ptr<ServerProcess> heir_of(const ServerProcess& before) {
+    std::unique_ptr<ServerProcess> heir(new ServerProcess(before.arguments_, before.folder()));
+    if (std::ranges::find(heir->arguments_, kTakeOver) == heir->arguments_.end())
+      heir->arguments_.emplace_back(kTakeOver);
+    heir->ports = before.ports;
+    return heir;
+  }
+  ServerProcess(ServerProcess&&) = delete;
+  ServerProcess& operator=(ServerProcess&&) = delete;
   ~ServerProcess() {
     if (pid_ > 0) kill_now();
   }
@@ -78,7 +88,12 @@ class ServerProcess {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  std::string folder() const { return folder_.file("data"); }
+  /// One more option.
+  void set(const std::string& option) { arguments_.push_back(option); }
+  pid_t pid() const { return pid_; }
+  std::string folder() const {
+    return other_folder_.empty() ? folder_.file("data") : other_folder_;
+  }
   std::string ca_file() const { return folder() + "/certificate.pem"; }
   std::string admin_token() const {
     auto text = io::read_file(folder() + "/admin-token", 100);
@@ -95,6 +110,10 @@ class ServerProcess {
   Ports ports;
 
  private:
+  static constexpr const char* kTakeOver = "take_over=yes";
+
+  ServerProcess(std::vector<std::string> arguments, std::string folder)
+      : arguments_(std::move(arguments)), other_folder_(std::move(folder)) {}
   bool read_ports(int fd) {
     std::string line;
     while (!line.ends_with('\n')) {
@@ -114,6 +133,7 @@ class ServerProcess {
 
   std::vector<std::string> arguments_;
   io::TestFolder folder_;
+  std::string other_folder_;
   pid_t pid_ = -1;
 };
 

@@ -78,7 +78,7 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
 void Session::on_connect(Instant now, const Config& config, std::string_view device,
                          const mqtt::Connect& connect, Actions& out, Rights rights) {
   WL_CHECK(!online_);
-  on_deadline(now, out);  // an expiry that is due, though its timer has not fired yet
+  on_deadline(now, out);       // an expiry that is due, though its timer has not fired yet
   version_ = connect.version;  // a refusal speaks it as well
   if (const auto refused = refusal(device, connect, rights)) {
     mqtt::Connack answer{.reason = refused->reason};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "base/bounded_list.h"
 #include "base/boxed.h"
+#include "base/bytes.h"
 #include "base/time.h"
 #include "wire/mqtt.h"
 #include "wire/push.h"
@@ -162,6 +164,14 @@ class Session {
   /// The driver ends the connection: taken over, device removed, store failed.
   void on_expelled(Instant now, Reason reason, Actions& out);
 
+  /// The session as bytes, for another process of the same machine; without SUBSCRIBEs that wait
+  /// for the store, which the driver answers before.
+  void freeze(base::Bytes& out) const;
+  /// Nothing for bytes of another build or kind.
+  static std::optional<Session> thaw(base::BytesView bytes);
+  /// After `thaw`: goes on with what it was about to ask.
+  void on_thawed(Instant now, const Config& config, Actions& out);
+
   bool online() const { return online_; }
   /// Whether pushes flow: online and subscribed.
   bool receiving() const { return online_ && subscribed(); }
@@ -212,6 +222,7 @@ class Session {
     friend bool operator==(const Extra&, const Extra&) = default;
   };
 
+  bool thaw_extra(base::ByteReader& reader);
   bool subscribed() const { return subscribed_ || groups_ > 0; }
   Instant will_at() const { return extra_ ? extra_->will_at : base::kNever; }
   void leave_will(Instant now);

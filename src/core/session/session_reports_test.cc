@@ -233,6 +233,43 @@ TEST(Group, IsLeftByACleanStart) {
   EXPECT_FALSE(bench.left_groups);
 }
 
+TEST(Frozen, IsTheSameSessionWhenItIsThawed) {
+  Bench bench;
+  auto connect = with_will(30);
+  connect.properties.user = {{"attempt", "7"}};
+  connect.properties.topic_alias_maximum = 3;
+  bench.connect(connect);
+  bench.pending(1, {});
+  bench.stored(1);
+  bench.stored(2);
+  auto reply = publish("wakeline/reply/door");
+  reply.properties.topic_alias = 2;
+  bench.packet(reply);
+  base::Bytes bytes;
+  bench.session.freeze(bytes);
+  const auto thawed = Session::thaw(bytes);
+  ASSERT_TRUE(thawed);
+  EXPECT_EQ(*thawed, bench.session);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(Session::thaw(base::BytesView(bytes).first(size))) << size;
+  bytes.front() ^= 0xFF;
+  EXPECT_FALSE(Session::thaw(bytes));
+}
+
+TEST(Frozen, AsksAgainWhatTheStoreHadNotAnswered) {
+  Bench bench;
+  auto connect = connect_v5();
+  connect.properties.user = {{"attempt", "1"}};
+  bench.connect(connect);  // FetchPending 1 is under way
+  base::Bytes bytes;
+  bench.session.freeze(bytes);
+  auto thawed = Session::thaw(bytes);
+  ASSERT_TRUE(thawed);
+  Actions out;
+  thawed->on_thawed(at(seconds(1)), bench.config, out);
+  EXPECT_EQ(out.items(), (List{FetchPending{2, 0, 3}}));
+}
+
 TEST(TakeOver, IsRefusedToAnOlderAttemptOfTheSameClient) {
   Bench bench;
   auto packet = connect_v5(false);

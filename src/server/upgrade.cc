@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/upgrade.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <list>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+
+namespace wakeline::server {
+
+using base::ErrorCode;
+
+namespace {
+
+constexpr std::string_view kUpgrade = "upgrade 1";
+constexpr std::string_view kRemoved = "removed ";
+constexpr std::size_t kControlMax = 128;      // bytes of a word of another process
+constexpr std::size_t kMessageMax = 160'000;  // bytes; below what a socket takes in one piece
+constexpr int kPatienceS = 60;
+
+enum class Kind : std::uint8_t {
+  kLock = 'L',
+  kPort = 'P',
+  kDevice = 'D',
+  kEnd = 'E',
+  kTaken = 'T'
+};
+
+void set_patience(int fd) {
+  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+/// `passed` < 0: none.
+base::Result<void> send_one(int channel, base::BytesView bytes, int passed) {
+  iovec part{.iov_base = const_cast<std::uint8_t*>(bytes.data()), .iov_len = bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (passed >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
+  }
+  if (::sendmsg(channel, &message, MSG_NOSIGNAL) >= 0) return {};
+  if (errno == EAGAIN) return base::fail(ErrorCode::kTimeout, "upgrade.send");
+  return base::fail(base::os_error("upgrade.send", errno));
+}
+
+struct Message {
+  base::Bytes bytes;
+  io::UniqueFd fd;
+};
+
+base::Result<Message> receive_one(int channel) {
+  Message got;
+  got.bytes.resize(kMessageMax);
+  iovec part{.iov_base = got.bytes.data(), .iov_len = got.bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+  if (size < 0 && errno == EAGAIN) return base::fail(ErrorCode::kTimeout, "upgrade.receive");
+  if (size < 0) return base::fail(base::os_error("upgrade.receive", errno));
+  if (size == 0) return base::fail(ErrorCode::kClosed, "upgrade.receive");
+  got.bytes.resize(static_cast<std::size_t>(size));
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    got.fd.reset(fd);
+  }
+  return got;
+}
+
+void put_text(base::ByteWriter& writer, base::BytesView bytes) {
+  writer.u32(static_cast<std::uint32_t>(bytes.size()));
+  writer.put(bytes);
+}
+
+base::Bytes take_text(base::ByteReader& reader) {
+  const base::BytesView view = reader.take(reader.u32());
+  return {view.begin(), view.end()};
+}
+
+base::Bytes encode(const FrozenDevice& device) {
+  base::Bytes bytes;
+  base::ByteWriter writer(bytes);
+  writer.u8(static_cast<std::uint8_t>(Kind::kDevice));
+  put_text(writer, base::as_bytes(device.name));
+  writer.u64(device.id.value);
+  put_text(writer, device.session);
+  const DeviceLine::State& line = device.line;
+  writer.u8(static_cast<std::uint8_t>((line.websocket ? 1 : 0) | (line.in_message ? 2 : 0) |
+                                      (line.alias_sent ? 4 : 0)));
+  for (const base::Bytes* part : {&line.frames, &line.packets, &line.unsent})
+    put_text(writer, *part);
+  return bytes;
+}
+
+std::optional<FrozenDevice> decode_device(base::ByteReader& reader, io::UniqueFd fd) {
+  FrozenDevice device;
+  device.name = std::string(base::as_text(take_text(reader)));
+  device.id = store::DeviceId{reader.u64()};
+  device.session = take_text(reader);
+  const std::uint8_t flags = reader.u8();
+  device.line.websocket = (flags & 1) != 0;
+  device.line.in_message = (flags & 2) != 0;
+  device.line.alias_sent = (flags & 4) != 0;
+  for (base::Bytes* part : {&device.line.frames, &device.line.packets, &device.line.unsent})
+    *part = take_text(reader);
+  device.line.fd = std::move(fd);
+  if (!reader.ok() || !reader.empty()) return std::nullopt;
+  return device;
+}
+
+/// Returns: whether it was the last one.
+base::Result<bool> take(Message message, Inheritance& into) {
+  base::ByteReader reader(message.bytes);
+  switch (Kind{reader.u8()}) {
+    case Kind::kLock:
+      into.lock = std::move(message.fd);
+      return false;
+    case Kind::kPort: {
+      const std::uint8_t kind = reader.u8();
+      if (kind > static_cast<std::uint8_t>(PortKind::kHttps) || !message.fd) break;
+      into.ports.push_back({PortKind{kind}, std::move(message.fd)});
+      return false;
+    }
+    case Kind::kDevice: {
+      auto device = decode_device(reader, std::move(message.fd));
+      if (!device) break;
+      into.devices.push_back(std::move(*device));
+      return false;
+    }
+    case Kind::kEnd:
+      return true;
+    case Kind::kTaken:
+      break;
+  }
+  return base::fail(ErrorCode::kMalformed, "upgrade");
+}
+
+base::Result<io::UniqueFd> connect_control(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return base::fail(ErrorCode::kTooLarge, "control");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  io::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd) return base::fail(base::os_error("socket", errno));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return base::fail(ErrorCode::kNotFound, "control", errno);
+  set_patience(fd.get());
+  return fd;
+}
+
+}  // namespace
+
+base::Result<Claimed> claim_inheritance(const std::string& path) {
+  auto control = connect_control(path);
+  if (!control) return base::fail(control.error());
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return base::fail(base::os_error("socketpair", errno));
+  Claimed claimed{.channel = io::UniqueFd(pair[0]), .inheritance = {}};
+  io::UniqueFd theirs(pair[1]);
+  set_patience(pair[0]);
+  if (auto sent = send_one(control->get(), base::as_bytes(kUpgrade), theirs.get()); !sent)
+    return base::fail(sent.error());
+  theirs.reset();  // so that its end is seen here
+  for (;;) {
+    auto message = receive_one(claimed.channel.get());
+    if (!message) return base::fail(message.error());
+    const auto last = take(std::move(*message), claimed.inheritance);
+    if (!last) return base::fail(last.error());
+    if (*last) return claimed;
+  }
+}
+
+base::Result<void> say_taken(int channel) {
+  const auto word = static_cast<std::uint8_t>(Kind::kTaken);
+  return send_one(channel, base::BytesView(&word, 1), -1);
+}
+
+base::Result<void> hand_over(int channel, const Inheritance& inheritance) {
+  set_patience(channel);
+  const auto kind = [](Kind which) { return static_cast<std::uint8_t>(which); };
+  auto sent = send_one(channel, base::Bytes{kind(Kind::kLock)}, inheritance.lock.get());
+  for (const auto& port : inheritance.ports) {
+    if (!sent) return sent;
+    sent = send_one(channel, base::Bytes{kind(Kind::kPort), static_cast<std::uint8_t>(port.kind)},
+                    port.fd.get());
+  }
+  for (const FrozenDevice& device : inheritance.devices) {
+    if (!sent) return sent;
+    base::Bytes bytes = encode(device);
+    int fd = device.line.fd.get();
+    if (bytes.size() > kMessageMax) {  // it reads nothing: its line ends, its session goes on
+      FrozenDevice without{device.name, device.id, device.session, {}};
+      bytes = encode(without);
+      fd = -1;
+    }
+    sent = send_one(channel, bytes, fd);
+  }
+  if (sent) sent = send_one(channel, base::Bytes{kind(Kind::kEnd)}, -1);
+  if (!sent) return sent;
+  const auto answer = receive_one(channel);
+  if (!answer) return base::fail(answer.error());
+  if (answer->bytes != base::Bytes{kind(Kind::kTaken)})
+    return base::fail(ErrorCode::kMalformed, "upgrade");
+  return {};
+}
+
+void tell_removed(const std::string& path, std::string_view device) {
+  const auto control = connect_control(path);
+  if (!control) return;
+  const std::string word = std::string(kRemoved) + std::string(device);
+  if (const auto sent = send_one(control->get(), base::as_bytes(word), -1); !sent)
+    base::log(base::LogLevel::kWarning, "server", "{}", base::to_string(sent.error()));
+}
+
+namespace {
+
+class RealControl : public Control {
+ public:
+  RealControl(OnUpgrade on_upgrade, OnRemoved on_removed)
+      : on_upgrade_(std::move(on_upgrade)), on_removed_(std::move(on_removed)) {}
+
+  base::Result<void> listen(io::Loop& loop, const std::string& path) {
+    auto listener = io::SeqpacketListener::open(
+        loop, path, [this](std::unique_ptr<io::Seqpacket> peer) { welcome(std::move(peer)); });
+    if (!listener) return base::fail(listener.error());
+    listener_ = std::move(*listener);
+    return {};
+  }
+
+ private:
+  /// Few at a time: an operator's commands.
+  static constexpr std::size_t kPeersMax = 16;
+
+  void welcome(std::unique_ptr<io::Seqpacket> peer) {
+    if (peers_.size() >= kPeersMax) return;
+    peers_.push_back(std::move(peer));
+    const auto it = std::prev(peers_.end());
+    (*it)->start(
+        kControlMax,
+        [this](std::string_view word, std::vector<io::UniqueFd> fds) {
+          if (word == kUpgrade && fds.size() == 1) {
+            on_upgrade_(std::move(fds.front()));
+          } else if (word.starts_with(kRemoved)) {
+            on_removed_(std::string(word.substr(kRemoved.size())));
+          }
+        },
+        [this, it](base::Error) { peers_.erase(it); });
+  }
+
+  OnUpgrade on_upgrade_;
+  OnRemoved on_removed_;
+  std::list<std::unique_ptr<io::Seqpacket>> peers_;
+  std::unique_ptr<io::SeqpacketListener> listener_;
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<Control>> Control::open(io::Loop& loop, const std::string& path,
+                                                     OnUpgrade on_upgrade, OnRemoved on_removed) {
+  auto control = std::make_unique<RealControl>(std::move(on_upgrade), std::move(on_removed));
+  if (auto listening = control->listen(loop, path); !listening)
+    return base::fail(listening.error());
+  return control;
+}
+
+}  // namespace wakeline::server

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "io/loop.h"
+#include "io/seqpacket.h"
+#include "io/unique_fd.h"
+#include "server/device_shard.h"
+
+namespace wakeline::server {
+
+/// Which of the server's ports a listening socket is.
+enum class PortKind : std::uint8_t { kMqtt, kMqtts, kHttp, kHttps };
+
+/// What one server process leaves to the next: it holds the same sockets and knows the same
+/// sessions, so that no device on a plain line notices.
+struct Inheritance {
+  struct Port {
+    PortKind kind;
+    io::UniqueFd fd;
+  };
+  io::UniqueFd lock;  ///< of the data folder
+  std::vector<Port> ports;
+  std::vector<FrozenDevice> devices;
+};
+
+/// The new process: asks the server that listens at `path` for everything, and waits for it.
+/// `channel` is to be told `say_taken` when it serves; closed without that, the old one goes on.
+/// Errors: kNotFound (nobody listens), kTimeout, kMalformed (another version), kClosed, kOs.
+struct Claimed {
+  io::UniqueFd channel;
+  Inheritance inheritance;
+};
+base::Result<Claimed> claim_inheritance(const std::string& path);
+base::Result<void> say_taken(int channel);
+
+/// The old process: sends everything and waits until the new one serves. What is sent stays valid
+/// here. Errors: kTimeout, kClosed, kOs; then the new one has nothing.
+base::Result<void> hand_over(int channel, const Inheritance& inheritance);
+
+/// The words of other processes of this machine to the running server, at `path`: of the one that
+/// takes over, and of commands that changed the registry beside it.
+class Control {
+ public:
+  using OnUpgrade = std::function<void(io::UniqueFd channel)>;
+  using OnRemoved = std::function<void(std::string device)>;
+  /// Errors: those of io::SeqpacketListener.
+  static base::Result<std::unique_ptr<Control>> open(io::Loop& loop, const std::string& path,
+                                                     OnUpgrade on_upgrade, OnRemoved on_removed);
+  virtual ~Control() = default;
+};
+
+/// Tells the running server that a device is no more. Nothing when none runs.
+void tell_removed(const std::string& path, std::string_view device);
+
+}  // namespace wakeline::server

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "io/clock.h"
+#include "server_peers.h"
+#include "server_process.h"
+#include "wire/push.h"
+
+namespace wakeline::server {
+namespace {
+
+namespace mqtt = wire::mqtt;
+using std::chrono::milliseconds;
+
+/// A file system of so many bytes at `path`, for this process and its children alone; as root, or
+/// in a user namespace of our own.
+bool mount_small(const std::string& path, const char* size) {
+  const auto uid = ::getuid();
+  const auto gid = ::getgid();
+  if (::unshare(CLONE_NEWNS) != 0) {
+    if (errno != EPERM || ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+    std::ofstream("/proc/self/setgroups") << "deny";
+    std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
+    std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
+  }
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  return ::mount("small", path.c_str(), "tmpfs", 0, size) == 0;
+}
+
+TEST(ServerFull, RefusesPushesWithoutSpaceGoesOnDeliveringAndTakesThemAgainWhenThereIsSome) {
+  ServerProcess server({"queue_max=100000"});
+  std::filesystem::create_directories(server.folder());
+  ASSERT_TRUE(mount_small(server.folder(), "size=14m")) << "errno " << errno;
+  ASSERT_TRUE(server.start());
+  const std::string token = server.add_device("door");
+  const std::string body(4'000, 'x');
+  std::set<std::string> owed;
+  HttpPeer sender{Line(server.ports.http)};
+  const auto push = [&](const std::string& title) {
+    const HttpAnswer answer =
+        sender.push(server.admin_token(),
+                    R"({"device":"door","title":")" + title + R"(","data":")" + body + "\"}");
+    if (answer.status == 201) owed.insert(title);
+    return answer.status;
+  };
+  unsigned last = 201;
+  int sent = 0;
+  for (; last == 201 && sent < 20'000; ++sent) last = push("a" + std::to_string(sent));
+  EXPECT_EQ(last, 507U);
+  EXPECT_GT(owed.size(), 10U);
+  EXPECT_EQ(push("b"), 507U);  // and it still answers
+
+  MqttPeer door{Line(server.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", token), mqtt::Reason::kSuccess);
+  while (!owed.empty()) {
+    const auto publish = door.expect<mqtt::Publish>();
+    ASSERT_TRUE(publish) << owed.size() << " were not delivered";
+    const auto content = wire::decode_push_content(publish->payload);
+    ASSERT_TRUE(content);
+    EXPECT_EQ(owed.erase(content->title), 1U);  // promised, and once
+    ASSERT_TRUE(door.acknowledge(*publish));
+  }
+  // What was acknowledged makes room; a deletion that found none is tried again every second.
+  const base::Instant until = io::now() + std::chrono::seconds(30);
+  unsigned status = 507;
+  for (int i = 0; status != 201 && io::now() < until; ++i) {
+    status = push("c" + std::to_string(i));
+    if (status != 201) std::this_thread::sleep_for(milliseconds(200));
+  }
+  EXPECT_EQ(status, 201U);
+  EXPECT_TRUE(door.expect<mqtt::Publish>());
+}
+
+}  // namespace
+}  // namespace wakeline::server

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "io/stream.h"
+#include "server_peers.h"
+#include "server_process.h"
+#include "server_websocket_peer.h"
+#include "wire/push.h"
+
+/// A new process takes over from a running one: no device on a plain line notices.
+namespace wakeline::server {
+namespace {
+
+namespace mqtt = wire::mqtt;
+using mqtt::Reason;
+using std::chrono::milliseconds;
+
+unsigned push(const ServerProcess& server, const std::string& device, const std::string& title) {
+  return HttpPeer(Line(server.ports.http))
+      .push(server.admin_token(), push_json(device, title))
+      .status;
+}
+
+std::string title_of(const std::optional<mqtt::Publish>& publish) {
+  if (!publish) return "no push";
+  const auto content = wire::decode_push_content(publish->payload);
+  return content ? content->title : "no content";
+}
+
+/// Nothing came, and the line is open.
+bool untouched(MqttPeer& peer) { return !peer.receive(milliseconds(50)) && peer.line.open(); }
+
+TEST(ServerUpgrade, KeepsPlainLinesWithTheirSessionsAndTellsTlsLinesToComeBack) {
+  ServerProcess before;
+  ASSERT_TRUE(before.start());
+  const std::string door_token = before.add_device("door");
+  const std::string window_token = before.add_device("window");
+  const std::string garden_token = before.add_device("garden");
+  const std::string gate_token = before.add_device("gate");
+  MqttPeer door{Line(before.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", door_token), Reason::kSuccess);
+  WebSocketPeer window{Line(before.ports.mqtt)};
+  window.open();
+  auto connect = connect_packet("window", window_token);
+  connect.properties.user = {{"attempt", "1"}};
+  ASSERT_TRUE(window.send(mqtt::Packet(connect)));
+  ASSERT_TRUE(window.expect<mqtt::Connack>());
+  MqttPeer garden{Line(before.ports.mqtts, before.ca_file())};
+  ASSERT_EQ(garden.log_in("garden", garden_token), Reason::kSuccess);
+  {
+    MqttPeer gate{Line(before.ports.mqtt)};  // away, with a session that is kept
+    ASSERT_EQ(gate.log_in("gate", gate_token, false), Reason::kSuccess);
+  }
+  ASSERT_EQ(push(before, "door", "before"), 201U);
+  const auto unacknowledged = door.expect<mqtt::Publish>();
+  ASSERT_EQ(title_of(unacknowledged), "before");
+  base::Bytes ping;
+  ASSERT_TRUE(mqtt::encode(mqtt::Pingreq{}, mqtt::Version::k5, ping));
+  ASSERT_TRUE(door.line.send(base::BytesView(ping).first(1)));  // half a packet
+
+  const auto after = ServerProcess::heir_of(before);
+  ASSERT_TRUE(after->start());
+  EXPECT_EQ(before.wait(), 0);
+
+  EXPECT_TRUE(untouched(door));
+  ASSERT_TRUE(door.line.send(base::BytesView(ping).subspan(1)));
+  EXPECT_TRUE(door.expect<mqtt::Pingresp>());
+  ASSERT_TRUE(door.acknowledge(*unacknowledged));
+  ASSERT_EQ(push(*after, "door", "after"), 201U);
+  EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "after");
+  ASSERT_EQ(push(*after, "window", "after"), 201U);
+  EXPECT_EQ(title_of(window.expect<mqtt::Publish>()), "after");
+
+  const auto told = garden.expect<mqtt::Disconnect>();
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->reason, Reason::kAdministrativeAction);
+  EXPECT_TRUE(told->properties.user_value("drain"));
+  MqttPeer back{Line(after->ports.mqtts, before.ca_file())};
+  ASSERT_TRUE(back.send(connect_packet("garden", garden_token, false)));
+  const auto connack = back.expect<mqtt::Connack>();
+  EXPECT_TRUE(connack && connack->session_present);
+  MqttPeer gate{Line(after->ports.mqtt)};
+  ASSERT_TRUE(gate.send(connect_packet("gate", gate_token, false)));
+  const auto gate_connack = gate.expect<mqtt::Connack>();
+  EXPECT_TRUE(gate_connack && gate_connack->session_present);
+}
+
+TEST(ServerUpgrade, LosesNoPushThatIsAcceptedMeanwhileAndDeliversEachOnce) {
+  ServerProcess first;
+  ASSERT_TRUE(first.start());
+  constexpr int kDevices = 50;
+  std::vector<MqttPeer> devices;
+  for (int i = 0; i < kDevices; ++i) {
+    const std::string name = "d" + std::to_string(i);
+    devices.emplace_back(Line(first.ports.mqtt));
+    ASSERT_EQ(devices.back().log_in(name, first.add_device(name)), Reason::kSuccess);
+  }
+  std::vector<std::vector<std::string>> promised(kDevices);
+  std::atomic<bool> enough = false;
+  const std::string token = first.admin_token();
+  std::thread sender([&, port = first.ports.http] {
+    for (int i = 0; !enough; ++i) {
+      const auto device = static_cast<std::size_t>(i % kDevices);
+      const std::string title = std::to_string(i);
+      HttpPeer peer{Line(port)};
+      if (peer.push(token, push_json("d" + std::to_string(device), title)).status == 201)
+        promised[device].push_back(title);
+    }
+  });
+  std::vector<std::unique_ptr<ServerProcess>> heirs;
+  const ServerProcess* running = &first;
+  for (int round = 0; round < 3; ++round) {
+    heirs.push_back(ServerProcess::heir_of(*running));
+    EXPECT_TRUE(heirs.back()->start());
+    running = heirs.back().get();
+    std::this_thread::sleep_for(milliseconds(100));  // for the sender, not for a state
+  }
+  enough = true;
+  sender.join();
+  std::size_t total = 0;
+  for (int i = 0; i < kDevices; ++i) {
+    for (const std::string& title : promised[static_cast<std::size_t>(i)]) {
+      const auto publish = devices[static_cast<std::size_t>(i)].expect<mqtt::Publish>();
+      ASSERT_TRUE(publish) << "device " << i << ", " << title;
+      // One whose answer was lost may stand between them; none may be missing or come twice.
+      std::string got = title_of(publish);
+      devices[static_cast<std::size_t>(i)].acknowledge(*publish);
+      while (got != title) {
+        ASSERT_LT(std::stoi(got), std::stoi(title)) << "device " << i;
+        const auto next = devices[static_cast<std::size_t>(i)].expect<mqtt::Publish>();
+        ASSERT_TRUE(next) << "device " << i << ", " << title;
+        got = title_of(next);
+        devices[static_cast<std::size_t>(i)].acknowledge(*next);
+      }
+      ++total;
+    }
+  }
+  EXPECT_GT(total, 20U);
+}
+
+TEST(ServerUpgrade, ThatFailsLeavesTheRunningServerInPlace) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  MqttPeer door{Line(server.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", server.add_device("door")), Reason::kSuccess);
+  {
+    const auto heir = ServerProcess::heir_of(server);
+    // It has everything when it finds that this port is taken.
+    const auto taken = io::listen_tcp("127.0.0.1", 0);
+    ASSERT_TRUE(taken);
+    heir->set("https=" + std::to_string(io::port_of(taken->get())));
+    EXPECT_FALSE(heir->start());
+  }
+  EXPECT_TRUE(untouched(door));
+  ASSERT_EQ(push(server, "door", "still here"), 201U);
+  EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "still here");
+}
+
+TEST(ServerRemoved, DeviceLosesItsConnection) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  MqttPeer door{Line(server.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", server.add_device("door")), Reason::kSuccess);
+  ASSERT_TRUE(remove_device(server.folder(), "door"));
+  const auto told = door.expect<mqtt::Disconnect>();
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->reason, Reason::kNotAuthorized);
+  EXPECT_TRUE(door.line.ends());
+}
+
+}  // namespace
+}  // namespace wakeline::server
