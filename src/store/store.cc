@@ -192,8 +192,8 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
       unfinished_.push_back(std::move(batch[i]));
     }
   }
-  for (auto& [deletions, removes] : written) {
-    deletions->post([removes = std::move(removes)] {
+  for (auto& [deletions, removed] : written) {
+    deletions->post([removes = std::move(removed)] {
       for (const Remove& remove : removes)
         remove.asked_by->forget(remove.device, remove.sequence, remove.through);
     });
