@@ -19,6 +19,19 @@ constexpr Kind kByRate[] = {
     Kind::kCut,      Kind::kReset,      Kind::kForget,      Kind::kOffline,       Kind::kServerStop,
     Kind::kAppCrash, Kind::kForeground, Kind::kHostRestart, Kind::kDeviceRestart, Kind::kClockJump};
 
+/// By key; what has the same key stays in its order, so that every library sorts it alike.
+template <class T, class Key>
+void sort(std::vector<T>& items, Key key) {
+  std::vector<std::pair<decltype(key(items.front())), std::size_t>> order;
+  order.reserve(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) order.emplace_back(key(items[i]), i);
+  std::ranges::sort(order);
+  std::vector<T> sorted;
+  sorted.reserve(items.size());
+  for (const auto& [its_key, i] : order) sorted.push_back(std::move(items[i]));
+  items = std::move(sorted);
+}
+
 /// Draws the plan of one seed.
 class Planner {
  public:
@@ -32,10 +45,8 @@ class Planner {
     for (const TimedEvent& event : s_.events) happen(event);
     for (const DevicePlace& device : places_.devices)
       for (const Move& move : device.model->moves) go(move, device.index);
-    std::ranges::stable_sort(plan_.pushes, {},
-                             [](const PlannedPush& p) { return std::pair(p.at, p.app); });
-    std::ranges::stable_sort(plan_.faults, {},
-                             [](const Fault& f) { return std::tuple(f.at, f.kind, f.target); });
+    sort(plan_.pushes, [](const PlannedPush& p) { return std::pair(p.at, p.app); });
+    sort(plan_.faults, [](const Fault& f) { return std::tuple(f.at, f.kind, f.target); });
     return std::move(plan_);
   }
 

@@ -163,7 +163,7 @@ class LinkClient {
     link::Actions out;
     event(out);
     for (const link::Action& action : out)
-      std::visit([this](const auto& a) { carry_out(a); }, action);
+      std::visit([this](const auto& a) { this->carry_out(a); }, action);
     const Instant deadline = link_.next_deadline();
     if (deadline == armed_) return;
     armed_ = deadline;
