@@ -68,8 +68,9 @@ base::Result<NetworkFacts> read_once(NetlinkQuery& query) {
       });
   if (!asked) return base::fail(asked.error());
   std::ranges::sort(facts.addresses);
-  std::ranges::stable_sort(
-      routes, {}, [](const RouteMessage& route) { return std::tuple(route.family, route.metric); });
+  std::ranges::sort(routes, {}, [](const RouteMessage& route) {
+    return std::tuple(route.family, route.metric, route.interface, route.gateway);
+  });
   for (const auto& route : routes) {
     facts.routes.push_back({route.family, names.of(route.interface), route.gateway});
   }
