@@ -54,6 +54,7 @@ DeviceShard::DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& sto
       now_(io::now()) {
   config_.keep_alive_max_s = common_->limits.keep_alive_max_s;
   config_.epoch = store.epoch();
+  config_.probes = true;
 }
 
 base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
@@ -120,6 +121,7 @@ void DeviceShard::turn(std::span<const epoll_event> events) {
 base::Instant DeviceShard::next_deadline() const {
   base::Instant next = paused_ ? base::kNever : wheel_.next();
   if (!arrive_by_.empty()) next = std::min(next, arrive_by_.front().at);
+  if (!probe_by_.empty()) next = std::min(next, probe_by_.front().at);
   if (!leave_by_.empty()) next = std::min(next, leave_by_.front().at);
   if (!ports_open_ && !stopping_ && !paused_) next = std::min(next, accept_from_);
   return next;
@@ -137,8 +139,12 @@ void DeviceShard::fire(base::Instant now) {
   for (; !arrive_by_.empty() && arrive_by_.front().at <= now; arrive_by_.pop_front()) {
     const Key key = arrive_by_.front().key;
     const auto it = guests_.find(key);
-    if (it != guests_.end() && it->second->phase != Guest::Phase::kLeaving) drop_guest(key);
+    if (it == guests_.end()) continue;
+    const auto phase = it->second->phase;
+    if (phase != Guest::Phase::kLeaving && phase != Guest::Phase::kProbing) drop_guest(key);
   }
+  for (; !probe_by_.empty() && probe_by_.front().at <= now; probe_by_.pop_front())
+    drop_guest(probe_by_.front().key);
   for (; !leave_by_.empty() && leave_by_.front().at <= now; leave_by_.pop_front())
     drop_guest(leave_by_.front().key);
   if (paused_) return;  // the sessions wait for their new process

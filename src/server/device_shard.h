@@ -96,6 +96,9 @@ class DeviceShard {
   static constexpr Key kPort = Key{1} << 62;
   /// How long a line that goes may take to hear our last words.
   static constexpr base::Duration kLeavingMax = std::chrono::seconds(2);
+  /// A probe is silent for half an hour at the most (the client's longest heartbeat), and asks
+  /// then.
+  static constexpr base::Duration kProbeMax = std::chrono::minutes(35);
 
   /// A CONNECT that was let in, with its device, on the way to its shard.
   struct Arrival {
@@ -104,11 +107,12 @@ class DeviceShard {
   };
   /// A connection that is not a device's: not yet, or not any more.
   struct Guest {
-    enum class Phase : std::uint8_t { kArriving, kRefused, kArrived, kLeaving };
+    enum class Phase : std::uint8_t { kArriving, kRefused, kArrived, kProbing, kLeaving };
     DeviceLine line;
     Phase phase = Phase::kArriving;
     base::Duration retry_after{};  ///< refused: to be told
     std::string address{};         ///< counted in `guests_of_`
+    std::string device{};          ///< of a probe
     std::unique_ptr<Arrival> arrival{};
   };
   struct Due {
@@ -152,6 +156,9 @@ class DeviceShard {
 
   // Sessions: shard_sessions.cc
   Key on_connect(Key key, const wire::mqtt::Connect& connect);
+  void begin_probe(Key key, const std::string& device);
+  Key on_probe_packet(Key key, const wire::mqtt::Packet& packet);
+  void count_out(Guest& guest);
   base::Result<store::Device> authenticate(const DeviceLine& line,
                                            const wire::mqtt::Connect& connect);
   void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
@@ -187,6 +194,8 @@ class DeviceShard {
   std::size_t arriving_ = 0;
   std::deque<Due> arrive_by_;  ///< rising, as each gets the same time
   std::deque<Due> leave_by_;
+  std::unordered_map<std::string, Key> probes_;  ///< one a device at most
+  std::deque<Due> probe_by_;
   TimerWheel wheel_;
   std::vector<Slot> due_;
   std::vector<Key> dirty_;

@@ -205,6 +205,7 @@ DeviceShard::Key DeviceShard::on_packets(Key key, base::BytesView bytes) {
 
 DeviceShard::Key DeviceShard::on_packet(Key key, const mqtt::Packet& packet) {
   if ((key & kGuest) != 0) {
+    if (guests_.at(key)->phase == Guest::Phase::kProbing) return on_probe_packet(key, packet);
     if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) return on_connect(key, *connect);
     drop_guest(key);  // MQTT-3.1.0-1
     return 0;
@@ -293,6 +294,8 @@ void DeviceShard::drop_guest(Key key) {
   const auto it = guests_.find(key);
   if (it == guests_.end()) return;
   Guest& guest = *it->second;
+  if (const auto probe = probes_.find(guest.device); probe != probes_.end() && probe->second == key)
+    probes_.erase(probe);
   if (!guest.address.empty()) {
     const auto count = guests_of_.find(guest.address);
     if (--count->second == 0) guests_of_.erase(count);

@@ -143,8 +143,48 @@ DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) 
     refuse(key, connect.version, denied ? Reason::kBadCredentials : Reason::kServerUnavailable);
     return key;
   }
+  if (connect.version == mqtt::Version::k5 &&
+      connect.properties.user_value(wire::property::kProbe)) {
+    begin_probe(key, row->name);
+    return key;
+  }
   guest.phase = Guest::Phase::kArrived;
   guest.arrival = std::make_unique<Arrival>(Arrival{connect, std::move(*row)});
+  return key;
+}
+
+/// It is nobody's arrival any more.
+void DeviceShard::count_out(Guest& guest) {
+  const auto count = guests_of_.find(guest.address);
+  if (--count->second == 0) guests_of_.erase(count);
+  guest.address.clear();
+  --arriving_;
+  admission_.on_finished(now_, arriving_);
+}
+
+/// A second connection of a device, silent on purpose: it stays a guest, which has no session.
+/// Another one of the same device takes its place, so that nobody holds many.
+void DeviceShard::begin_probe(Key key, const std::string& device) {
+  const auto [known, fresh] = probes_.try_emplace(device, key);
+  if (!fresh) drop_guest(std::exchange(known->second, key));
+  Guest& guest = *guests_.at(key);
+  count_out(guest);
+  guest.phase = Guest::Phase::kProbing;
+  guest.device = device;
+  probe_by_.push_back({now_ + kProbeMax, key});
+  encoded_.clear();
+  WL_CHECK(mqtt::encode(mqtt::Connack{}, mqtt::Version::k5, encoded_));
+  send(key, encoded_);
+}
+
+DeviceShard::Key DeviceShard::on_probe_packet(Key key, const mqtt::Packet& packet) {
+  if (!std::holds_alternative<mqtt::Pingreq>(packet)) {  // DISCONNECT, or nothing that it may say
+    drop_guest(key);
+    return 0;
+  }
+  encoded_.clear();
+  WL_CHECK(mqtt::encode(mqtt::Pingresp{}, mqtt::Version::k5, encoded_));
+  send(key, encoded_);
   return key;
 }
 
@@ -152,10 +192,7 @@ DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) 
 void DeviceShard::settle(Key key) {
   auto node = guests_.extract(key);
   Guest& guest = *node.mapped();
-  const auto count = guests_of_.find(guest.address);
-  if (--count->second == 0) guests_of_.erase(count);
-  --arriving_;
-  admission_.on_finished(now_, arriving_);
+  count_out(guest);
   poller_->remove(guest.line.fd());
   DeviceShard* home = shards_[shard_of(guest.arrival->row.name, shards_.size())];
   guest.line.dirty = guest.line.waits_to_write = false;

@@ -163,6 +163,7 @@ mqtt::Connack Session::connack(const Config& config, std::string_view device,
   properties.shared_available = 0;
   if (packet_max_ < kRoomy) return answer;
   properties.user.emplace_back(wire::property::kEpoch, fmt::format("{:016x}", config.epoch));
+  if (config.probes) properties.user.emplace_back(wire::property::kProbe, "1");
   if (config.spread > Duration::zero()) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(config.spread).count();
     properties.user.emplace_back(wire::property::kSpread, std::to_string(ms));

@@ -50,6 +50,7 @@ struct Config {
   std::uint32_t session_expiry_max_s = 0xFFFF'FFFF;
   std::uint64_t epoch = 0;  ///< of the store; another value tells clients to restart their count
   Duration spread{};        ///< W of link.md §2, told to every client
+  bool probes = false;      ///< the driver serves connections that say `probe`; told to clients
   friend bool operator==(const Config&, const Config&) = default;
 };
 
