@@ -47,7 +47,7 @@ class ServerProcess {
     if (pid_ > 0) kill_now();
   }
 
-  /// Returns: whether it serves within ten seconds. A second start asks for the same ports.
+  /// Returns: whether it serves within half a minute. A second start asks for the same ports.
   bool start() {
     std::vector<std::string> words = {
         beside_the_test("server_app"),        "folder=" + folder(),
@@ -119,7 +119,7 @@ class ServerProcess {
     while (!line.ends_with('\n')) {
       pollfd wait{fd, POLLIN, 0};
       char c = 0;
-      if (::poll(&wait, 1, 10'000) <= 0 || ::read(fd, &c, 1) != 1) return false;
+      if (::poll(&wait, 1, 30'000) <= 0 || ::read(fd, &c, 1) != 1) return false;
       line += c;
     }
     unsigned numbers[4] = {};
