@@ -20,7 +20,8 @@ enum ExitCode : int {
   kExitStorage = 8,        ///< the disk is full or failed
 };
 
-/// What `wakeline run` ends with where the program has no code of its own; as env(1) and the shells.
+/// What `wakeline run` ends with where the program has no code of its own; as env(1) and the
+/// shells.
 enum RunExitCode : int {
   kExitRunFailed = 125,      ///< the host did not run it, or nobody knows how it ended
   kExitRunPermission = 126,  ///< the program cannot be executed
