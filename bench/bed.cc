@@ -27,11 +27,11 @@ constexpr int kAnswerTimeoutMs = 10'000;
 constexpr int kConnectTimeoutMs = 60'000;
 
 /// Reads exactly `size` bytes; false at the end or after the timeout.
-bool read_all(int fd, void* out, std::size_t size) {
+bool read_all(int fd, void* out, std::size_t size, int timeout_ms = kAnswerTimeoutMs) {
   auto* at = static_cast<char*>(out);
   while (size > 0) {
     pollfd wanted{fd, POLLIN, 0};
-    if (::poll(&wanted, 1, kAnswerTimeoutMs) != 1) return false;
+    if (::poll(&wanted, 1, timeout_ms) != 1) return false;
     const ssize_t got = ::recv(fd, at, size, 0);
     if (got <= 0) return false;
     at += got;
@@ -117,7 +117,7 @@ Outcome<Line> Bed::welcome(const Door& door) {
   if (!socket) return std::unexpected(socket.error());
   // bench-app introduces itself when its socket is tagged: 64 bytes, its id padded with zeros.
   std::array<char, 64> id{};
-  if (!read_all(socket->get(), id.data(), id.size()))
+  if (!read_all(socket->get(), id.data(), id.size(), kConnectTimeoutMs))
     return std::unexpected("an app connected and said nothing");
   return Line{std::move(*socket), std::string(id.data())};
 }

@@ -76,8 +76,13 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
       AppProcess::create(loop_, freezer_, manifest.id,
                          [this, app = record.get()](sys::ExitInfo info) { on_exit(*app, info); });
   if (!process) return base::fail(process.error());
-  const auto id = doze_.add_app({manifest.id, manifest.voip, manifest.audio, manifest.relaunch,
-                                 manifest.exits_on_suspend, manifest.reclaim});
+  const auto id = doze_.add_app({.name = manifest.id,
+                                 .voip = manifest.voip,
+                                 .audio = manifest.audio,
+                                 .relaunch = manifest.relaunch,
+                                 .exits_on_suspend = manifest.exits_on_suspend,
+                                 .tags_itself = manifest.sockets.empty(),
+                                 .reclaim = manifest.reclaim});
   if (!id) return base::fail(id.error());
   record->id = *id;
   record->manifest = manifest;

@@ -24,6 +24,7 @@ struct NamedField {
 
 constexpr std::array kFields = {
     NamedField{"wake_window", &Profile::wake_window},
+    NamedField{"launch_window", &Profile::launch_window},
     NamedField{"keep_alive_min", &Profile::keep_alive_min},
     NamedField{"keep_alive_budget", &Profile::keep_alive_budget},
     NamedField{"keep_alive_overrun_kills", &Profile::keep_alive_overrun_kills},

@@ -77,7 +77,7 @@ void Machine::start_host() {
   for (auto& [app, s] : slots_) {
     if (!s.process || s.process->dead()) continue;
     s.allowance.begin_run();
-    s.allowance.grant(kernel_.now(), profile_.wake_window);
+    s.allowance.grant(kernel_.now(), profile_.launch_window);
     event("adopted", [&](doze::Actions& out) { doze_.on_adopted(here(), s.id, out); });
     kernel_.after(random_.between(kMessageMin, milliseconds(300)),
                   [this, &s, process = s.process, run = host_run_] {
@@ -264,7 +264,7 @@ void Machine::launch(Slot& s) {
       parts, names_, *s.model, Process::Place{machine_, s.app, ++s.runs}, std::move(*memory));
   s.connected = true;
   s.allowance.begin_run();
-  s.allowance.grant(kernel_.now(), profile_.wake_window);
+  s.allowance.grant(kernel_.now(), profile_.launch_window);
   event("launched", [&](doze::Actions& out) { doze_.on_launched(here(), s.id, out); });
   // The user opened it: it is told so by its launch reason, and by no message.
   s.allowance.set_foreground(doze_.state(s.id) == doze::AppState::kForeground);

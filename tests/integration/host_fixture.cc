@@ -229,9 +229,10 @@ void HostTest::start_host(const std::vector<std::string>& more) {
       "runtime=" + folder + "/run", "state=" + folder + "/state", "manifests=" + manifests,
       "freezer=" + GetParam(), "notifier=terminal", "grace_ms=2000",
       // A shortened profile: the rules are the same, the numbers are not waited for.
-      "set:linger=150ms", "set:sample_interval=30ms", "set:wake_window=1s", "set:keep_alive_min=1s",
-      "set:keep_alive_budget=500ms", "set:task_pool=1500ms", "set:task_warning=500ms",
-      "set:relaunch_first=100ms", "set:relaunch_max=400ms", "set:limit_wakes=100000"};
+      "set:linger=150ms", "set:sample_interval=30ms", "set:wake_window=1s", "set:launch_window=1s",
+      "set:keep_alive_min=1s", "set:keep_alive_budget=500ms", "set:task_pool=1500ms",
+      "set:task_warning=500ms", "set:relaunch_first=100ms", "set:relaunch_max=400ms",
+      "set:limit_wakes=100000"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   if (auto reader = LedgerReader::open(folder + "/state")) {
     const auto newest = reader->newest(1);

@@ -73,6 +73,7 @@ struct Run {
   Duration cpu{};         ///< at the last sample
 
   Tags tags;
+  bool has_tagged = false;
   Tasks tasks;
   KeepAlive keep_alive;
   WakeRequests wakes;

@@ -259,7 +259,9 @@ void Doze::begin_run(Instant now, App& app) {
     return;
   }
   app.state = AppState::kBackground;
-  open_window(now, app, profile_.wake_window);
+  const bool tags = app.config.voip && app.config.tags_itself;
+  open_window(now, app,
+              tags ? std::max(profile_.launch_window, profile_.wake_window) : profile_.wake_window);
   start_task_pool(now, app);
 }
 

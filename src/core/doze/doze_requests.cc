@@ -28,7 +28,12 @@ base::Result<TagId> Doze::tag(Instant now, AppId id, Actions& out) {
   Run& run = app->run;
   if (run.tags.size() >= kTagsMax) return refuse(id, ErrorCode::kTooLarge, kWhere, out);
   const TagId tag{next_id_++};
+  const bool first = !std::exchange(run.has_tagged, true);
   run.tags.add(tag);
+  // The window of the launch is over with it; of a wake there is as much left as there was.
+  const Instant window_end = base::saturating_add(now, profile_.wake_window);
+  if (first && app->awake() && run.window_end > window_end)
+    open_window(now, *app, profile_.wake_window);
   out.push(Ledger{id, LedgerEvent::kTag, run.tags.size() == 1 ? "tagged" : "more_than_one",
                   as_value(tag.value)});
   // The request was on its way when the app was frozen.

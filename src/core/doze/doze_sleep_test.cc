@@ -114,8 +114,39 @@ TEST(Sleep, C14NewDataInTheWindowRenewsIt) {
 TEST(Sleep, C35AnAppWithoutALineHasItsWholeWindowToGetOne) {
   Bed bed;
   bed.launch(bed.app);
+  const TagId tag = bed.tag(bed.app);
+  bed.sleep(bed.app);
+  bed.data(bed.app, tag);
+  ASSERT_TRUE(bed.doze.untag(bed.now, bed.app, tag, bed.out));
+  bed.take();
   const Instant start = bed.now;
   EXPECT_EQ(bed.idle(bed.app), List{Suspend{bed.app}});
+  EXPECT_EQ(bed.now - start, 10s);
+}
+
+TEST(Sleep, C22ALaunchedAppHasAMinuteForItsFirstLine) {
+  Bed bed;
+  bed.launch(bed.app);
+  const Instant start = bed.now;
+  EXPECT_EQ(bed.idle(bed.app), List{Suspend{bed.app}});
+  EXPECT_EQ(bed.now - start, 60s);
+}
+
+TEST(Sleep, C22TheFirstLineEndsTheWindowOfTheLaunch) {
+  Bed bed;
+  bed.launch(bed.app);
+  bed.tag(bed.app);
+  EXPECT_EQ(bed.doze.find(bed.app)->run.window_end, bed.now + 10s);
+  bed.sleep(bed.app);
+}
+
+TEST(Sleep, C22AProgramThatTagsNothingItselfHasTheWindowOfAWake) {
+  Bed bed;
+  const AppId plain =
+      bed.doze.add_app({.name = "plain", .voip = true, .tags_itself = false}).value();
+  bed.launch(plain);
+  const Instant start = bed.now;
+  EXPECT_EQ(bed.idle(plain), List{Suspend{plain}});
   EXPECT_EQ(bed.now - start, 10s);
 }
 

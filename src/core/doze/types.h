@@ -47,6 +47,7 @@ struct AppConfig {
   bool audio = false;
   bool relaunch = true;           ///< after a bad end (C23)
   bool exits_on_suspend = false;  ///< ended instead of suspended (C2)
+  bool tags_itself = true;        ///< false: a program that knows nothing of us
   bool reclaim = false;           ///< its memory is given back when it has slept long
   friend bool operator==(const AppConfig&, const AppConfig&) = default;
 };
@@ -57,6 +58,10 @@ enum class LimitAction : std::uint8_t { kNone, kKill, kDelay };
 struct Profile {
   std::string name = "linux";
   Duration wake_window = std::chrono::seconds(10);
+  /// A voip app that was just launched, until it has tagged its first connection. Suspended before
+  /// that, as on a machine that launches very many apps at once, it would sleep with nothing to
+  /// wake it.
+  Duration launch_window = std::chrono::seconds(60);
   Duration keep_alive_min = std::chrono::seconds(600);
   Duration keep_alive_budget = std::chrono::seconds(10);
   bool keep_alive_overrun_kills = false;
