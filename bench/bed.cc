@@ -40,8 +40,9 @@ bool read_all(int fd, void* out, std::size_t size, int timeout_ms = kAnswerTimeo
   return true;
 }
 
-/// Reads the ledger's file until each of `count` apps was suspended after its last wake.
-Outcome<void> await_all_suspended(const std::string& state_folder, int count) {
+/// Reads the ledger's file until there were `wakes` wakes and each of `count` apps was suspended
+/// after its last one.
+Outcome<void> await_suspended_in(const std::string& state_folder, int count, int wakes) {
   auto reader = host::LedgerReader::open(state_folder);
   if (!reader) return std::unexpected("ledger: " + base::to_string(reader.error()));
   std::set<std::string> asleep;
@@ -53,9 +54,11 @@ Outcome<void> await_all_suspended(const std::string& state_folder, int count) {
     for (const auto& line : *lines) {
       last = line.id;
       if (line.event == "suspend") asleep.insert(line.app);
-      if (line.event == "wake") asleep.erase(line.app);
+      if (line.event != "wake") continue;
+      asleep.erase(line.app);
+      --wakes;
     }
-    if (static_cast<int>(asleep.size()) == count) return {};
+    if (lines->empty() && wakes <= 0 && static_cast<int>(asleep.size()) == count) return {};
     if (lines->empty()) ::poll(nullptr, 0, 50);
   }
   return std::unexpected(
@@ -127,6 +130,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   std::string pattern = fmt::format("/tmp/wakeline-bench-{}-XXXXXX", options.name);
   if (::mkdtemp(pattern.data()) == nullptr) return std::unexpected(pattern + ": cannot be made");
   bed->folder_ = pattern;
+  bed->apps_ = options.apps;
   const std::string apps = pattern + "/apps";
   const std::string ready = pattern + "/ready";
   const std::string log = pattern + "/host.log";
@@ -134,8 +138,9 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   for (int i = 0; i < options.apps; ++i) {
     const std::string manifest = fmt::format(
         "[Desktop Entry]\nType=Application\nName=Bench {0}\nExec=\"{1}\" "
-        "{2}\nX-Wakeline-BackgroundModes=voip;\n",
-        i, beside("bench-app"), door.port());
+        "{2}{3}\nX-Wakeline-BackgroundModes=voip;\n",
+        i, beside(options.lines > 1 ? "bench-lines" : "bench-app"), door.port(),
+        options.lines > 1 ? " " + std::to_string(options.lines) : std::string());
     if (!io::write_file(fmt::format("{}/app{:04}.desktop", apps, i), manifest))
       return std::unexpected(apps + ": cannot be written");
   }
@@ -159,12 +164,12 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
   if (!control) return std::unexpected("the host does not answer: " + control.error().message);
   bed->control_.emplace(std::move(*control));
-  for (int i = 0; i < options.apps; ++i) {
+  for (int i = 0; i < options.apps * options.lines; ++i) {
     auto line = welcome(door);
     if (!line) return std::unexpected(line.error() + "; the host's log is in " + log);
     bed->lines_.push_back(std::move(*line));
   }
-  if (const auto asleep = await_all_suspended(pattern + "/state", options.apps); !asleep) {
+  if (const auto asleep = bed->await_all_suspended(0); !asleep) {
     return std::unexpected(asleep.error());
   }
   // From here on the host tells what is new.
@@ -189,6 +194,10 @@ Outcome<void> Bed::await_event(const std::string& app, const std::string& event,
     if (line->has_value() && (*line)->app == app && (*line)->event == event) return {};
   }
   return std::unexpected(fmt::format("no '{}' of {} in the ledger", event, app));
+}
+
+Outcome<void> Bed::await_all_suspended(int wakes) {
+  return await_suspended_in(folder_ + "/state", apps_, wakes);
 }
 
 Outcome<void> Bed::await_suspended(const std::string& app, base::Duration timeout) {

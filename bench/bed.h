@@ -47,10 +47,11 @@ struct BedOptions {
   std::string freezer;  ///< "cgroup" or "sigstop"
   int apps = 1;
   std::vector<std::string> profile;  ///< "linger=0ms", …
+  int lines = 1;                     ///< tagged connections of each app
 };
 
-/// A real host in a folder of its own with `apps` bench apps, each with one tagged connection to
-/// `door`. Destroying it ends all.
+/// A real host in a folder of its own with `apps` bench apps, each with `lines` tagged connections
+/// to `door`. Destroying it ends all.
 class Bed {
  public:
   /// Starts the host, waits until every app is connected, tagged and suspended. `progress` is
@@ -65,6 +66,9 @@ class Bed {
   /// all.
   Outcome<void> await_suspended(const std::string& app,
                                 base::Duration timeout = std::chrono::seconds(10));
+  /// Waits until every app sleeps, and until there were `wakes` wakes in all since the host's
+  /// start.
+  Outcome<void> await_all_suspended(int wakes);
   /// Waits for one more `event` of `app`.
   Outcome<void> await_event(const std::string& app, const std::string& event,
                             base::Duration timeout = std::chrono::seconds(10));
@@ -75,6 +79,7 @@ class Bed {
   Bed() = default;
 
   std::string folder_;
+  int apps_ = 0;
   cli::Program host_;
   std::optional<host::ControlClient> control_;
   std::vector<Line> lines_;

@@ -29,6 +29,9 @@ constexpr Benchmark kBenchmarks[] = {
      bench::run_reclaim, true},
     {"server", "What a sleeping device and a push cost the server, beside other brokers",
      bench::run_server},
+    {"coalesce", "How often the machine wakes for the keep-alive handlers of fifty apps",
+     bench::run_coalesce},
+    {"scale", "A thousand apps with ten connections each", bench::run_scale},
 };
 
 }  // namespace

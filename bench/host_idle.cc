@@ -3,47 +3,12 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "bed.h"
 #include "bench.h"
+#include "usage.h"
 
 namespace wakeline::bench {
 namespace {
-
-struct Usage {
-  double wakeups =
-      0;  ///< times that a thread gave up the processor by itself, and so was woken again
-  double cpu_ms = 0;
-  double rss_kib = 0;
-  double anonymous_kib = 0;
-};
-
-/// The value behind `key` in a file of lines "key: value".
-double field(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(key)) return std::atof(line.c_str() + key.size());
-  }
-  return 0;
-}
-
-Usage usage(pid_t pid) {
-  const std::string folder = fmt::format("/proc/{}/", pid);
-  Usage now;
-  now.rss_kib = field(folder + "status", "VmRSS:");
-  now.anonymous_kib = field(folder + "smaps_rollup", "Pss_Anon:");
-  std::error_code error;
-  for (const auto& thread : std::filesystem::directory_iterator(folder + "task", error)) {
-    now.wakeups += field(thread.path() / "status", "voluntary_ctxt_switches:");
-    std::ifstream file(thread.path() / "schedstat");
-    double run_ns = 0;
-    file >> run_ns;
-    now.cpu_ms += run_ns / 1e6;
-  }
-  return now;
-}
 
 /// What the host says of an app that does not answer.
 std::string state_of(Bed& bed, const std::string& app) {

@@ -22,7 +22,7 @@ if(TARGET libwakeline)
 endif()
 
 # What `wakeline demo` and `wakeline bench` start.
-foreach(program doorbell bench-app bench-holder)
+foreach(program doorbell bench-app bench-holder bench-lines)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/wakeline)
     set_target_properties(${program} PROPERTIES
