@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "cli/apps_manifests.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
@@ -81,6 +82,8 @@ void add_apps(CLI::App& root, int& exit_code) {
   list_command->add_flag("--json", options->json, "For programs");
   list_command->callback([options, &exit_code] { exit_code = list(options->host, options->json); });
 
+  add_manifest_commands(*apps, options->host.runtime_folder, exit_code);
+
   struct Row {
     const char* name;
     const char* text;
@@ -101,6 +104,8 @@ void add_apps(CLI::App& root, int& exit_code) {
       exit_code = command(options->host, wanted, options->app);
     });
   }
+  // Where the host is may be said before and after the command.
+  for (CLI::App* sub : apps->get_subcommands({})) sub->fallthrough();
 }
 
 }  // namespace wakeline::cli

@@ -21,6 +21,8 @@ void add_server(CLI::App& root, int& exit_code);
 void add_run(CLI::App& root, int& exit_code);
 void add_apps(CLI::App& root, int& exit_code);
 void add_log(CLI::App& root, int& exit_code);
+void add_top(CLI::App& root, int& exit_code);
+void add_stats(CLI::App& root, int& exit_code);
 void add_push(CLI::App& root, int& exit_code);
 void add_demo(CLI::App& root, int& exit_code);
 void add_doctor(CLI::App& root, int& exit_code);

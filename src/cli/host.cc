@@ -81,6 +81,8 @@ void add_host(CLI::App& root, int& exit_code) {
       ->transform(CLI::CheckedTransformer(notifiers));
   command->add_option("--cgroup-parent", options->host.cgroup_parent,
                       "A cgroup2 folder that the host may write");
+  command->add_flag("--follow-window", options->host.follow_window,
+                    "The app of the active window is in the foreground (X11, $DISPLAY)");
   command->add_option("--ready-file", options->ready_file, "Written when the host accepts apps");
   command->footer(
       "SIGTERM ends the host and its apps. What this machine gives it: wakeline doctor");

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
+#include <span>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -10,8 +12,10 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
+#include "cli/since.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
+#include "io/clock.h"
 #include "io/file.h"
 
 namespace wakeline::cli {
@@ -23,6 +27,7 @@ struct Options {
   HostAddress host;
   std::string state_folder;
   std::string app;
+  std::string since;
   std::uint32_t lines = 50;
   bool follow = false;
   bool json = false;
@@ -40,7 +45,10 @@ void print_line(const Options& options, const LedgerLine& line) {
                                                                   {"reason", line.reason},
                                                                   {"detail", line.detail},
                                                                   {"latency_ns", line.latency_ns},
-                                                                  {"cpu_us", line.cpu_us}}));
+                                                                  {"cpu_us", line.cpu_us},
+                                                                  {"socket", line.socket},
+                                                                  {"awake_us", line.awake_us},
+                                                                  {"used_us", line.used_us}}));
   } else {
     const Colour colour = line.event == "wake"      ? Colour::kCyan
                           : line.event == "suspend" ? Colour::kDim
@@ -48,10 +56,33 @@ void print_line(const Options& options, const LedgerLine& line) {
     std::string text = fmt::format("{}  {:<16} {:<16} {}", clock_text(line.wall_ns), line.app,
                                    line.event, line.reason);
     if (!line.detail.empty()) text += ": " + line.detail;
+    if (!line.socket.empty()) text += " from " + line.socket;
     if (line.latency_ns > 0) text += fmt::format(" ({})", span_text(line.latency_ns));
+    if (line.awake_us > 0) {
+      text += fmt::format(" after {} awake, {} of CPU time",
+                          span_text(static_cast<long long>(line.awake_us) * 1000),
+                          span_text(static_cast<long long>(line.used_us) * 1000));
+    }
     fmt::print("{}\n", paint(colour, text));
   }
   std::fflush(stdout);
+}
+
+int show_since(const Options& options, host::LedgerReader& reader) {
+  const auto from = since(options.since, io::wall_now().time_since_epoch().count());
+  if (!from) {
+    report("--since", base::ErrorCode::kInvalidArgument,
+           fmt::format("'{}' is no time; write 2h, 3d, 14:30 or 2026-11-21", options.since));
+    return kExitUsage;
+  }
+  std::uint64_t after = 0;
+  for (;;) {
+    const auto lines = reader.since(*from, options.app, after, host::kLedgerReadMax);
+    if (!lines) return report(host::ledger_path(options.state_folder), lines.error());
+    for (const LedgerLine& line : *lines) print_line(options, line);
+    if (lines->size() < host::kLedgerReadMax) return kExitOk;
+    after = lines->back().id;
+  }
 }
 
 int show(const Options& options) {
@@ -60,9 +91,15 @@ int show(const Options& options) {
     return report(host::ledger_path(options.state_folder), reader.error(),
                   "The host writes it; another folder: --state-folder.");
   }
-  const auto lines = reader->newest(options.lines);
+  if (!options.since.empty()) return show_since(options, *reader);
+  // Of one app its newest lines: among those of the others they may be far apart.
+  auto lines = reader->newest(options.app.empty() ? options.lines : host::kLedgerReadMax);
   if (!lines) return report(host::ledger_path(options.state_folder), lines.error());
-  for (const LedgerLine& line : *lines) print_line(options, line);
+  if (!options.app.empty()) {
+    std::erase_if(*lines, [&](const LedgerLine& line) { return line.app != options.app; });
+  }
+  const std::size_t skipped = lines->size() - std::min<std::size_t>(lines->size(), options.lines);
+  for (const LedgerLine& line : std::span(*lines).subspan(skipped)) print_line(options, line);
   return kExitOk;
 }
 
@@ -95,9 +132,12 @@ void add_log(CLI::App& root, int& exit_code) {
   command->add_option("--state-folder", options->state_folder, "The host's folder; it need not run")
       ->capture_default_str();
   command->add_option("--app", options->app, "Of this app alone");
+  command->add_option("--since", options->since,
+                      "Every line from then on: 2h, 3d, 14:30, 2026-11-21");
   command->add_option("-n,--lines", options->lines, "The newest so many lines")
       ->capture_default_str();
-  command->add_flag("-f,--follow", options->follow, "Go on with new lines as they come");
+  command->add_flag("-f,--follow", options->follow, "Go on with new lines as they come")
+      ->excludes("--since");
   command->add_flag("--json", options->json, "One JSON object a line");
   command->callback(
       [options, &exit_code] { exit_code = options->follow ? follow(*options) : show(*options); });

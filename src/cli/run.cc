@@ -123,8 +123,8 @@ std::optional<Forwarded> next_signal(int fd) {
 
 int code_of(const std::string& id, const Ended& ended) {
   if (!ended.known) {
-    return report(id, ErrorCode::kOs, "it has ended; how, this kernel does not tell"),
-           kExitRunFailed;
+    report(id, ErrorCode::kOs, "it has ended; how, this kernel does not tell");
+    return kExitRunFailed;
   }
   return ended.signaled ? kExitRunSignal + static_cast<int>(ended.code)
                         : static_cast<int>(ended.code);

@@ -59,27 +59,57 @@ void Table::add(std::vector<std::string> cells, Colour colour) {
   rows_.push_back({std::move(cells), colour});
 }
 
-void Table::print() const {
+std::vector<std::size_t> Table::widths() const {
   std::vector<std::size_t> widths;
   for (const Column& column : columns_) widths.push_back(width(column.title));
   for (const Row& row : rows_) {
     for (std::size_t i = 0; i < row.cells.size(); ++i)
       widths[i] = std::max(widths[i], width(row.cells[i]));
   }
-  const auto line = [&](const std::vector<std::string>& cells) {
-    std::string text;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string padding(widths[i] - width(cells[i]), ' ');
-      if (i > 0) text += "  ";
-      text += columns_[i].align == Align::kRight ? padding + cells[i] : cells[i] + padding;
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    return text;
-  };
+  return widths;
+}
+
+std::vector<std::string> Table::titles() const {
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.push_back(column.title);
-  fmt::print("{}\n", paint(Colour::kBold, line(titles)));
-  for (const Row& row : rows_) fmt::print("{}\n", paint(row.colour, line(row.cells)));
+  return titles;
+}
+
+std::string Table::line_of(const std::vector<std::string>& cells,
+                           const std::vector<std::size_t>& widths) const {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::string padding(widths[i] - width(cells[i]), ' ');
+    if (i > 0) text += "  ";
+    text += columns_[i].align == Align::kRight ? padding + cells[i] : cells[i] + padding;
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+void Table::print() const {
+  const std::vector<std::size_t> wide = widths();
+  fmt::print("{}\n", paint(Colour::kBold, line_of(titles(), wide)));
+  for (const Row& row : rows_) fmt::print("{}\n", paint(row.colour, line_of(row.cells, wide)));
+}
+
+std::vector<std::string> Table::lines(std::size_t columns) const {
+  const std::vector<std::size_t> wide = widths();
+  const auto fitting = [&](const std::vector<std::string>& cells, Colour colour) {
+    return paint(colour, front(line_of(cells, wide), columns));
+  };
+  std::vector<std::string> lines = {fitting(titles(), Colour::kBold)};
+  for (const Row& row : rows_) lines.push_back(fitting(row.cells, row.colour));
+  return lines;
+}
+
+std::string front(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  for (std::size_t seen = 0; end < text.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
+    if (begins && seen++ == columns) break;
+  }
+  return std::string(text.substr(0, end));
 }
 
 std::string clock_text(long long wall_ns) {

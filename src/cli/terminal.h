@@ -29,18 +29,28 @@ class Table {
   /// One cell for each column; `colour` paints the whole row.
   void add(std::vector<std::string> cells, Colour colour = Colour::kNone);
   void print() const;
+  /// The same as lines, the titles first, each cut to `columns`.
+  std::vector<std::string> lines(std::size_t columns) const;
 
  private:
   struct Row {
     std::vector<std::string> cells;
     Colour colour;
   };
+  std::string line_of(const std::vector<std::string>& cells,
+                      const std::vector<std::size_t>& widths) const;
+  std::vector<std::size_t> widths() const;
+  std::vector<std::string> titles() const;
+
   std::vector<Column> columns_;
   std::vector<Row> rows_;
 };
 
 /// Terminal columns of UTF-8 text: code points, which is right for what we print.
 std::size_t width(std::string_view text);
+
+/// The front of UTF-8 text that fits so many terminal columns.
+std::string front(std::string_view text, std::size_t columns);
 
 /// "14:03:07.123" in local time.
 std::string clock_text(long long wall_ns);

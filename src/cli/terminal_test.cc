@@ -37,5 +37,19 @@ TEST(ExitCode, IsTheDocumentedOneForEachKindOfError) {
   EXPECT_EQ(exit_code_of(base::ErrorCode::kStorageFull), 8);
 }
 
+TEST(Terminal, CutsTextAtWholeCharacters) {
+  EXPECT_EQ(front("abc", 5), "abc");
+  EXPECT_EQ(front("abc", 2), "ab");
+  EXPECT_EQ(front("10 \u00b5s", 4), "10 \u00b5");
+  EXPECT_EQ(front("", 0), "");
+}
+
+TEST(Table, GivesLinesThatFitTheTerminal) {
+  Table table({{"app"}, {"wakes", Table::Align::kRight}});
+  table.add({"doorbell", "7"});
+  EXPECT_EQ(table.lines(80), (std::vector<std::string>{"app       wakes", "doorbell      7"}));
+  EXPECT_EQ(table.lines(4), (std::vector<std::string>{"app ", "door"}));
+}
+
 }  // namespace
 }  // namespace wakeline::cli

@@ -39,6 +39,7 @@ void tag(Driver& driver, AppRecord& app, const sys::FoundSocket& found) {
   record.pid = found.pid;
   record.fd = found.fd;
   record.cookie = found.cookie;
+  record.remote = found.remote;
   driver.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     // A refusal is in the ledger: too many tags.
     if (const auto given = doze.tag(now, app.id, out)) {

@@ -20,13 +20,17 @@ base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys
 
 base::Result<void> AppProcess::launch(const wire::Manifest& manifest,
                                       const LaunchSettings& settings,
-                                      const LaunchStreams* streams) {
+                                      const LaunchContext& context) {
+  const LaunchStreams* const streams = context.streams;
   sys::SpawnOptions options;
   options.command = manifest.command;
   options.working_directory = manifest.working_directory;
   std::vector<std::string> added = manifest.environment;
   added.push_back("WAKELINE_HOST=" + settings.socket_path);
   added.push_back("WAKELINE_APP=" + manifest.id);
+  added.push_back("WAKELINE_LAUNCH_REASON=" + std::string(name(context.reason)));
+  added.push_back(std::string("WAKELINE_STATE=") +
+                  (context.foreground ? "foreground" : "background"));
   if (streams == nullptr) {
     options.environment = sys::inherit_environment(added);
   } else {

@@ -14,6 +14,7 @@
 #include "io/unique_fd.h"
 #include "linux/freezer.h"
 #include "linux/process.h"
+#include "wire/host_message.h"
 #include "wire/manifest.h"
 
 namespace wakeline::host {
@@ -30,6 +31,14 @@ struct LaunchStreams {
   std::vector<std::string> environment;  ///< the whole of it, but for our own variables
 };
 
+/// Why and how an app is launched; it finds both in its environment too (C24).
+struct LaunchContext {
+  wire::host::LaunchReason reason = wire::host::LaunchReason::kUser;
+  bool foreground = false;
+  /// Null for /dev/null, the host's own output and the host's environment.
+  const LaunchStreams* streams = nullptr;
+};
+
 /// The processes of one app over many launches: one group, at most one running launch in it.
 class AppProcess {
  public:
@@ -41,10 +50,9 @@ class AppProcess {
   static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::Freezer& freezer,
                                                           const std::string& id, OnExit on_exit);
 
-  /// `streams`: null for /dev/null, the host's own output and the host's environment.
   /// Errors: as `spawn`, ExitWatch::create; nothing runs then.
   base::Result<void> launch(const wire::Manifest& manifest, const LaunchSettings& settings,
-                            const LaunchStreams* streams = nullptr);
+                            const LaunchContext& context);
   /// Takes over what an earlier host has launched. Errors: kNotFound (it has ended; what is left of
   /// it is killed).
   base::Result<void> adopt();

@@ -39,6 +39,7 @@ struct TagRecord {
   int fd = -1;
   std::uint64_t cookie = 0;
   bool udp = false;
+  std::string remote;          ///< the other end, for the ledger
   sys::SocketReading reading;  ///< the last one
   /// Taken after the freeze, given to the socket watch or closed before the thaw; -1 else.
   io::UniqueFd duplicate;
@@ -69,12 +70,16 @@ struct AppRecord {
   bool denial_told = false;  ///< in this run
 
   bool suspended = false;
-  bool rings_watched = false;  ///< in this suspension
-  bool ring_woke = false;      ///< the last wake came from an io_uring
-  std::uint64_t wakes = 0;     ///< since the host started
-  base::Duration cpu{};        ///< last read; since the launch
-  base::Duration latency{};    ///< of the last freeze or thaw, for the ledger
-  std::string reclaimed;       ///< what the last reclaim of its memory gave, for people
+  bool rings_watched = false;   ///< in this suspension
+  bool ring_woke = false;       ///< the last wake came from an io_uring
+  std::uint64_t wakes = 0;      ///< since the host started
+  base::Duration cpu{};         ///< last read; since the launch
+  base::Duration latency{};     ///< of the last freeze or thaw, for the ledger
+  std::string reclaimed;        ///< what the last reclaim of its memory gave, for people
+  base::Instant awake_since{};  ///< the last launch or resume
+  base::Duration awake_cpu{};   ///< `cpu` then
+  base::Duration awake{};       ///< of the stretch that ended with the last freeze or exit
+  std::string woken_by;         ///< the other end of the connection that woke it; empty: none
   /// For people, on the next ledger line of that event.
   doze::LedgerEvent note_event = doze::LedgerEvent::kCount;
   std::string note;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/controls.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "host/manifests.h"
 #include "host/requests.h"
 #include "host/text.h"
+#include "io/clock.h"
+#include "linux/proc.h"
 
 namespace wakeline::host {
 namespace {
@@ -16,12 +20,24 @@ using wire::host::AppList;
 using wire::host::Command;
 using wire::host::Reply;
 
+/// 0: there is none. One that is due now is a millisecond away.
+std::uint64_t milliseconds_until(base::Instant now, base::Instant deadline) {
+  if (deadline == base::kNever) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
+}
+
 }  // namespace
 
 void Controls::scan() { scan_ids(); }
 
 std::set<std::string> Controls::scan_ids() {
   std::set<std::string> ids;
+  if (auto settings = load_settings(state_folder_)) {
+    settings_ = std::move(*settings);
+  } else {
+    base::log(LogLevel::kError, "host", "{}; the settings before it hold", settings.error());
+  }
   const ManifestScan found = scan_manifests(manifest_folders_);
   for (const std::string& fault : found.faults) {
     base::log(LogLevel::kError, "host", "{}", fault);
@@ -31,8 +47,13 @@ std::set<std::string> Controls::scan_ids() {
   }
   for (const wire::Manifest& manifest : found.manifests) {
     ids.insert(manifest.id);
-    const auto installed = driver_.install(manifest);
-    if (installed || installed.error().code == ErrorCode::kBusy) continue;
+    const wire::Manifest granted = as_granted(manifest, settings_);
+    const auto installed = driver_.install(granted);
+    if (installed) continue;
+    if (installed.error().code == ErrorCode::kBusy) {
+      driver_.take_settings(*driver_.find(manifest.id), granted);
+      continue;
+    }
     base::log(LogLevel::kError, "host", "{}: not installed: {}", manifest.id,
               base::to_string(installed.error()));
   }
@@ -104,6 +125,21 @@ AppInfo Controls::info(AppRecord& app) const {
   }
   info.cpu_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(app.cpu).count());
+  const base::Instant now = io::now();
+  const doze::Profile& profile = driver_.machine().profile();
+  info.limit = profile.limit_action == doze::LimitAction::kNone
+                   ? 0
+                   : static_cast<std::uint32_t>(profile.limit_wakes);
+  if (const doze::App* state = driver_.machine().find(app.id)) {
+    info.limiter = static_cast<std::uint32_t>(state->run.limiter.count(now, profile));
+    info.deadline_ms = milliseconds_until(now, state->timers.next());
+  }
+  if (!app.process->running()) return info;
+  info.memory_kib = sys::resident_kib(app.process->group().processes());
+  if (!app.suspended) {
+    info.awake_us = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(now - app.awake_since).count());
+  }
   return info;
 }
 

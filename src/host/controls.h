@@ -7,6 +7,7 @@
 
 #include "host/driver.h"
 #include "host/runs.h"
+#include "host/settings.h"
 #include "wire/host_message.h"
 
 namespace wakeline::host {
@@ -25,7 +26,8 @@ class Controls {
   const std::string& state_folder() const { return state_folder_; }
   const std::string& apps_folder() const { return manifest_folders_.front(); }
 
-  /// Reads the manifest folders and installs what is new; faults are lines of the log.
+  /// Reads the user's settings and the manifest folders, and installs what is new; faults are lines
+  /// of the log.
   void scan();
 
   /// kLaunch and kForeground look for a new or changed manifest when the app does not run.
@@ -45,6 +47,7 @@ class Controls {
   Runs& runs_;
   std::string state_folder_;
   std::vector<std::string> manifest_folders_;
+  Settings settings_;  ///< of the last file without a fault
 };
 
 }  // namespace wakeline::host

@@ -92,6 +92,27 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
   return {};
 }
 
+void Driver::take_settings(AppRecord& app, const wire::Manifest& wanted) {
+  wire::Manifest granted = app.manifest;
+  granted.voip = wanted.voip;
+  granted.audio = wanted.audio;
+  granted.sockets = wanted.sockets;
+  granted.keep_alive = wanted.keep_alive;
+  granted.tcp_keep_alive = wanted.tcp_keep_alive;
+  granted.style = wanted.style;
+  if (granted != wanted || wanted == app.manifest) return;
+  app.manifest = wanted;
+  if (!wanted.voip) {
+    drop_duplicates(*watch_, app);
+    app.tags.clear();
+    app.keep_alive_set = false;
+  }
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.set_modes(now, app.id, wanted.voip, wanted.audio, out);
+  });
+  if (app.process->running() && wanted.voip) begin_run(app);
+}
+
 void Driver::uninstall(const std::string& id) {
   AppRecord* app = find(id);
   if (app == nullptr || app->process->running()) return;
@@ -204,6 +225,8 @@ void Driver::on_socket_event(sys::WatchKey key, sys::SocketEvent event) {
 void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   drop_duplicates(*watch_, app);
   if (const auto cpu = app.process->group().cpu_time()) app.cpu = *cpu;
+  app.awake = app.suspended ? base::Duration::zero() : io::now() - app.awake_since;
+  if (app.suspended) app.awake_cpu = app.cpu;
   app.tags.clear();
   app.tasks.clear();
   app.keep_alive_set = false;

@@ -57,6 +57,9 @@ class Driver {
   /// Errors: kTooLarge (doze::kAppsMax), kBusy (it runs: the change waits for its end), as
   /// Freezer::group.
   base::Result<void> install(const wire::Manifest& manifest);
+  /// Takes what the user grants and how notifications look, also while the app runs. Another change
+  /// of its manifest waits for its end.
+  void take_settings(AppRecord& app, const wire::Manifest& wanted);
   /// Forgets an app that does not run, and takes its group away.
   void uninstall(const std::string& id);
   AppRecord* find(std::string_view id);

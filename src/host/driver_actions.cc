@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How each action of the policy machine is carried out.
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -23,6 +24,12 @@ std::uint32_t to_ms(base::Duration span) {
       std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
 }
 
+/// Never negative: a clock of the kernel may be read a moment too late.
+std::uint64_t to_us(base::Duration span) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0));
+}
+
 }  // namespace
 
 void Driver::carry_out(const doze::Launch& action) {
@@ -32,7 +39,10 @@ void Driver::carry_out(const doze::Launch& action) {
   app->cpu = {};
   // Closed when this launch has them.
   const auto streams = std::exchange(app->streams, nullptr);
-  const auto launched = app->process->launch(app->manifest, options_.launch, streams.get());
+  const doze::App* state = doze_.find(app->id);
+  const bool foreground = state != nullptr && state->run.foreground;
+  const auto launched = app->process->launch(app->manifest, options_.launch,
+                                             {action.reason, foreground, streams.get()});
   app->launch_error = launched ? base::Error{} : launched.error();
   if (launched) {
     set_note(*app, LedgerEvent::kLaunch, "pid " + std::to_string(app->process->pid()));
@@ -54,6 +64,8 @@ void Driver::carry_out(const doze::Launch& action) {
 void Driver::begin_run(AppRecord& app) {
   app.postponements = 0;
   app.denial_told = false;
+  app.awake_since = io::now();
+  app.awake_cpu = app.cpu;
   if (app.manifest.keep_alive == base::Duration::zero()) return;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     const auto set = doze.set_keep_alive(now, app.id, app.manifest.keep_alive, out);
@@ -100,6 +112,7 @@ void Driver::carry_out(const doze::Suspend& action) {
   if (!frozen) return fail(frozen.error());
   app->suspended = true;
   app->latency = io::now() - start;
+  app->awake = start - app->awake_since;
   if (*frozen == sys::FreezeOutcome::kIncomplete) {
     set_note(*app, LedgerEvent::kSuspend, "a task in device I/O is still on its way");
   }
@@ -153,6 +166,10 @@ void Driver::carry_out(const doze::Resume& action) {
   app->latency = io::now() - event_seen_;
   if (action.cause == wire::host::WakeCause::kNone) return;
   ++app->wakes;  // its CPU time is still that of the reading after the freeze
+  app->awake_since = io::now();
+  app->awake_cpu = app->cpu;
+  const auto tag = app->tags.find(action.tag);
+  app->woken_by = tag == app->tags.end() ? std::string() : tag->second.remote;
   tell(*app, wire::host::Woken{action.cause, action.tag.value, to_ms(action.window)});
   if (app->network_untold || app->call_untold) tell_surroundings(*app);
 }
@@ -236,8 +253,12 @@ void Driver::carry_out(const doze::Ledger& action) {
   if (action.event == LedgerEvent::kSuspend || action.event == LedgerEvent::kWake) {
     line.latency_ns = app->latency.count();
   }
-  line.cpu_us = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(app->cpu).count());
+  if (action.event == LedgerEvent::kWake) line.socket = app->woken_by;
+  if (action.event == LedgerEvent::kSuspend || action.event == LedgerEvent::kExit) {
+    line.awake_us = to_us(app->awake);
+    line.used_us = to_us(app->cpu - app->awake_cpu);
+  }
+  line.cpu_us = to_us(app->cpu);
   ledger_.append(std::move(line));
 }
 

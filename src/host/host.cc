@@ -20,6 +20,7 @@
 #include "host/orphans.h"
 #include "host/runs.h"
 #include "host/surroundings.h"
+#include "host/window_follower.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "io/seqpacket.h"
@@ -117,6 +118,7 @@ class Host::Impl {
   std::unique_ptr<Runs> runs_;
   std::unique_ptr<Controls> controls_;
   std::unique_ptr<Orphans> orphans_;
+  std::unique_ptr<WindowFollower> window_follower_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_connection_ = 1;
   std::unique_ptr<io::SeqpacketListener> listener_;
@@ -222,6 +224,9 @@ void Host::Impl::run() {
     driver_->note(nullptr, "host", "started", std::string(freezer_->mechanism()));
     controls_->scan();
     runs_->restore(freezer_->existing());
+    if (options_.follow_window) {
+      window_follower_ = std::make_unique<WindowFollower>(loop_, *driver_, *freezer_);
+    }
     driver_->boot();
     if (options_.on_ready) options_.on_ready();
   });

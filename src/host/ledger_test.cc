@@ -31,6 +31,9 @@ class LedgerFile : public testing::Test {
     line.detail = "tag 1";
     line.latency_ns = 12'345;
     line.cpu_us = 678;
+    line.socket = "192.0.2.1:5060";
+    line.awake_us = 910;
+    line.used_us = 11;
     return line;
   }
   std::vector<LedgerLine> newest(std::size_t count) {
@@ -90,6 +93,75 @@ TEST_F(LedgerFile, DropsTheOldestLinesOverItsBound) {
   const auto lines = newest(100);
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines.front().id, 8U);
+}
+
+TEST_F(LedgerFile, DropsItsOlderHalfOverItsBytes) {
+  constexpr std::uint64_t kBytes = 256 * 1'024;
+  auto ledger = Ledger::open(folder, 1'000'000, kBytes);
+  ASSERT_TRUE(ledger);
+  LedgerLine longest = line("a", "wake");
+  longest.detail = std::string(512, 'd');
+  for (int flush = 0; flush < 200; ++flush) {
+    for (int i = 0; i < 10; ++i) ledger->add(longest);
+    ASSERT_TRUE(ledger->flush());
+  }
+  ledger = base::fail(base::ErrorCode::kClosed, "closed");  // its log goes into the file
+  const auto size = std::filesystem::file_size(ledger_path(folder));
+  EXPECT_LE(size, kBytes + kBytes / 4);
+  const auto lines = newest(10'000);
+  EXPECT_GE(lines.size(), 100U);
+  EXPECT_EQ(lines.back().id, 2'000U);
+}
+
+TEST_F(LedgerFile, GoesOnWithAFileOfTheFirstVersion) {
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(ledger_path(folder).c_str(), &raw), SQLITE_OK);
+  ASSERT_EQ(
+      sqlite3_exec(raw,
+                   "CREATE TABLE line (id INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, app "
+                   "TEXT NOT NULL, event TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT "
+                   "NULL, latency_ns INTEGER NOT NULL, cpu_us INTEGER NOT NULL); INSERT INTO "
+                   "line VALUES (7, 1, 'a', 'wake', 'socket_data', '', 5, 6); "
+                   "PRAGMA user_version=1",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK);
+  sqlite3_close(raw);
+  EXPECT_EQ(LedgerReader::open(folder).error().code, base::ErrorCode::kUnsupported);
+  auto ledger = Ledger::open(folder);
+  ASSERT_TRUE(ledger);
+  EXPECT_EQ(ledger->add(line("a", "exit")).id, 8U);
+  ASSERT_TRUE(ledger->flush());
+  const auto lines = newest(10);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].latency_ns, 5);
+  EXPECT_EQ(lines[0].socket, "");
+  EXPECT_EQ(lines[1].socket, "192.0.2.1:5060");
+}
+
+TEST_F(LedgerFile, SelectsByTimeAndApp) {
+  auto ledger = Ledger::open(folder);
+  for (const char* app : {"a", "b", "a"}) ledger->add(line(app, "wake"));
+  LedgerLine later = line("a", "suspend");
+  later.wall_ns += 1;
+  ledger->add(later);
+  ASSERT_TRUE(ledger->flush());
+  auto reader = LedgerReader::open(folder);
+  ASSERT_TRUE(reader);
+  const auto ids = [&](std::int64_t from, const char* app, std::uint64_t after) {
+    std::vector<std::uint64_t> list;
+    const auto lines = reader->since(from, app, after, 100);
+    EXPECT_TRUE(lines);
+    for (const LedgerLine& one : *lines) list.push_back(one.id);
+    return list;
+  };
+  EXPECT_EQ(ids(0, "", 0), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  EXPECT_EQ(ids(0, "a", 1), (std::vector<std::uint64_t>{3, 4}));
+  EXPECT_EQ(ids(later.wall_ns, "", 0), std::vector<std::uint64_t>{4});
+  const auto totals = reader->totals(0);
+  ASSERT_TRUE(totals);
+  EXPECT_EQ(totals->at("a").wakes, 2U);
+  EXPECT_EQ(totals->at("a").awake_us, 3U * 910);
+  EXPECT_EQ(totals->at("b").wakes, 1U);
 }
 
 TEST_F(LedgerFile, KeepsWhatWasFlushedWhenItsWriterIsKilled) {

@@ -8,11 +8,19 @@
 #include <map>
 
 #include "io/file.h"
+#include "wire/info_plist.h"
 
 namespace wakeline::host {
 namespace {
 
 constexpr std::string_view kSuffix = ".desktop";
+constexpr std::string_view kSuffixes[] = {kSuffix, ".plist", ".app"};
+
+bool is_manifest(const std::string& name) {
+  return name.front() != '.' && std::ranges::any_of(kSuffixes, [&](std::string_view suffix) {
+           return name.size() > suffix.size() && name.ends_with(suffix);
+         });
+}
 
 /// The names of the manifests in `folder`, sorted: the order of a folder is the file system's.
 std::vector<std::string> manifest_files(const std::string& folder,
@@ -23,7 +31,7 @@ std::vector<std::string> manifest_files(const std::string& folder,
   if (error == std::errc::no_such_file_or_directory) return files;
   for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
     std::string name = entries->path().filename().string();
-    if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix) || name.front() == '.') continue;
+    if (!is_manifest(name)) continue;
     if (files.size() == kManifestFilesMax) {
       faults.push_back(folder + ": more than " + std::to_string(kManifestFilesMax) + " manifests");
       break;
@@ -37,25 +45,31 @@ std::vector<std::string> manifest_files(const std::string& folder,
 
 }  // namespace
 
+std::expected<wire::Manifest, std::string> read_manifest(const std::string& path,
+                                                         std::vector<std::string>& warnings) {
+  std::error_code error;
+  std::filesystem::path file = std::filesystem::absolute(path, error).lexically_normal();
+  if (std::filesystem::is_directory(file, error)) file /= "Info.plist";
+  const auto text = io::read_file(file.string(), wire::kManifestMax);
+  if (!text) return std::unexpected(file.string() + ": " + base::to_string(text.error()));
+  std::vector<wire::ManifestError> found;
+  auto manifest = wire::is_plist(*text)
+                      ? wire::parse_info_plist(*text, file.parent_path().string(), &found)
+                      : wire::parse_desktop_entry(*text, file.stem().string(), &found);
+  for (const auto& warning : found) warnings.push_back(wire::to_string(warning, file.string()));
+  if (!manifest) return std::unexpected(wire::to_string(manifest.error(), file.string()));
+  return *std::move(manifest);
+}
+
 ManifestScan scan_manifests(const std::vector<std::string>& folders) {
   ManifestScan scan;
   std::map<std::string, std::string> file_of_id;
   for (const std::string& folder : folders) {
     for (const std::string& name : manifest_files(folder, scan.faults)) {
       const std::string path = fmt::format("{}/{}", folder, name);
-      const auto text = io::read_file(path, wire::kManifestMax);
-      if (!text) {
-        scan.faults.push_back(path + ": " + base::to_string(text.error()));
-        continue;
-      }
-      const std::string_view stem = std::string_view(name).substr(0, name.size() - kSuffix.size());
-      std::vector<wire::ManifestError> warnings;
-      auto manifest = wire::parse_desktop_entry(*text, stem, &warnings);
-      for (const auto& warning : warnings) {
-        scan.warnings.push_back(wire::to_string(warning, path));
-      }
+      auto manifest = read_manifest(path, scan.warnings);
       if (!manifest) {
-        scan.faults.push_back(wire::to_string(manifest.error(), path));
+        scan.faults.push_back(std::move(manifest.error()));
         continue;
       }
       const auto [taken, fresh] = file_of_id.try_emplace(manifest->id, path);

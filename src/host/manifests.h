@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <expected>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,14 @@ struct ManifestScan {
   std::vector<std::string> warnings;
 };
 
-/// Reads every *.desktop file of `folders`. A faulty file is a line in `faults` and is skipped; so
-/// is an id that an earlier folder or file (by name) has taken. A folder that does not exist is
-/// empty, another error of a folder is a fault.
+/// Reads one manifest, a desktop entry or an Info.plist: the file's bytes tell which. Of a folder
+/// its Info.plist is meant.
+std::expected<wire::Manifest, std::string> read_manifest(const std::string& path,
+                                                         std::vector<std::string>& warnings);
+
+/// Reads every *.desktop and *.plist file and every *.app/Info.plist of `folders`. A faulty file is
+/// a line in `faults` and is skipped; so is an id that an earlier folder or file (by name) has
+/// taken. A folder that does not exist is empty, another error of a folder is a fault.
 ManifestScan scan_manifests(const std::vector<std::string>& folders);
 
 }  // namespace wakeline::host

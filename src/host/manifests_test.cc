@@ -69,6 +69,23 @@ TEST_F(ManifestFolder, NamesFileLineAndKeyOfAFaultAndGoesOn) {
       << scan.faults[0];
 }
 
+TEST_F(ManifestFolder, C2TakesAPhoneAppAsItIs) {
+  const std::string app = first + "/Phone.app";
+  std::filesystem::create_directory(app);
+  std::ofstream(app + "/Info.plist")
+      << "<plist version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.example.Phone"
+         "</string><key>CFBundleExecutable</key><string>Phone</string><key>UIBackgroundModes</key>"
+         "<array><string>voip</string></array></dict></plist>";
+  std::filesystem::create_directory(first + "/empty.app");
+  const ManifestScan scan = scan_manifests({first});
+  ASSERT_EQ(scan.manifests.size(), 1U);
+  EXPECT_EQ(scan.manifests[0].id, "org.example.phone");
+  EXPECT_EQ(scan.manifests[0].command, std::vector<std::string>{app + "/Phone"});
+  EXPECT_TRUE(scan.manifests[0].voip);
+  ASSERT_EQ(scan.faults.size(), 1U);
+  EXPECT_TRUE(scan.faults[0].starts_with(first + "/empty.app/Info.plist: ")) << scan.faults[0];
+}
+
 TEST_F(ManifestFolder, LetsTheFirstFolderWin) {
   write(first + "/a.desktop", "Mine");
   write(second + "/a.desktop", "Theirs");

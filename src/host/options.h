@@ -29,6 +29,8 @@ struct HostOptions {
   FreezerChoice freezer = FreezerChoice::kAuto;
   std::string cgroup_parent;  ///< a cgroup2 folder that we may write; empty: found by the host
   NotifierChoice notifier = NotifierChoice::kAuto;
+  /// The app of the active window is in the foreground (X11, $DISPLAY).
+  bool follow_window = false;
   /// SIGTERM to SIGKILL, when an app is closed and when the host ends.
   base::Duration kill_grace = std::chrono::seconds(5);
   /// Called once, on the loop's thread, when the socket accepts, what an earlier host left is taken

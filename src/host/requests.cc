@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "linux/socket_probe.h"
+#include "linux/socket_scan.h"
 
 namespace wakeline::host {
 namespace {
@@ -75,6 +76,7 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
   }
   const auto cookie = inspect(fds.front().get(), tag.fd);
   const bool udp = cookie && sys::is_udp(fds.front().get());
+  const std::string remote = sys::remote_address(fds.front().get());
   // While the app runs no duplicate of its socket may live: its own close must send the FIN.
   fds.clear();
   if (!cookie) {
@@ -89,6 +91,7 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
   record.fd = tag.fd;
   record.cookie = *cookie;
   record.udp = udp;
+  record.remote = remote;
   if (const doze::TagId known = known_tag(*cookie)) {
     // The same connection once more, perhaps under a new number or by another of its processes.
     TagRecord& old = app_.tags.at(known);

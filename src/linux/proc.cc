@@ -98,6 +98,20 @@ bool is_busy(pid_t pid) {
   return false;
 }
 
+std::uint64_t resident_kib(const std::vector<pid_t>& processes) {
+  const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1'024;
+  std::uint64_t pages = 0;
+  for (const pid_t pid : processes) {
+    // "total resident shared …", in pages. Source: proc(5).
+    const auto text = read_proc(pid, "statm");
+    if (!text) continue;
+    const std::string_view rest = std::string_view(*text).substr(text->find(' ') + 1);
+    std::uint64_t resident = 0;
+    if (to_number(rest.substr(0, rest.find(' ')), resident)) pages += resident;
+  }
+  return pages * page_kib;
+}
+
 base::Result<io::UniqueFd> open_pidfd(const ProcessKey& key) {
   io::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, key.pid, 0)));
   if (!pidfd) return base::fail(base::os_error("pidfd_open", errno));

@@ -48,6 +48,8 @@ base::Result<base::Duration> process_cpu_time(pid_t pid);
 /// D): it is in the midst of something, even when it has used no CPU time for a while. False for a
 /// process that has ended.
 bool is_busy(pid_t pid);
+/// What processes have in memory, in KiB; pages that they share count for each.
+std::uint64_t resident_kib(const std::vector<pid_t>& processes);
 /// The value of a variable in the environment that the process was started with.
 /// Errors: kNotFound (no such variable or process), kPermission.
 base::Result<std::string> initial_environment(pid_t pid, std::string_view variable);

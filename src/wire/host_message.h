@@ -31,7 +31,7 @@ inline constexpr std::size_t kPayloadMax = 2'048;  ///< Notification::payload
 inline constexpr std::size_t kDetailMax = 512;     ///< Reply::message, LedgerLine::detail
 inline constexpr std::size_t kActionsMax = 4;      ///< actions of a notification
 inline constexpr std::size_t kPathMax = 1'024;     ///< folders of Welcome
-inline constexpr std::size_t kAppsMax = 32;        ///< apps of one AppList
+inline constexpr std::size_t kAppsMax = 16;        ///< apps of one AppList
 inline constexpr std::size_t kAddressesMax = 32;   ///< addresses of one NetworkChanged
 inline constexpr std::size_t kRoutesMax = 8;       ///< default routes of one NetworkChanged
 inline constexpr std::size_t kInterfaceMax = 16;   ///< IFNAMSIZ
@@ -273,7 +273,12 @@ struct AppInfo {
   std::int64_t pid = 0;
   std::uint32_t tags = 0;
   std::uint64_t wakes = 0;
-  std::uint64_t cpu_us = 0;  ///< CPU time of the app's cgroup since its launch
+  std::uint64_t cpu_us = 0;       ///< CPU time of the app's cgroup since its launch
+  std::uint32_t limiter = 0;      ///< wakes in the limiter's span (C13)
+  std::uint32_t limit = 0;        ///< how many it allows; 0: no limit
+  std::uint64_t deadline_ms = 0;  ///< from now to its next deadline; 0: none
+  std::uint64_t memory_kib = 0;   ///< resident, of all its processes
+  std::uint64_t awake_us = 0;     ///< since it was last launched or resumed; 0 while suspended
   friend bool operator==(const AppInfo&, const AppInfo&) = default;
 };
 /// The answer to List; a long one comes as several, `more` in all but the last.
@@ -293,6 +298,9 @@ struct LedgerLine {
   std::string detail;           ///< for people
   std::int64_t latency_ns = 0;  ///< wake: event seen by the host → resumed; suspend: time to freeze
   std::uint64_t cpu_us = 0;     ///< CPU time of the app since its launch, at this moment
+  std::string socket;           ///< wake by a socket: the other end of the connection
+  std::uint64_t awake_us = 0;   ///< suspend, exit: time since it was last launched or resumed
+  std::uint64_t used_us = 0;    ///< suspend, exit: CPU time that it used in this time
   friend bool operator==(const LedgerLine&, const LedgerLine&) = default;
 };
 

@@ -69,14 +69,17 @@ AppList any_list() {
   AppList list{any_request(), {}, any<bool>()};
   for (std::size_t i = from<std::size_t>(0, 3); i > 0; --i) {
     list.apps.push_back({any_word(1), any_word(), any_of(AppState::kWaiting), any_count(),
-                         any<std::uint32_t>(), any<std::uint64_t>(), any<std::uint64_t>()});
+                         any<std::uint32_t>(), any<std::uint64_t>(), any<std::uint64_t>(),
+                         any<std::uint32_t>(), any<std::uint32_t>(), any<std::uint64_t>(),
+                         any<std::uint64_t>(), any<std::uint64_t>()});
   }
   return list;
 }
 
 LedgerLine any_line() {
-  return {any<std::uint64_t>(), any_count(),          any_word(),  any_word(1),
-          any_word(),           any_text(kDetailMax), any_count(), any<std::uint64_t>()};
+  return {any<std::uint64_t>(), any_count(),          any_word(),          any_word(1),
+          any_word(),           any_text(kDetailMax), any_count(),         any<std::uint64_t>(),
+          any_word(),           any<std::uint64_t>(), any<std::uint64_t>()};
 }
 
 NetworkChanged any_network() {

@@ -266,7 +266,12 @@ struct Shape<AppInfo> {
                                          number("pid", &AppInfo::pid).optional(),
                                          number("tags", &AppInfo::tags).optional(),
                                          number("wakes", &AppInfo::wakes).optional(),
-                                         number("cpu_us", &AppInfo::cpu_us).optional()};
+                                         number("cpu_us", &AppInfo::cpu_us).optional(),
+                                         number("limiter", &AppInfo::limiter).optional(),
+                                         number("limit", &AppInfo::limit).optional(),
+                                         number("deadline_ms", &AppInfo::deadline_ms).optional(),
+                                         number("memory_kib", &AppInfo::memory_kib).optional(),
+                                         number("awake_us", &AppInfo::awake_us).optional()};
 };
 template <>
 struct Shape<AppList> {
@@ -284,7 +289,10 @@ struct Shape<LedgerLine> {
                                          text("reason", &LedgerLine::reason, kNameMax).optional(),
                                          text("detail", &LedgerLine::detail, kDetailMax).optional(),
                                          number("latency_ns", &LedgerLine::latency_ns).optional(),
-                                         number("cpu_us", &LedgerLine::cpu_us).optional()};
+                                         number("cpu_us", &LedgerLine::cpu_us).optional(),
+                                         text("socket", &LedgerLine::socket, kNameMax).optional(),
+                                         number("awake_us", &LedgerLine::awake_us).optional(),
+                                         number("used_us", &LedgerLine::used_us).optional()};
 };
 
 }  // namespace wakeline::wire::json_fields

@@ -280,14 +280,24 @@ TEST(HostMessage, HoldsTheLongestOfEachTypeWithinADatagram) {
   constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
   constexpr auto kMost32 = std::numeric_limits<std::uint32_t>::max();
   constexpr auto kMost63 = std::numeric_limits<std::int64_t>::max();
-  const AppInfo info{
-      longest(kNameMax), longest(kNameMax), AppState::kBackground, kMost63, kMost32, kMost, kMost};
+  const AppInfo info{longest(kNameMax),
+                     longest(kNameMax),
+                     AppState::kBackground,
+                     kMost63,
+                     kMost32,
+                     kMost,
+                     kMost,
+                     kMost32,
+                     kMost32,
+                     kMost,
+                     kMost,
+                     kMost};
   const Message messages[] = {
       Notify{kMost32, notification},
       AppList{kMost32, std::vector<AppInfo>(kAppsMax, info), true},
       NotificationActivated{kMost, longest(kNameMax), longest(kPayloadMax), longest(kTokenMax)},
       LedgerLine{kMost, kMost63, longest(kNameMax), longest(kNameMax), longest(kNameMax),
-                 longest(kDetailMax), kMost63, kMost},
+                 longest(kDetailMax), kMost63, kMost, longest(kNameMax), kMost, kMost},
       Reply{kMost32, ErrorCode::kInvalidArgument, longest(kDetailMax), kMost},
   };
   for (const Message& message : messages) {

@@ -25,6 +25,7 @@
 #include "io/clock.h"
 #include "linux/cgroup.h"
 #include "linux/proc.h"
+#include "linux/process.h"
 
 namespace wakeline::host {
 namespace {
@@ -313,6 +314,28 @@ wire::host::AppInfo HostTest::info(const std::string& app) {
 void HostTest::command(wire::host::Command command, const std::string& app) {
   const auto done = control->command(command, app);
   ASSERT_TRUE(done) << done.error().message;
+}
+
+HostTest::CliResult HostTest::wakeline(const std::vector<std::string>& arguments) {
+  const std::string path = folder + "/cli.log";
+  sys::SpawnOptions options;
+  options.command = {WAKELINE_PROGRAM};
+  options.command.insert(options.command.end(), arguments.begin(), arguments.end());
+  options.environment = sys::inherit_environment({});
+  const io::UniqueFd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  options.output = out.get();
+  const auto process = sys::spawn(options);
+  if (!process) {
+    ADD_FAILURE() << base::to_string(process.error());
+    return {};
+  }
+  if (!wait_fd(process->pidfd.get(), POLLIN, io::now() + kPatience)) {
+    ADD_FAILURE() << "wakeline " << arguments.front() << " does not end";
+    ::kill(process->pid, SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(process->pid, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(path)};
 }
 
 bool HostTest::is_frozen(pid_t pid) const {

@@ -132,6 +132,13 @@ class HostTest : public testing::TestWithParam<std::string> {
   wire::host::AppInfo info(const std::string& app);
   void command(wire::host::Command command, const std::string& app);
 
+  /// What `wakeline ARGUMENTS` printed and ended with.
+  struct CliResult {
+    int code = -1;  ///< -1: it did not end, or by a signal
+    std::string output;
+  };
+  CliResult wakeline(const std::vector<std::string>& arguments);
+
   /// cgroup.events says frozen, or the process is in state T.
   bool is_frozen(pid_t pid) const;
   /// Waits until it is (not) frozen. Returns: whether it came so far.

@@ -170,6 +170,27 @@ TEST_P(AnyProgram, C23RelaunchesACrashedOneUnlessItAsksNotToBe) {
   EXPECT_EQ(next_line("once", 700ms), std::nullopt);
 }
 
+TEST_P(AnyProgram, C24FindsInItsEnvironmentWhyItWasLaunched) {
+  const auto told = [](PeerConnection& line) {
+    line.command("variable WAKELINE_LAUNCH_REASON");
+    line.command("variable WAKELINE_STATE");
+    const std::string reason = line.expect("variable ").substr(9);
+    return reason + " " + line.expect("variable ").substr(9);
+  };
+  write_program("plain", plain(), voip());
+  start_host();
+  auto [line, pid] = accept_plain();
+  EXPECT_EQ(told(line), "boot background");
+  line.command("crash");
+  auto [again, again_pid] = accept_plain();
+  EXPECT_EQ(told(again), "crash background");
+  again.command("exit 0");
+  wait_ledger("plain", "exit", "ok");
+  command(wire::host::Command::kForeground, "plain");
+  auto [shown, shown_pid] = accept_plain();
+  EXPECT_EQ(told(shown), "user foreground");
+}
+
 TEST_P(AnyProgram, C2EndsAProgramThatExitsOnSuspend) {
   write_program("plain", plain(), voip() + "X-Wakeline-ExitsOnSuspend=true\n");
   start_host();

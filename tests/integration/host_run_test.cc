@@ -131,7 +131,7 @@ TEST_P(AnyProgramRun, GivesItItsCallersEnvironmentAndFolder) {
   PeerConnection line = accept_plain();
   line.command("folder");
   EXPECT_EQ(line.expect("folder"), "folder " + std::filesystem::canonical(folder).string());
-  line.command("variable");
+  line.command("variable PLAIN_VARIABLE");
   EXPECT_EQ(line.expect("variable"), "variable a b;c=");
   EXPECT_EQ(line.expect("\"d\""), "\"d\"");
   line.command("exit 0");

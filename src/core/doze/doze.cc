@@ -2,6 +2,7 @@
 #include "core/doze/doze.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/doze/backoff.h"
@@ -55,6 +56,23 @@ void Doze::remove_app(Instant now, AppId id, Actions& out) {
   settle(now, *app);
   apps_.erase(id);
   publish_alarm(out);
+}
+
+void Doze::set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr) return;
+  if (!audio && app->run.audio) std::ignore = on_audio_session(now, id, false, out);
+  if (!voip && app->runs()) {
+    cancel_wakes(now, id, out);
+    if (app->run.keep_alive.is_set()) {
+      std::ignore = set_keep_alive(now, id, Duration::zero(), out);
+    }
+    unwatch(*app, out);
+    app->run.tags = {};
+  }
+  app->config.voip = voip;
+  app->config.audio = audio;
+  finish(now, *app, out);
 }
 
 void Doze::on_boot(Instant now, Actions& out) {

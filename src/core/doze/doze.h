@@ -26,6 +26,9 @@ class Doze {
   /// kAppsMax).
   base::Result<AppId> add_app(AppConfig config);
   void remove_app(Instant now, AppId id, Actions& out);
+  /// The user grants background modes, or takes them back: with `voip` go the tags, the keep-alive
+  /// handler and the wake requests, with `audio` the session (C1).
+  void set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out);
 
   // The host and the user.
   /// C22: launches every voip app, some at a time.

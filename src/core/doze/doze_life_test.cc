@@ -197,6 +197,24 @@ TEST(Life, ResumesASleepingAppThatTheUserWantsToReach) {
   bed.sleep(a);
 }
 
+TEST(Life, C1WhatTheUserTakesBackIsGoneFromARunningApp) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  const TagId tag = bed.tag(a);
+  ASSERT_TRUE(bed.doze.set_keep_alive(bed.now, a, 600s, bed.out));
+  bed.take();
+  bed.sleep(a);
+  bed.doze.set_modes(bed.now, a, false, false, bed.out);
+  bed.take();
+  EXPECT_FALSE(bed.doze.has_tag(a, tag));
+  EXPECT_EQ(bed.doze.find(a)->run.keep_alive, KeepAlive{});
+  EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
+  EXPECT_EQ(bed.doze.tag(bed.now, a, bed.out).error().code, base::ErrorCode::kNotDeclared);
+  bed.doze.set_modes(bed.now, a, true, false, bed.out);
+  EXPECT_TRUE(bed.doze.tag(bed.now, a, bed.out));
+}
+
 TEST(Life, C24NothingOfARunOutlivesIt) {
   Bed bed;
   const AppId a = bed.app;

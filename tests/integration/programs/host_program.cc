@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host for the tests, told by KEY=VALUE arguments: runtime, state, manifests, freezer, notifier,
-// profile (whose numbers the others change), grace_ms, ready_fd (a byte is written there), without
-// (net_admin: runs without that capability), and set:NUMBER=VALUE for the profile.
+// profile (whose numbers the others change), grace_ms, follow_window, ready_fd (a byte is written
+// there), without (net_admin: runs without that capability), and set:NUMBER=VALUE for the profile.
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,6 +55,8 @@ void take(HostOptions& options, std::string_view key, const std::string& value) 
     drop_capability(CAP_NET_ADMIN);
   } else if (key == "grace_ms") {
     options.kill_grace = std::chrono::milliseconds(std::stoi(value));
+  } else if (key == "follow_window") {
+    options.follow_window = value == "true";
   } else if (key == "ready_fd") {
     options.on_ready = [fd = std::stoi(value)] {
       if (::write(fd, "r", 1) != 1) bad("ready_fd");

@@ -58,8 +58,8 @@ void answer_forever(int fd, const char* port) {
       close(fd);
       fd = connect_to(port);
       say(fd, "again");
-    } else if (line == "variable") {
-      const char* value = std::getenv("PLAIN_VARIABLE");
+    } else if (line.starts_with("variable ")) {
+      const char* value = std::getenv(line.substr(9).c_str());
       say(fd, std::string("variable ") + (value == nullptr ? "" : value));
     } else if (line == "folder") {
       std::array<char, 4096> folder;
