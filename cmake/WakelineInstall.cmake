@@ -3,7 +3,7 @@
 # the licence. Included last, when every target is known.
 if(TARGET wakeline)
   install(TARGETS wakeline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  install(FILES LICENSE README.md packaging/server.toml DESTINATION ${CMAKE_INSTALL_DOCDIR})
   install(FILES docs/man/wakeline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES packaging/completion/wakeline.bash
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME wakeline)

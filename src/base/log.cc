@@ -4,6 +4,12 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/log_format.h"
+
 namespace wakeline::base {
 namespace {
 
@@ -16,6 +22,24 @@ spdlog::logger& logger() {
     return made;
   }();
   return *instance;
+}
+
+std::atomic<bool> as_json = false;
+
+/// The inside of a JSON text. What is no UTF-8 loses its upper half.
+std::string escaped(std::string_view text) {
+  const bool utf8 = is_utf8(text);
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      out += {'\\', c};
+    else if (byte < 0x20)
+      out += fmt::format("\\u{:04x}", byte);
+    else
+      out += byte >= 0x80 && !utf8 ? '?' : c;
+  }
+  return out;
 }
 
 spdlog::level::level_enum native(LogLevel level) {
@@ -45,7 +69,23 @@ bool set_log_level(std::string_view level) {
 bool log_enabled(LogLevel level) { return logger().should_log(native(level)); }
 
 void log_line(LogLevel level, std::string_view part, std::string_view text) {
-  logger().log(native(level), "{}: {}", part, text);
+  if (as_json)
+    logger().log(native(level), R"("part":"{}","text":"{}")", escaped(part), escaped(text));
+  else
+    logger().log(native(level), "{}: {}", part, text);
+}
+
+bool set_log_format(std::string_view format) {
+  if (format == "text") {
+    logger().set_pattern("%H:%M:%S.%e %^%l%$ %v");
+  } else if (format == "json") {
+    logger().set_pattern(R"({"at":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})",
+                         spdlog::pattern_time_type::utc);
+  } else {
+    return false;
+  }
+  as_json = format == "json";
+  return true;
 }
 
 }  // namespace wakeline::base

@@ -14,8 +14,8 @@ namespace wakeline::cli {
 namespace {
 
 constexpr AddCommand kCommands[] = {
-    add_demo,  add_host, add_run,  add_server, add_apps, add_top,
-    add_stats, add_log,  add_push, add_doctor, add_sim,  add_bench,
+    add_demo, add_host,  add_run, add_server, add_devices, add_tokens, add_apps,
+    add_top,  add_stats, add_log, add_push,   add_doctor,  add_sim,    add_bench,
 };
 
 constexpr const char* kExitCodes =

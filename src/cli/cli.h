@@ -24,6 +24,8 @@ void add_log(CLI::App& root, int& exit_code);
 void add_top(CLI::App& root, int& exit_code);
 void add_stats(CLI::App& root, int& exit_code);
 void add_push(CLI::App& root, int& exit_code);
+void add_devices(CLI::App& root, int& exit_code);
+void add_tokens(CLI::App& root, int& exit_code);
 void add_demo(CLI::App& root, int& exit_code);
 void add_doctor(CLI::App& root, int& exit_code);
 void add_sim(CLI::App& root, int& exit_code);

@@ -23,13 +23,13 @@ constexpr std::uint64_t kAnswerMax = 65'536;
 /// One request over one connection: each step starts the next, all under one deadline.
 class Request {
  public:
-  Request(const Url& url, std::string body, const std::string& token,
+  Request(const Url& url, const std::string& method, std::string body, const std::string& token,
           std::chrono::milliseconds timeout)
       : url_(url), timeout_(timeout) {
-    request_.method(http::verb::post);
+    request_.method_string(method);
     request_.target(url.target);
     request_.set(http::field::host, url.host + ":" + url.port);
-    request_.set(http::field::content_type, "application/json");
+    if (!body.empty()) request_.set(http::field::content_type, "application/json");
     request_.set(http::field::authorization, "Bearer " + token);
     request_.set(http::field::user_agent, "wakeline");
     request_.keep_alive(false);
@@ -143,10 +143,10 @@ base::Result<Url> parse_url(const std::string& text) {
   return url;
 }
 
-base::Result<HttpAnswer> post_json(const Url& url, const std::string& token,
-                                   const std::string& ca_file, const std::string& body,
-                                   std::chrono::milliseconds timeout) {
-  Request request(url, body, token, timeout);
+base::Result<HttpAnswer> send_request(const Url& url, const std::string& method,
+                                      const std::string& token, const std::string& ca_file,
+                                      const std::string& body, std::chrono::milliseconds timeout) {
+  Request request(url, method, body, token, timeout);
   if (!url.tls) return request.run(nullptr);
   asio::ssl::context tls(asio::ssl::context::tls_client);
   error_code error;

@@ -23,10 +23,11 @@ struct HttpAnswer {
   std::string body;
 };
 
-/// One blocking POST of JSON with a bearer token. `ca_file` empty: the system's trust store.
-/// Errors: kUnreachable, kTls, kTimeout, kClosed, kMalformed (the answer).
-base::Result<HttpAnswer> post_json(const Url& url, const std::string& token,
-                                   const std::string& ca_file, const std::string& body,
-                                   std::chrono::milliseconds timeout = std::chrono::seconds(10));
+/// One blocking request with a bearer token and a body of JSON, or none. `ca_file` empty: the
+/// system's trust store. Errors: kUnreachable, kTls, kTimeout, kClosed, kMalformed (the answer).
+base::Result<HttpAnswer> send_request(const Url& url, const std::string& method,
+                                      const std::string& token, const std::string& ca_file,
+                                      const std::string& body,
+                                      std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
 }  // namespace wakeline::cli

@@ -9,11 +9,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
+#include "base/log_format.h"
 #include "cli/cli.h"
+#include "cli/devices.h"
 #include "cli/exit_code.h"
 #include "cli/ready_file.h"
+#include "cli/server_stats.h"
 #include "cli/terminal.h"
 #include "io/file.h"
+#include "server/admin_access.h"
+#include "server/config.h"
 
 namespace wakeline::cli {
 namespace {
@@ -31,11 +37,11 @@ struct Options {
   std::uint32_t queue_max = server::Limits{}.queue_max;
   std::string ready_file;
   bool upgrade = false;
-  // Of the commands on devices.
-  std::string device;
-  std::string host = "localhost";
-  std::uint16_t port = 8883;
-  std::string output;
+  std::string config;
+  bool print_config = false;
+  bool check_config = false;
+  NewDevice device;  ///< of the commands on devices
+  std::string backup_file;
 };
 
 int report_failure(const server::Failure& failure) {
@@ -96,24 +102,57 @@ std::vector<std::string> successor_command() {
   return words;
 }
 
-int run_server(const Options& options) {
+/// What the configuration file says, and over it what the command line does. Or the exit code, when
+/// either is wrong; it has been reported.
+std::expected<server::ServerOptions, int> read_options(const CLI::App& command,
+                                                       const Options& options) {
   server::ServerOptions wanted;
-  wanted.data_folder = options.folder;
-  wanted.names = options.names;
-  wanted.plain_off_loopback = options.plain_off_loopback;
-  wanted.limits.queue_max = options.queue_max;
-  if (!endpoint("--mqtt", options.mqtt, wanted.mqtt) ||
-      !endpoint("--mqtts", options.mqtts, wanted.mqtts) ||
-      !endpoint("--http", options.http, wanted.http) ||
-      !endpoint("--https", options.https, wanted.https)) {
-    return kExitUsage;
+  if (!options.config.empty()) {
+    const auto text = io::read_file(options.config, server::kConfigMax);
+    if (!text) return std::unexpected(report(options.config, text.error()));
+    auto read = server::read_config(*text, std::move(wanted));
+    if (!read) {
+      fmt::print(stderr, "wakeline: {}\n", server::to_string(read.error(), options.config));
+      return std::unexpected(kExitConfiguration);
+    }
+    wanted = std::move(*read);
   }
+  wanted.data_folder = options.folder;
+  const auto given = [&](const char* name) { return command.count(name) > 0; };
+  if (given("--name")) wanted.names = options.names;
+  if (given("--plain-off-loopback")) wanted.plain_off_loopback = options.plain_off_loopback;
+  if (given("--queue-max")) wanted.limits.queue_max = options.queue_max;
+  if ((given("--mqtt") && !endpoint("--mqtt", options.mqtt, wanted.mqtt)) ||
+      (given("--mqtts") && !endpoint("--mqtts", options.mqtts, wanted.mqtts)) ||
+      (given("--http") && !endpoint("--http", options.http, wanted.http)) ||
+      (given("--https") && !endpoint("--https", options.https, wanted.https)))
+    return std::unexpected(kExitUsage);
+  return wanted;
+}
+
+int run_server(const CLI::App& command, const Options& options) {
+  if (options.print_config) {
+    fmt::print("{}", server::config_text());
+    return kExitOk;
+  }
+  auto configured = read_options(command, options);
+  if (!configured) return configured.error();
+  if (options.check_config) return kExitOk;
+  server::ServerOptions wanted = std::move(*configured);
+  // The command's own --log-level counts where the file says nothing else.
+  if (wanted.log_level != server::ServerOptions{}.log_level) base::set_log_level(wanted.log_level);
+  base::set_log_format(wanted.log_format);
+  wanted.reload = [&command, &options] {
+    auto again = read_options(command, options);
+    return again ? std::optional(std::move(*again)) : std::nullopt;
+  };
   wanted.take_over = options.upgrade;
   wanted.successor = successor_command();
   wanted.on_ready = [file = options.ready_file](const server::Ports& ports) {
-    write_ready_file(file, fmt::format(R"({{"mqtt":{},"mqtts":{},"http":{},"https":{}}})"
-                                       "\n",
-                                       ports.mqtt, ports.mqtts, ports.http, ports.https));
+    write_ready_file(
+        file, fmt::format(R"({{"mqtt":{},"mqtts":{},"http":{},"https":{},"operators":{}}})"
+                          "\n",
+                          ports.mqtt, ports.mqtts, ports.http, ports.https, ports.operators));
   };
   auto started = server::Server::create(std::move(wanted));
   if (!started) return report_failure(started.error());
@@ -123,43 +162,19 @@ int run_server(const Options& options) {
   return kExitOk;
 }
 
-int add_device(const Options& options) {
-  const auto added = server::add_device(options.folder, options.device, options.host, options.port);
-  if (!added) return report_failure(added.error());
-  if (options.output.empty()) {
-    fmt::print("{}", server::to_text(*added));
-    return kExitOk;
-  }
-  if (const auto written = server::write_credentials(options.output, *added); !written) {
-    // The token would be lost with its device in place: nobody could ever use it.
-    static_cast<void>(server::remove_device(options.folder, options.device));
-    return report_failure(written.error());
-  }
-  fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", options.device,
-             options.output);
+int back_up(const Options& options) {
+  const auto done = server::backup_store(options.folder, options.backup_file);
+  if (!done) return report_failure(done.error());
+  fmt::print("Wrote {}. Put back as store.db it starts the devices' numbers anew.\n",
+             options.backup_file);
   return kExitOk;
-}
-
-int list_devices(const Options& options) {
-  const auto devices = server::list_devices(options.folder);
-  if (!devices) return report_failure(devices.error());
-  Table table({{"device"}, {"waiting", Table::Align::kRight}});
-  for (const server::DeviceInfo& device : *devices)
-    table.add({device.name, std::to_string(device.waiting)});
-  table.print();
-  return kExitOk;
-}
-
-int remove_device(const Options& options) {
-  const auto removed = server::remove_device(options.folder, options.device);
-  return removed ? kExitOk : report_failure(removed.error());
 }
 
 }  // namespace
 
 void add_server(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("server", "Runs the push server, or manages its devices");
+  CLI::App* command = root.add_subcommand("server", "Runs the push server");
   command->require_subcommand(0, 1);
   // Options of the server may stand behind the subcommand too: server add-device NAME --data-folder
   // D.
@@ -191,29 +206,39 @@ void add_server(CLI::App& root, int& exit_code) {
                     "Take over from the server that runs on the data folder: its ports, and its "
                     "devices on plain lines, which do not notice; SIGHUP makes a server start its "
                     "own successor so");
-  command->footer("SIGTERM ends the server: devices are told when to come back.");
+  command->add_option("--config", options->config,
+                      "A TOML file; options of the command line count before it");
+  command->add_flag("--print-config", options->print_config,
+                    "Print a file with every key, its meaning and its default, and end");
+  command->add_flag("--check-config", options->check_config,
+                    "Read the file, say what is wrong, and end");
+  command->footer(
+      "SIGTERM ends the server: devices are told when to come back.\n"
+      "SIGHUP makes it hand over to a new process of its own program.\n"
+      "SIGUSR1 reads the configuration anew; no connection is dropped.\n"
+      "See also: wakeline devices, tokens, push.");
 
-  CLI::App* add = command->add_subcommand("add-device", "Makes a device and its token");
-  add->add_option("device", options->device, "Its name: letters, digits, dots, dashes, underscores")
-      ->required();
-  add->add_option("--host", options->host, "The server's name or address, as the device reaches it")
-      ->capture_default_str();
-  add->add_option("--port", options->port, "Its port of MQTT over TLS")->capture_default_str();
-  add->add_option("--output", options->output,
-                  "Write the credentials to this file (0600), not to stdout");
-  add->callback([options, &exit_code] { exit_code = add_device(*options); });
+  add_server_stats(*command, exit_code);
+  CLI::App* back =
+      command->add_subcommand("backup", "Writes a copy of the store, also while the server runs");
+  back->add_option("file", options->backup_file, "Where to; it must not be there yet")->required();
+  back->callback([options, &exit_code] { exit_code = back_up(*options); });
 
-  CLI::App* list =
-      command->add_subcommand("list-devices", "The devices, and how many pushes wait for each");
-  list->callback([options, &exit_code] { exit_code = list_devices(*options); });
-
+  // What `wakeline devices` does, under the names that it had before; not shown in the help.
+  CLI::App* add = command->add_subcommand("add-device", "As: wakeline devices add")->group("");
+  add_new_device_options(*add, options->device);
+  add->callback(
+      [options, &exit_code] { exit_code = add_device(options->folder, options->device); });
+  CLI::App* list = command->add_subcommand("list-devices", "As: wakeline devices list")->group("");
+  list->callback([options, &exit_code] { exit_code = list_devices(options->folder); });
   CLI::App* remove =
-      command->add_subcommand("remove-device", "Removes a device with all that waits for it");
-  remove->add_option("device", options->device, "Its name")->required();
-  remove->callback([options, &exit_code] { exit_code = remove_device(*options); });
+      command->add_subcommand("remove-device", "As: wakeline devices remove")->group("");
+  remove->add_option("device", options->device.name, "Its name")->required();
+  remove->callback(
+      [options, &exit_code] { exit_code = remove_device(options->folder, options->device.name); });
 
   command->callback([command, options, &exit_code] {
-    if (command->get_subcommands().empty()) exit_code = run_server(*options);
+    if (command->get_subcommands().empty()) exit_code = run_server(*command, *options);
   });
 }
 

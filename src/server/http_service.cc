@@ -38,8 +38,29 @@ base::Result<std::unique_ptr<HttpService>> HttpService::create(Parts parts) {
   if (!directory) return base::fail(directory.error());
   auto secret = (*directory)->secret("messages");
   if (!secret) return base::fail(secret.error());
-  return std::unique_ptr<HttpService>(
+  std::unique_ptr<HttpService> service(
       new HttpService(parts, std::move(*directory), std::move(*secret)));
+  if (auto added = service->add_last_resort(); !added) return base::fail(added.error());
+  return service;
+}
+
+base::Result<void> HttpService::add_last_resort() {
+  auto made = LastResort::create(
+      {.loop = parts_.loop,
+       .timers = parts_.timers,
+       .store = parts_.store,
+       .directory = *directory_,
+       .metrics = metrics_,
+       .present = [this](std::string_view device) { return parts_.devices.online(device); },
+       .audit =
+           [this](std::string_view event, std::string_view device) {
+             audit(event, {{"device", std::string(device)}}, false);
+           }},
+      parts_.options.fallback);
+  if (!made) return base::fail(made.error());
+  last_resort_ = std::move(*made);
+  parts_.desk.set_on_waiting([this] { last_resort_->on_stored(); });
+  return {};
 }
 
 HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> directory,
@@ -88,6 +109,8 @@ void HttpService::set_limits(const Limits& limits) {
 }
 
 void HttpService::stop(std::function<void()> on_idle) {
+  parts_.desk.set_on_waiting(nullptr);
+  last_resort_.reset();  // what it did not send is read from the store by the next start
   operators_.stop([this, on_idle = std::move(on_idle)] { front_.stop(on_idle); });
 }
 

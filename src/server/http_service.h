@@ -7,6 +7,7 @@
 #include "server/audit_log.h"
 #include "server/device_api.h"
 #include "server/http_front.h"
+#include "server/last_resort.h"
 #include "server/metrics.h"
 #include "server/mqtt_front.h"
 #include "server/ops_api.h"
@@ -28,7 +29,7 @@ class HttpService {
     PushDesk& desk;
     const ServerOptions& options;
   };
-  /// Errors: those of store::Directory::open.
+  /// Errors: those of store::Directory::open and of LastResort::create.
   static base::Result<std::unique_ptr<HttpService>> create(Parts parts);
   HttpService(const HttpService&) = delete;
   HttpService& operator=(const HttpService&) = delete;
@@ -54,6 +55,7 @@ class HttpService {
                              const HttpFront::Respond& respond);
   void audit(std::string_view event, const AuditLog::Fields& fields, bool sync);
   void add_gauges();
+  base::Result<void> add_last_resort();
   OpsApi::Stats stats();
 
   Parts parts_;
@@ -68,6 +70,7 @@ class HttpService {
   OpsApi ops_;
   HttpFront front_;
   HttpFront operators_;
+  std::unique_ptr<LastResort> last_resort_;
   base::Instant started_;
   base::Instant counted_at_{};         ///< when `totals_` was read
   store::Directory::Totals totals_{};  ///< of the store

@@ -54,6 +54,17 @@ struct Limits {
   std::uint32_t auth_failures = 30;
 };
 
+/// The last resort of devices that are gone (C25).
+struct FallbackOptions {
+  base::Duration after = std::chrono::seconds(10);  ///< not connected for so long
+  std::string apns_url = "https://api.push.apple.com";
+  std::string apns_key_file;  ///< PEM; empty: APNs is not used
+  std::string apns_key_id;
+  std::string apns_team_id;
+  std::string apns_push_type = "alert";  ///< alert, background or voip
+  std::string ca_file;                   ///< empty: the system's trust store
+};
+
 struct ServerOptions {
   std::string data_folder;
   /// Names and addresses that the self-signed certificate of a first start gets beside localhost,
@@ -82,6 +93,11 @@ struct ServerOptions {
   bool take_over = false;
   /// The command line that SIGHUP starts to take over from this server; empty: none.
   std::vector<std::string> successor;
+  FallbackOptions fallback;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  /// Reads the configuration anew, at SIGUSR1; nothing when it is wrong, which has been reported.
+  std::function<std::optional<ServerOptions>()> reload;
   /// Called on the loop's thread when every port is open.
   std::function<void(const Ports&)> on_ready;
 };

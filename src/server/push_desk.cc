@@ -43,6 +43,7 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
         if (result && result->waits) {
           devices_.on_push_stored(push->device, {result->device, result->sequence, push});
           plan_sweep(push->expires);
+          if (on_waiting_) on_waiting_();
         }
         done(result);
       });

@@ -35,6 +35,8 @@ class PushDesk : public Timed {
   /// A push that waits is to reach nobody any more.
   void withdraw(store::DeviceId device, store::Sequence sequence);
 
+  /// Called after each push that waits.
+  void set_on_waiting(std::function<void()> on_waiting) { on_waiting_ = std::move(on_waiting); }
   /// Pushes since the start, without repeated ones.
   std::uint64_t accepted() const { return accepted_; }
 
@@ -48,6 +50,7 @@ class PushDesk : public Timed {
   TimerQueue& timers_;
   store::Store& store_;
   MqttFront& devices_;
+  std::function<void()> on_waiting_;
   std::uint64_t accepted_ = 0;
   base::Instant sweep_at_ = base::kNever;
   base::Instant swept_at_{};

@@ -21,6 +21,7 @@
 #include "io/stream.h"
 #include "io/tls.h"
 #include "io/unique_fd.h"
+#include "server/config.h"
 #include "server/data_folder.h"
 #include "server/http_service.h"
 #include "server/mqtt_front.h"
@@ -89,8 +90,10 @@ class RealServer : public Server {
   void pass_on(std::vector<FrozenDevice> devices);
   Outcome<void> go_on(std::vector<FrozenDevice> devices);
   Outcome<void> check_plain(const Endpoint& at, bool tls) const;
-  Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, bool tls, OnAccept on_accept);
+  Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, PortKind kind,
+                                OnAccept on_accept);
   void begin_stop();
+  void reload();
 
   ServerOptions options_;
   FirstStart first_start_;
@@ -113,6 +116,7 @@ class RealServer : public Server {
   io::UniqueFd upgrade_channel_;  ///< to the process that takes over
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<io::Signals> upgrade_signal_;
+  std::unique_ptr<io::Signals> reload_signal_;
   Ports ports_;
   bool stopping_ = false;
 };
@@ -192,13 +196,13 @@ Outcome<void> RealServer::open_ports() {
   for (const auto& row : rows) {
     const auto tls = row.tls ? tls_ : nullptr;
     const auto port =
-        row.http ? listen(row.at, row.tls,
+        row.http ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
                           [this, tls](Socket socket) { http_->accept(std::move(socket), tls); })
                  : listen_for_devices(row.at, row.tls);
     if (!port) return std::unexpected(port.error());
     row.port = *port;
   }
-  const auto port = listen(options_.operators, false,
+  const auto port = listen(options_.operators, PortKind::kOperators,
                            [this](Socket socket) { http_->accept_operator(std::move(socket)); });
   if (!port) return std::unexpected(port.error());
   ports_.operators = *port;
@@ -244,11 +248,12 @@ Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoi
 }
 
 /// Returns: the port; 0 when it was not asked for.
-Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, bool tls,
+Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, PortKind kind,
                                           OnAccept on_accept) {
   if (!at) return 0;
-  if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
-  auto fd = port_socket(*at, tls ? PortKind::kHttps : PortKind::kHttp);
+  if (auto checked = check_plain(*at, kind == PortKind::kHttps); !checked)
+    return std::unexpected(checked.error());
+  auto fd = port_socket(*at, kind);
   if (!fd) return std::unexpected(fd.error());
   auto listener = io::Listener::adopt(loop_, std::move(*fd), std::move(on_accept));
   if (!listener) return failure(to_string(*at), listener.error());
@@ -258,6 +263,7 @@ Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, boo
 
 void RealServer::run() {
   signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT}, [this](int) { begin_stop(); });
+  reload_signal_ = io::Signals::create(loop_, {SIGUSR1}, [this](int) { reload(); });
   base::log(LogLevel::kInfo, "server", "ready: mqtt {}, mqtts {}, http {}, https {}", ports_.mqtt,
             ports_.mqtts, ports_.http, ports_.https);
   upgrade_signal_ = io::Signals::create(loop_, {SIGHUP}, [this](int) { start_successor(); });
@@ -343,6 +349,7 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
     timer_.reset();
     signals_.reset();
     upgrade_signal_.reset();
+    reload_signal_.reset();
     return;
   }
   base::log(LogLevel::kError, "server", "not handed over, going on: {}",
@@ -369,6 +376,17 @@ Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
   return {};
 }
 
+/// Takes over what a running server can, and names what it cannot.
+void RealServer::reload() {
+  const auto wanted = options_.reload ? options_.reload() : std::nullopt;
+  if (!wanted) return base::log(LogLevel::kError, "server", "the configuration stays as it was");
+  base::set_log_level(wanted->log_level);
+  http_->set_limits(wanted->limits);
+  const std::string others = need_restart(options_, *wanted);
+  base::log(LogLevel::kInfo, "server", "the configuration was read anew{}{}",
+            others.empty() ? "" : "; after a restart: ", others);
+}
+
 void RealServer::begin_stop() {
   if (stopping_) return loop_.stop();  // asked twice: at once
   stopping_ = true;
@@ -382,6 +400,7 @@ void RealServer::begin_stop() {
     timer_.reset();
     signals_.reset();
     upgrade_signal_.reset();
+    reload_signal_.reset();
   });
 }
 

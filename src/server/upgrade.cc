@@ -140,7 +140,7 @@ base::Result<bool> take(Message message, Inheritance& into) {
       return false;
     case Kind::kPort: {
       const std::uint8_t kind = reader.u8();
-      if (kind > static_cast<std::uint8_t>(PortKind::kHttps) || !message.fd) break;
+      if (kind > static_cast<std::uint8_t>(PortKind::kOperators) || !message.fd) break;
       into.ports.push_back({PortKind{kind}, std::move(message.fd)});
       return false;
     }

@@ -16,7 +16,7 @@
 namespace wakeline::server {
 
 /// Which of the server's ports a listening socket is.
-enum class PortKind : std::uint8_t { kMqtt, kMqtts, kHttp, kHttps };
+enum class PortKind : std::uint8_t { kMqtt, kMqtts, kHttp, kHttps, kOperators };
 
 /// What one server process leaves to the next: it holds the same sockets and knows the same
 /// sessions, so that no device on a plain line notices.

@@ -109,7 +109,7 @@ TEST_F(DirectoryTest, NamesTheDevicesWhosePushesNeedTheLastResort) {
   Fallbacks& fallbacks = directory_->fallbacks();
   ASSERT_TRUE(fallbacks.set({.device = "door", .address = "ab12", .topic = "org.door"}));
   EXPECT_EQ(fallbacks.set({.device = "nobody", .address = "x"}).error().code, ErrorCode::kNotFound);
-  EXPECT_TRUE(fallbacks.due(10)->empty());
+  EXPECT_TRUE(fallbacks.due(DeviceId{}, 10)->empty());
 
   auto database = Database::open(path_, Database::Mode::kWrite);
   ASSERT_TRUE(database);
@@ -122,7 +122,7 @@ TEST_F(DirectoryTest, NamesTheDevicesWhosePushesNeedTheLastResort) {
                                  .expires = kNow + std::chrono::hours(1)});
   ASSERT_TRUE(push);
   EXPECT_EQ((*pushes->find(push->device, push->sequence, kNow))->encoding, 2);
-  const auto due = fallbacks.due(10);
+  const auto due = fallbacks.due(DeviceId{}, 10);
   ASSERT_TRUE(due);
   ASSERT_EQ(due->size(), 1U);
   EXPECT_EQ(due->front(), (Fallback{.id = push->device,
@@ -131,7 +131,7 @@ TEST_F(DirectoryTest, NamesTheDevicesWhosePushesNeedTheLastResort) {
                                     .address = "ab12",
                                     .topic = "org.door"}));
   ASSERT_TRUE(fallbacks.set_sent(push->device, push->sequence));
-  EXPECT_TRUE(fallbacks.due(10)->empty());
+  EXPECT_TRUE(fallbacks.due(DeviceId{}, 10)->empty());
 
   ASSERT_TRUE(fallbacks.remove_address(push->device, "another"));
   EXPECT_NE(*fallbacks.find("door"), std::nullopt);

@@ -74,12 +74,13 @@ base::Result<std::optional<Fallback>> Fallbacks::find(std::string_view device) {
   return found;
 }
 
-base::Result<std::vector<Fallback>> Fallbacks::due(std::size_t limit) {
+base::Result<std::vector<Fallback>> Fallbacks::due(DeviceId after, std::size_t limit) {
   auto statement = database_->prepare(std::string(kColumns) +
-                                      " WHERE d.last_sequence > f.sent_through AND d.waiting > 0"
-                                      " ORDER BY f.device LIMIT ?1");
+                                      " WHERE f.device > ?1 AND d.waiting > 0"
+                                      " AND d.last_sequence > f.sent_through"
+                                      " ORDER BY f.device LIMIT ?2");
   if (!statement) return base::fail(statement.error());
-  statement->with(static_cast<std::uint64_t>(limit));
+  statement->with(after.value, static_cast<std::uint64_t>(limit));
   std::vector<Fallback> found;
   for (;;) {
     const auto row = statement->step();

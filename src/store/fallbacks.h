@@ -39,8 +39,8 @@ class Fallbacks {
   base::Result<void> remove_address(DeviceId device, std::string_view address);
   base::Result<void> set_sent(DeviceId device, Sequence through);
   base::Result<std::optional<Fallback>> find(std::string_view device);
-  /// Those of devices with pushes that wait beyond `sent_through`, at most `limit`.
-  base::Result<std::vector<Fallback>> due(std::size_t limit);
+  /// Those of devices above `after` with pushes that wait beyond `sent_through`, at most `limit`.
+  base::Result<std::vector<Fallback>> due(DeviceId after, std::size_t limit);
 
  private:
   explicit Fallbacks(Database& database) : database_(&database) {}

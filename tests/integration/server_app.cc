@@ -22,6 +22,14 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "name") return options.names.emplace_back(value), true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
+  if (key == "apns_url") return options.fallback.apns_url = value, true;
+  if (key == "apns_id") {
+    options.fallback.apns_key_id = value;
+    options.fallback.apns_team_id = value;
+    return true;
+  }
+  if (key == "apns_key") return options.fallback.apns_key_file = value, true;
+  if (key == "ca_file") return options.fallback.ca_file = value, true;
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc() || end != value.data() + value.size()) return false;
@@ -38,6 +46,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "shards") return options.limits.shards = number, true;
   if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
   if (key == "request_ms") return options.limits.request_timeout = ms, true;
+  if (key == "fallback_ms") return options.fallback.after = ms, true;
   if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;
   if (key == "idle_ms") return options.limits.idle_timeout = ms, true;
   return false;

@@ -106,8 +106,8 @@ Outcome<HttpAnswer> Parts::push(const std::string& title, const std::string& bod
   const auto url = parse_url(push_url());
   const boost::json::object push{
       {"device", "doorbell"}, {"title", title}, {"body", body}, {"urgency", "high"}};
-  auto answer =
-      post_json(*url, token_, server_folder() + "/certificate.pem", boost::json::serialize(push));
+  auto answer = send_request(*url, "POST", token_, server_folder() + "/certificate.pem",
+                             boost::json::serialize(push));
   if (!answer) return std::unexpected(push_url() + ": " + base::to_string(answer.error()));
   return *answer;
 }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/devices.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/cli.h"
+#include "cli/exit_code.h"
+#include "cli/terminal.h"
+#include "io/file.h"
+#include "server/admin.h"
+#include "server/admin_access.h"
+
+namespace wakeline::cli {
+namespace {
+
+using store::MemberKind;
+using Entry = store::Members::Entry;
+
+struct Options {
+  std::string folder = io::default_state_folder() + "/server";
+  NewDevice device;
+  std::vector<std::string> users;
+  std::vector<std::string> groups;
+};
+
+int failed(const server::Failure& failure) {
+  return report("devices", failure.error.code, server::to_string(failure));
+}
+
+std::vector<Entry> entries(const Options& options) {
+  std::vector<Entry> list;
+  for (const std::string& user : options.users) list.push_back({MemberKind::kUser, user});
+  for (const std::string& group : options.groups) list.push_back({MemberKind::kGroup, group});
+  return list;
+}
+
+int change(const Options& options, bool joins) {
+  const auto list = entries(options);
+  if (list.empty()) {
+    return report("devices", base::ErrorCode::kInvalidArgument, "--user or --group is needed",
+                  "wakeline devices join door-1 --user ada");
+  }
+  for (const Entry& entry : list) {
+    const auto done = joins ? server::join(options.folder, options.device.name, entry)
+                            : server::leave(options.folder, options.device.name, entry);
+    if (!done) return failed(done.error());
+  }
+  return kExitOk;
+}
+
+int add(const Options& options) {
+  if (const int code = add_device(options.folder, options.device); code != kExitOk) return code;
+  return entries(options).empty() ? kExitOk : change(options, true);
+}
+
+int list(const Options& options) {
+  const auto devices = server::list_devices(options.folder);
+  if (!devices) return failed(devices.error());
+  Table table({{"device"}, {"waiting", Table::Align::kRight}, {"belongs to"}});
+  for (const server::DeviceInfo& device : *devices) {
+    const auto of = server::memberships(options.folder, device.name);
+    if (!of) return failed(of.error());
+    std::string all;
+    for (const Entry& entry : *of) {
+      all += fmt::format("{}{} {}", all.empty() ? "" : ", ",
+                         entry.kind == MemberKind::kUser ? "user" : "group", entry.name);
+    }
+    table.add({device.name, std::to_string(device.waiting), all});
+  }
+  table.print();
+  return kExitOk;
+}
+
+void add_members(CLI::App& command, Options& options) {
+  command.add_option("--user", options.users, "A user; may be given again");
+  command.add_option("--group", options.groups, "A group; may be given again");
+}
+
+}  // namespace
+
+int add_device(const std::string& folder, const NewDevice& device) {
+  const auto added = server::add_device(folder, device.name, device.host, device.port);
+  if (!added) return failed(added.error());
+  if (device.output.empty()) {
+    fmt::print("{}", server::to_text(*added));
+  } else if (const auto written = server::write_credentials(device.output, *added); !written) {
+    // The token would be lost with its device in place: nobody could ever use it.
+    static_cast<void>(server::remove_device(folder, device.name));
+    return failed(written.error());
+  } else {
+    fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", device.name,
+               device.output);
+  }
+  const auto noted = server::audit_operator(folder, "device_added", {{"device", device.name}});
+  return noted ? kExitOk : failed(noted.error());
+}
+
+int remove_device(const std::string& folder, const std::string& name) {
+  if (const auto removed = server::remove_device(folder, name); !removed)
+    return failed(removed.error());
+  const auto noted = server::audit_operator(folder, "device_removed", {{"device", name}});
+  return noted ? kExitOk : failed(noted.error());
+}
+
+int list_devices(const std::string& folder) {
+  Options options;
+  options.folder = folder;
+  return list(options);
+}
+
+void add_new_device_options(CLI::App& command, NewDevice& device) {
+  command.add_option("device", device.name, "Its name: letters, digits, dots, dashes, underscores")
+      ->required();
+  command
+      .add_option("--host", device.host, "The server's name or address, as the device reaches it")
+      ->capture_default_str();
+  command.add_option("--port", device.port, "Its port of MQTT over TLS")->capture_default_str();
+  command.add_option("--output", device.output,
+                     "Write the credentials to this file (0600), not to stdout");
+}
+
+void add_devices(CLI::App& root, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand("devices", "The devices of the push server");
+  command->require_subcommand(1);
+  command->fallthrough();
+  command->add_option("--data-folder", options->folder, "The server's folder")
+      ->capture_default_str();
+  command->footer("They work beside a running server, which heeds a change at once.");
+
+  CLI::App* adds = command->add_subcommand("add", "Makes a device and its token");
+  add_new_device_options(*adds, options->device);
+  add_members(*adds, *options);
+  adds->callback([options, &exit_code] { exit_code = add(*options); });
+
+  CLI::App* lists = command->add_subcommand(
+      "list", "The devices, how many pushes wait for each, and what they belong to");
+  lists->callback([options, &exit_code] { exit_code = list(*options); });
+
+  CLI::App* removes =
+      command->add_subcommand("remove", "Removes a device with all that waits for it");
+  removes->add_option("device", options->device.name, "Its name")->required();
+  removes->callback(
+      [options, &exit_code] { exit_code = remove_device(options->folder, options->device.name); });
+
+  for (const bool joins : {true, false}) {
+    CLI::App* changes = command->add_subcommand(
+        joins ? "join" : "leave",
+        joins ? "Puts a device among those of a user or a group" : "Takes it out again");
+    changes->add_option("device", options->device.name, "Its name")->required();
+    add_members(*changes, *options);
+    changes->callback([options, joins, &exit_code] { exit_code = change(*options, joins); });
+  }
+}
+
+}  // namespace wakeline::cli

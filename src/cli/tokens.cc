@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/cli.h"
+#include "cli/exit_code.h"
+#include "cli/terminal.h"
+#include "io/file.h"
+#include "server/admin_access.h"
+
+namespace wakeline::cli {
+namespace {
+
+struct Options {
+  std::string folder = io::default_state_folder() + "/server";
+  std::string name;
+  std::vector<std::string> scopes = {"push"};
+  std::uint32_t days = 0;
+  std::string output;
+};
+
+constexpr const char* kScopes =
+    "Scopes: push, push:device/NAME, push:user/NAME, push:group/NAME (NAME may end in *),\n"
+    "subscriptions, reports, stats. A running server heeds a change at once.";
+
+int failed(const server::Failure& failure) {
+  using enum base::ErrorCode;
+  return report("tokens", failure.error.code, server::to_string(failure),
+                failure.error.code == kMalformed ? kScopes : "");
+}
+
+int add(const Options& options) {
+  std::string scopes;
+  for (const std::string& scope : options.scopes) scopes += (scopes.empty() ? "" : " ") + scope;
+  std::optional<base::Duration> life;
+  if (options.days > 0) life = std::chrono::hours(24) * options.days;
+  const auto token = server::add_token(options.folder, options.name, scopes, life);
+  if (!token) return failed(token.error());
+  if (options.output.empty()) {
+    fmt::print("{}\n", *token);
+    return kExitOk;
+  }
+  if (const auto written = io::write_file(options.output, *token + "\n"); !written) {
+    static_cast<void>(server::remove_token(options.folder, options.name));
+    return report(options.output, written.error());
+  }
+  fmt::print("Wrote the token of {} to {}. It is nowhere else.\n", options.name, options.output);
+  return kExitOk;
+}
+
+std::string day(base::WallTime at) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count();
+  return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(seconds)));
+}
+
+int list(const Options& options) {
+  const auto tokens = server::list_tokens(options.folder);
+  if (!tokens) return failed(tokens.error());
+  Table table({{"token"}, {"made"}, {"until"}, {"scopes"}});
+  for (const store::Sender& token : *tokens) {
+    table.add(
+        {token.name, day(token.created), token.expires ? day(*token.expires) : "-", token.scopes});
+  }
+  table.print();
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_tokens(CLI::App& root, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand("tokens", "The tokens of app servers");
+  command->require_subcommand(1);
+  command->fallthrough();
+  command->add_option("--data-folder", options->folder, "The server's folder")
+      ->capture_default_str();
+  command->footer(kScopes);
+
+  CLI::App* adds = command->add_subcommand("add", "Makes a token and prints it, this once");
+  adds->add_option("name", options->name, "Whose it is: letters, digits, dots, dashes, underscores")
+      ->required();
+  adds->add_option("--scope", options->scopes, "What it may do; may be given again")
+      ->capture_default_str();
+  adds->add_option("--days", options->days, "How long it is good; 0: until it is removed")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
+  adds->add_option("--output", options->output, "Write it to this file (0600), not to stdout");
+  adds->callback([options, &exit_code] { exit_code = add(*options); });
+
+  CLI::App* lists = command->add_subcommand("list", "The tokens' names and scopes");
+  lists->callback([options, &exit_code] { exit_code = list(*options); });
+
+  CLI::App* removes = command->add_subcommand("remove", "Makes a token worthless at once");
+  removes->add_option("name", options->name, "Whose it is")->required();
+  removes->callback([options, &exit_code] {
+    const auto removed = server::remove_token(options->folder, options->name);
+    exit_code = removed ? kExitOk : failed(removed.error());
+  });
+}
+
+}  // namespace wakeline::cli

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/admin_access.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "io/clock.h"
+#include "server/data_folder.h"
+#include "server/scopes.h"
+#include "server/tokens.h"
+#include "store/backup.h"
+#include "store/directory.h"
+#include "wire/push.h"
+
+namespace wakeline::server {
+
+using base::ErrorCode;
+using store::Database;
+using store::Directory;
+
+namespace {
+
+std::unexpected<Failure> failure(std::string what, base::Error error) {
+  return std::unexpected(Failure{std::move(what), error});
+}
+
+Outcome<std::unique_ptr<Directory>> open_directory(const std::string& folder, Database::Mode mode) {
+  const DataFolder files(folder);
+  if (::access(files.store().c_str(), F_OK) != 0) {
+    return failure(files.store(),
+                   base::Error{ErrorCode::kNotFound, "no server has been started here"});
+  }
+  auto directory = Directory::open(files.store(), mode);
+  if (!directory) return failure(files.store(), directory.error());
+  return std::move(*directory);
+}
+
+AuditLog::Fields fields_of(const std::string& device, const store::Members::Entry& entry) {
+  return {{"device", device},
+          {entry.kind == store::MemberKind::kUser ? "user" : "group", entry.name}};
+}
+
+}  // namespace
+
+Outcome<void> audit_operator(const std::string& folder, std::string_view event,
+                             AuditLog::Fields fields) {
+  const std::string path = DataFolder(folder).audit_log();
+  fields.emplace_back("by", "uid " + std::to_string(::getuid()));
+  if (const auto written = AuditLog(path).write(io::wall_now(), event, fields); !written)
+    return failure(path, written.error());
+  return {};
+}
+
+Outcome<std::string> add_token(const std::string& folder, const std::string& name,
+                               const std::string& scopes, std::optional<base::Duration> life) {
+  if (!wire::is_device_name(name))
+    return failure(name, base::Error{ErrorCode::kInvalidArgument, "token name"});
+  if (const auto parsed = Scopes::parse(scopes); !parsed) return failure(scopes, parsed.error());
+  auto directory = open_directory(folder, Database::Mode::kWrite);
+  if (!directory) return std::unexpected(directory.error());
+  std::string token = make_token();
+  store::Sender sender{.name = name, .scopes = scopes, .created = io::wall_now()};
+  if (life) sender.expires = sender.created + *life;
+  const auto added = (*directory)->senders().add(sender, hash_token(base::as_bytes(token)));
+  if (!added) return failure(name, added.error());
+  const auto noted = audit_operator(folder, "token_added", {{"token", name}, {"scopes", scopes}});
+  if (!noted) return std::unexpected(noted.error());
+  return token;
+}
+
+Outcome<void> remove_token(const std::string& folder, const std::string& name) {
+  auto directory = open_directory(folder, Database::Mode::kWrite);
+  if (!directory) return std::unexpected(directory.error());
+  if (const auto removed = (*directory)->senders().remove(name); !removed)
+    return failure(name, removed.error());
+  return audit_operator(folder, "token_removed", {{"token", name}});
+}
+
+Outcome<std::vector<store::Sender>> list_tokens(const std::string& folder) {
+  auto directory = open_directory(folder, Database::Mode::kRead);
+  if (!directory) return std::unexpected(directory.error());
+  auto list = (*directory)->senders().list();
+  if (!list) return failure(DataFolder(folder).store(), list.error());
+  return std::move(*list);
+}
+
+Outcome<void> join(const std::string& folder, const std::string& device,
+                   const store::Members::Entry& entry) {
+  if (!wire::is_device_name(entry.name)) {
+    return failure(entry.name, base::Error{ErrorCode::kInvalidArgument, "name of a user or group"});
+  }
+  auto directory = open_directory(folder, Database::Mode::kWrite);
+  if (!directory) return std::unexpected(directory.error());
+  if (const auto added = (*directory)->members().add(entry, device); !added)
+    return failure(device, added.error());
+  return audit_operator(folder, "member_added", fields_of(device, entry));
+}
+
+Outcome<void> leave(const std::string& folder, const std::string& device,
+                    const store::Members::Entry& entry) {
+  auto directory = open_directory(folder, Database::Mode::kWrite);
+  if (!directory) return std::unexpected(directory.error());
+  if (const auto removed = (*directory)->members().remove(entry, device); !removed)
+    return failure(device, removed.error());
+  return audit_operator(folder, "member_removed", fields_of(device, entry));
+}
+
+Outcome<std::vector<store::Members::Entry>> memberships(const std::string& folder,
+                                                        const std::string& device) {
+  auto directory = open_directory(folder, Database::Mode::kRead);
+  if (!directory) return std::unexpected(directory.error());
+  auto list = (*directory)->members().of(device);
+  if (!list) return failure(device, list.error());
+  return std::move(*list);
+}
+
+Outcome<void> backup_store(const std::string& folder, const std::string& to) {
+  const std::string store = DataFolder(folder).store();
+  if (::access(store.c_str(), F_OK) != 0)
+    return failure(store, base::Error{ErrorCode::kNotFound, "no server has been started here"});
+  if (const auto done = store::backup(store, to); !done) return failure(to, done.error());
+  return audit_operator(folder, "backup", {{"file", to}});
+}
+
+}  // namespace wakeline::server

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/audit_log.h"
+#include "server/options.h"
+#include "store/members.h"
+#include "store/senders.h"
+
+/// What is done about tokens, users and groups on a data folder, also beside a running server,
+/// which heeds it from its next look-up on. Each change is in the audit log.
+namespace wakeline::server {
+
+/// Returns: the token, which is in the answer and nowhere else.
+/// Errors: kInvalidArgument (the name), kMalformed (the scopes), kAlreadyExists, kNotFound (no
+///         server was started there yet), kBusy, kStorageFull, kStorage.
+Outcome<std::string> add_token(const std::string& folder, const std::string& name,
+                               const std::string& scopes, std::optional<base::Duration> life);
+/// Errors: kNotFound, kBusy, kStorageFull, kStorage.
+Outcome<void> remove_token(const std::string& folder, const std::string& name);
+Outcome<std::vector<store::Sender>> list_tokens(const std::string& folder);
+
+/// Errors: kInvalidArgument (a name), kNotFound (the device), kTooLarge, kBusy, kStorageFull,
+///         kStorage.
+Outcome<void> join(const std::string& folder, const std::string& device,
+                   const store::Members::Entry& entry);
+/// Errors: kNotFound, kBusy, kStorageFull, kStorage.
+Outcome<void> leave(const std::string& folder, const std::string& device,
+                    const store::Members::Entry& entry);
+/// What a device belongs to.
+Outcome<std::vector<store::Members::Entry>> memberships(const std::string& folder,
+                                                        const std::string& device);
+
+/// A copy of the store, whole or not there, also beside a running server. Put back as `store.db` it
+/// has another epoch. Errors: kAlreadyExists (the file), kNotFound, kStorageFull, kStorage.
+Outcome<void> backup_store(const std::string& folder, const std::string& to);
+
+/// Notes what an operator did. An audit log that cannot be written is an error: what was done is
+/// done.
+Outcome<void> audit_operator(const std::string& folder, std::string_view event,
+                             AuditLog::Fields fields);
+
+}  // namespace wakeline::server

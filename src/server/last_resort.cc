@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/last_resort.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "io/clock.h"
+#include "io/file.h"
+
+namespace wakeline::server {
+
+using base::LogLevel;
+
+namespace {
+
+constexpr std::size_t kKeyFileMax = 16'384;
+/// Devices that are looked at together; more wait for the next look.
+constexpr std::size_t kDevicesMax = 1'000;
+constexpr base::Duration kRequestTimeout = std::chrono::seconds(30);
+/// Between two looks while somebody is missing.
+constexpr base::Duration kLookPause = std::chrono::seconds(1);
+/// After a failure, doubled each time.
+constexpr base::Duration kRetryFirst = std::chrono::seconds(2);
+constexpr base::Duration kRetryLast = std::chrono::minutes(10);
+
+}  // namespace
+
+base::Result<std::unique_ptr<LastResort>> LastResort::create(Parts parts,
+                                                             const FallbackOptions& options) {
+  Key key;
+  if (!options.apns_key_file.empty()) {
+    if (options.apns_key_id.empty() || options.apns_team_id.empty())
+      return base::fail(base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id");
+    const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
+    if (!pem) return base::fail(pem.error());
+    auto read = read_p256_key(*pem);
+    if (!read) return base::fail(read.error());
+    key = std::move(*read);
+  }
+  return std::unique_ptr<LastResort>(new LastResort(std::move(parts), options, std::move(key)));
+}
+
+LastResort::LastResort(Parts parts, const FallbackOptions& options, Key key)
+    : Timed(parts.timers),
+      parts_(std::move(parts)),
+      options_(options),
+      signer_(std::move(key), options.apns_key_id, options.apns_team_id),
+      http_(Http2Client::create(parts_.loop, options.ca_file)) {
+  plan(io::now());  // what waited before the start
+}
+
+void LastResort::plan(base::Instant at) {
+  if (at >= look_at_) return;
+  look_at_ = at;
+  parts_.timers.update(*this);
+}
+
+void LastResort::on_stored() { plan(io::now() + std::min(kLookPause, options_.after)); }
+
+void LastResort::on_deadline(base::Instant now) {
+  look_at_ = base::kNever;
+  look(now);
+}
+
+/// Some devices at a time, so that many that are merely slow hold up no other.
+void LastResort::look(base::Instant now) {
+  if (!seen_through_) round_at_ = now;
+  const auto due = parts_.directory.fallbacks().due(seen_through_, kDevicesMax);
+  if (!due) {
+    base::log(LogLevel::kError, "fallback", "{}", base::to_string(due.error()));
+    return plan(now + kRetryFirst);
+  }
+  for (const store::Fallback& fallback : *due) consider(fallback, now);
+  const bool more = due->size() == kDevicesMax;
+  seen_through_ = more ? due->back().id : store::DeviceId{};
+  if (!more) {
+    std::erase_if(cases_, [&](const auto& entry) {
+      return !entry.second.under_way && entry.second.looked_at < round_at_;
+    });
+  }
+  if (!due->empty()) plan(now + kLookPause);
+}
+
+void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
+  if (fallback.kind == store::FallbackKind::kApns && !signer_.usable()) return;
+  if (parts_.present(fallback.device)) {
+    cases_.erase(fallback.device);  // its own connection brings it
+    return;
+  }
+  Case& its = cases_.try_emplace(fallback.device, Case{.gone_since = now}).first->second;
+  its.looked_at = now;
+  if (its.under_way || now < its.try_at || now - its.gone_since < options_.after) return;
+  const base::WallTime wall = io::wall_now();
+  const auto waiting = parts_.store.pending(fallback.id, fallback.sent_through, 1, wall);
+  if (!waiting) {
+    base::log(LogLevel::kError, "fallback", "{}", base::to_string(waiting.error()));
+    return;
+  }
+  if (waiting->sequences.empty()) return;
+  const auto push = parts_.store.find(fallback.id, waiting->sequences.front(), wall);
+  if (push && *push) send(fallback, **push, now);
+}
+
+void LastResort::send(const store::Fallback& fallback, const store::Push& push, base::Instant) {
+  const base::WallTime wall = io::wall_now();
+  cases_[fallback.device].under_way = true;
+  auto request =
+      fallback.kind == store::FallbackKind::kApns
+          ? apns_request(options_, fallback, push, wall, signer_.token(wall))
+          : web_push_request(fallback, push, wall, vapid_.authorization(fallback.address, wall));
+  http_->post(std::move(request), kRequestTimeout,
+              [this, fallback, sequence = push.sequence](base::Result<Http2Client::Answer> answer) {
+                on_answer(fallback, sequence, answer);
+              });
+}
+
+void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequence,
+                           const base::Result<Http2Client::Answer>& answer) {
+  Case& its = cases_[fallback.device];
+  its.under_way = false;
+  if (!answer) {
+    count(fallback, "unreachable");
+    return try_again(fallback.device, base::Duration::zero());
+  }
+  switch (verdict_of(*answer)) {
+    case Verdict::kSent:
+      its.failures = 0;
+      count(fallback, "sent");
+      return note_sent(fallback, sequence);
+    case Verdict::kAddressGone:
+      count(fallback, "gone");
+      base::log(LogLevel::kInfo, "fallback", "{}: its address is gone", fallback.device);
+      return forget_address(fallback);
+    case Verdict::kRefused:
+      count(fallback, "refused");
+      base::log(LogLevel::kWarning, "fallback", "{}: push {} was refused with {}: {}",
+                fallback.device, sequence, answer->status, answer->body.substr(0, 200));
+      return note_sent(fallback, sequence);
+    case Verdict::kTryAgain:
+      count(fallback, "later");
+      if (answer->status == 401 || answer->status == 403) {
+        base::log(LogLevel::kError, "fallback", "the service does not believe us: {}",
+                  answer->body.substr(0, 200));
+      }
+      return try_again(fallback.device, answer->retry_after);
+  }
+}
+
+void LastResort::try_again(const std::string& device, base::Duration wait) {
+  Case& its = cases_[device];
+  const int doublings = std::min(its.failures++, 16);
+  const base::Duration own = std::min<base::Duration>(kRetryLast, kRetryFirst * (1 << doublings));
+  its.try_at = io::now() + std::max(own, std::min<base::Duration>(wait, std::chrono::hours(1)));
+  plan(its.try_at);
+}
+
+/// The next push of the device goes out when this is durable.
+void LastResort::note_sent(const store::Fallback& fallback, store::Sequence sequence) {
+  cases_[fallback.device].under_way = true;
+  const auto queued = parts_.store.run(
+      [id = fallback.id, sequence](store::Database& database) -> base::Result<void> {
+        auto fallbacks = store::Fallbacks::prepare(database);
+        if (!fallbacks) return base::fail(fallbacks.error());
+        return fallbacks->set_sent(id, sequence);
+      },
+      [this, device = fallback.device](base::Result<void> done) {
+        cases_[device].under_way = false;
+        if (!done) {
+          base::log(LogLevel::kError, "fallback", "{}", base::to_string(done.error()));
+          return try_again(device, base::Duration::zero());
+        }
+        plan(io::now());
+      });
+  if (queued) return;
+  cases_[fallback.device].under_way = false;
+  try_again(fallback.device, base::Duration::zero());
+}
+
+void LastResort::forget_address(const store::Fallback& fallback) {
+  parts_.audit("fallback_gone", fallback.device);
+  const auto queued = parts_.store.run(
+      [id = fallback.id,
+       address = fallback.address](store::Database& database) -> base::Result<void> {
+        auto fallbacks = store::Fallbacks::prepare(database);
+        if (!fallbacks) return base::fail(fallbacks.error());
+        return fallbacks->remove_address(id, address);
+      },
+      [this, device = fallback.device](base::Result<void> done) {
+        if (done) return plan(io::now());
+        base::log(LogLevel::kError, "fallback", "{}", base::to_string(done.error()));
+        try_again(device, base::Duration::zero());
+      });
+  if (!queued) try_again(fallback.device, base::Duration::zero());
+}
+
+void LastResort::count(const store::Fallback& fallback, const char* result) {
+  parts_.metrics
+      .counter("wakeline_fallback_requests_total", "Pushes sent the last way, by what came of it",
+               {{"kind", fallback.kind == store::FallbackKind::kApns ? "apns" : "web_push"},
+                {"result", result}})
+      .add();
+}
+
+}  // namespace wakeline::server

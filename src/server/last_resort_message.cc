@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/last_resort_message.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <boost/json.hpp>
+
+#include "wire/push.h"
+
+namespace wakeline::server {
+
+namespace json = boost::json;
+using std::chrono::seconds;
+
+namespace {
+
+/// The vendor refuses a token of over an hour, and one that is made anew within twenty minutes.
+constexpr base::Duration kTokenAge = std::chrono::minutes(45);
+/// The largest payload, in bytes: of an ordinary push, and of a VoIP push.
+constexpr std::size_t kPayloadMax = 4'096;
+constexpr std::size_t kVoipPayloadMax = 5'120;
+constexpr base::Duration kVapidLife = std::chrono::hours(12);
+
+std::int64_t seconds_of(base::WallTime at) {
+  return std::chrono::floor<seconds>(at.time_since_epoch()).count();
+}
+
+std::int64_t left_s(const store::Push& push, base::WallTime now) {
+  return std::max<std::int64_t>(0, std::chrono::floor<seconds>(push.expires - now).count());
+}
+
+/// `text` cut to at most `most` bytes, between two characters.
+std::string cut(const std::string& text, std::size_t most) {
+  std::size_t size = std::min(text.size(), most);
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
+    --size;
+  return text.substr(0, size);
+}
+
+/// {"aps":{…},"wakeline":{"sequence":7}}; the app fetches what does not fit when it runs.
+std::string apns_body(const FallbackOptions& options, const store::Push& push) {
+  const bool alert = options.apns_push_type == "alert";
+  wire::PushContent content;
+  if (push.encoding == static_cast<std::uint8_t>(wire::BodyEncoding::kContent)) {
+    if (auto read = wire::decode_push_content(push.body)) content = std::move(*read);
+  }
+  const std::size_t most = options.apns_push_type == "voip" ? kVoipPayloadMax : kPayloadMax;
+  const auto build = [&](std::size_t text_max, bool with_data) {
+    json::object aps;
+    if (alert) {
+      json::object shown{{"title", cut(content.title, text_max)},
+                         {"body", cut(content.body, text_max)}};
+      if (content.title.empty() && content.body.empty()) shown = {{"title", "New message"}};
+      aps = {{"alert", shown}, {"sound", "default"}, {"mutable-content", 1}};
+    } else {
+      aps = {{"content-available", 1}};
+    }
+    json::object ours{{"sequence", push.sequence}};
+    if (with_data && !content.data.empty()) ours["data"] = content.data;
+    if (!alert && !content.title.empty()) ours["title"] = cut(content.title, text_max);
+    return json::serialize(json::object{{"aps", aps}, {"wakeline", ours}});
+  };
+  std::string body = build(kPayloadMax, true);
+  if (body.size() > most) body = build(kPayloadMax, false);
+  // Every byte of a text may become six in JSON.
+  if (body.size() > most) body = build(256, false);
+  return body;
+}
+
+}  // namespace
+
+const std::string& ApnsSigner::token(base::WallTime now) {
+  const bool fresh = !token_.empty() && now >= made_ && now - made_ < kTokenAge;
+  if (fresh) return token_;
+  made_ = now;
+  token_ = make_jwt(key_, json::serialize(json::object{{"alg", "ES256"}, {"kid", key_id_}}),
+                    json::serialize(json::object{{"iss", team_id_}, {"iat", seconds_of(now)}}));
+  return token_;
+}
+
+std::string origin_of_url(const std::string& url) {
+  const std::size_t host = url.find("://");
+  if (host == std::string::npos) return url;
+  return url.substr(0, url.find('/', host + 3));
+}
+
+std::string VapidSigner::authorization(const std::string& endpoint, base::WallTime now) const {
+  const json::object claims{{"aud", origin_of_url(endpoint)},
+                            {"exp", seconds_of(now + kVapidLife)}};
+  return fmt::format("vapid t={}, k={}",
+                     make_jwt(key_, R"({"typ":"JWT","alg":"ES256"})", json::serialize(claims)),
+                     base::to_base64url(public_point(key_)));
+}
+
+Http2Client::Request apns_request(const FallbackOptions& options, const store::Fallback& fallback,
+                                  const store::Push& push, base::WallTime now,
+                                  const std::string& token) {
+  const bool voip = options.apns_push_type == "voip";
+  const bool high = push.urgency >= static_cast<std::uint8_t>(wire::Urgency::kNormal);
+  Http2Client::Request request{
+      .url = options.apns_url + "/3/device/" + fallback.address,
+      .headers = {"authorization: bearer " + token,
+                  "apns-topic: " + fallback.topic + (voip ? ".voip" : ""),
+                  "apns-push-type: " + options.apns_push_type,
+                  // A background push of priority 10 is refused.
+                  fmt::format("apns-priority: {}",
+                              high && options.apns_push_type != "background" ? 10 : 5),
+                  fmt::format("apns-expiration: {}", seconds_of(push.expires)),
+                  // A push that is sent again replaces itself on the screen.
+                  fmt::format("apns-collapse-id: wakeline-{}-{}", fallback.id.value, push.sequence),
+                  "content-type: application/json"},
+      .body = apns_body(options, push)};
+  if (left_s(push, now) == 0) request.headers.at(4) = "apns-expiration: 0";
+  return request;
+}
+
+Http2Client::Request web_push_request(const store::Fallback& fallback, const store::Push& push,
+                                      base::WallTime now, const std::string& authorization) {
+  Http2Client::Request request{
+      .url = fallback.address,
+      .headers = {fmt::format("ttl: {}", left_s(push, now)),
+                  fmt::format("urgency: {}", wire::name(static_cast<wire::Urgency>(push.urgency))),
+                  "authorization: " + authorization}};
+  if (push.encoding == static_cast<std::uint8_t>(wire::BodyEncoding::kAes128gcm)) {
+    request.headers.emplace_back("content-encoding: aes128gcm");
+    request.headers.emplace_back("content-type: application/octet-stream");
+    request.body = base::as_text(push.body);
+  }
+  return request;
+}
+
+Verdict verdict_of(const Http2Client::Answer& answer) {
+  const auto says = [&](std::string_view reason) {
+    return answer.body.find(reason) != std::string::npos;
+  };
+  if (answer.status >= 200 && answer.status < 300) return Verdict::kSent;
+  if (answer.status == 410 || answer.status == 404 ||
+      (answer.status == 400 && (says("BadDeviceToken") || says("DeviceTokenNotForTopic"))))
+    return Verdict::kAddressGone;
+  // A token of ours that it does not take yet or any more is a matter of configuration or of time.
+  if (answer.status == 429 || answer.status == 403 || answer.status == 401 || answer.status >= 500)
+    return Verdict::kTryAgain;
+  return Verdict::kRefused;
+}
+
+}  // namespace wakeline::server

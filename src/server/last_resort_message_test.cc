@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/last_resort_message.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "wire/push.h"
+
+namespace wakeline::server {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+constexpr base::WallTime kNow{std::chrono::seconds(1'700'000'000)};
+const store::Fallback kApns{.id = store::DeviceId{3},
+                            .device = "door",
+                            .kind = store::FallbackKind::kApns,
+                            .address = "ab12",
+                            .topic = "org.door"};
+
+store::Push push_of(const wire::PushContent& content) {
+  return {.sequence = 7,
+          .body = *wire::encode(content),
+          .urgency = static_cast<std::uint8_t>(wire::Urgency::kHigh),
+          .expires = kNow + 60s};
+}
+bool has(const Http2Client::Request& request, const std::string& header) {
+  return std::ranges::find(request.headers, header) != request.headers.end();
+}
+
+TEST(ApnsRequest, SaysWhatThePushSaysAndUntilWhen) {
+  const FallbackOptions options;
+  const auto request = apns_request(
+      options, kApns, push_of({.title = "Ring", .body = "At the door", .data = "d"}), kNow, "T");
+  EXPECT_EQ(request.url, "https://api.push.apple.com/3/device/ab12");
+  for (const char* header :
+       {"authorization: bearer T", "apns-topic: org.door", "apns-push-type: alert",
+        "apns-priority: 10", "apns-expiration: 1700000060", "apns-collapse-id: wakeline-3-7"}) {
+    EXPECT_TRUE(has(request, header)) << header;
+  }
+  EXPECT_EQ(json::parse(request.body),
+            json::parse(R"({"aps":{"alert":{"title":"Ring","body":"At the door"},"sound":"default",
+                            "mutable-content":1},"wakeline":{"sequence":7,"data":"d"}})"));
+}
+
+TEST(ApnsRequest, IsForAVoipAppOfItsOwnTopicAndType) {
+  FallbackOptions options;
+  options.apns_push_type = "voip";
+  const auto request =
+      apns_request(options, kApns, push_of({.title = "Ada", .body = {}, .data = {}}), kNow, "T");
+  EXPECT_TRUE(has(request, "apns-topic: org.door.voip"));
+  EXPECT_TRUE(has(request, "apns-push-type: voip"));
+  EXPECT_EQ(json::parse(request.body).at("wakeline").at("title").as_string(), "Ada");
+}
+
+TEST(ApnsRequest, NeverShowsWhatIsEncryptedAndNeverIsTooLarge) {
+  store::Push encrypted = push_of({.title = "x", .body = {}, .data = {}});
+  encrypted.body.assign(4'096, 0xA5);
+  encrypted.encoding = static_cast<std::uint8_t>(wire::BodyEncoding::kAes128gcm);
+  const FallbackOptions options;
+  const auto hidden = apns_request(options, kApns, encrypted, kNow, "T");
+  EXPECT_EQ(json::parse(hidden.body).at("aps").at("alert").at("title").as_string(), "New message");
+  for (const std::string& text :
+       {std::string(3'900, 'x'), std::string(600, '\x01'), std::string(1'900, '"')}) {
+    const auto large =
+        apns_request(options, kApns, push_of({.title = {}, .body = text, .data = {}}), kNow, "T");
+    EXPECT_LE(large.body.size(), 4'096U);
+    boost::json::error_code error;
+    boost::json::parse(large.body, error);
+    EXPECT_FALSE(error);
+  }
+}
+
+TEST(ApnsSigner, MakesATokenAnewBeforeItIsAnHourOld) {
+  ApnsSigner signer(make_p256_key(), "KID", "TEAM");
+  const std::string first = signer.token(kNow);
+  EXPECT_EQ(signer.token(kNow + 44min), first);
+  EXPECT_NE(signer.token(kNow + 45min), first);
+  const std::string header = first.substr(0, first.find('.'));
+  EXPECT_EQ(base::as_text(*base::from_base64url(header)), R"({"alg":"ES256","kid":"KID"})");
+  EXPECT_FALSE(ApnsSigner(nullptr, "", "").usable());
+}
+
+TEST(WebPushRequest, PassesAnEncryptedBodyOnAndNothingElse) {
+  const store::Fallback there{.id = store::DeviceId{3},
+                              .device = "door",
+                              .kind = store::FallbackKind::kWebPush,
+                              .address = "https://push.example:8443/wp/x"};
+  store::Push push = push_of({.title = "secret", .body = {}, .data = {}});
+  const auto empty = web_push_request(there, push, kNow, "vapid t=a, k=b");
+  EXPECT_TRUE(empty.body.empty());
+  EXPECT_TRUE(has(empty, "ttl: 60") && has(empty, "urgency: high"));
+  push.encoding = static_cast<std::uint8_t>(wire::BodyEncoding::kAes128gcm);
+  push.body = {1, 0, 2};
+  const auto whole = web_push_request(there, push, kNow, "vapid t=a, k=b");
+  EXPECT_EQ(whole.body, std::string("\1\0\2", 3));
+  EXPECT_TRUE(has(whole, "content-encoding: aes128gcm"));
+  EXPECT_EQ(origin_of_url(there.address), "https://push.example:8443");
+  EXPECT_TRUE(VapidSigner().authorization(there.address, kNow).starts_with("vapid t="));
+}
+
+TEST(VerdictOf, AnAnswer) {
+  const auto verdict = [](unsigned status, std::string body = {}) {
+    return verdict_of({.status = status, .body = std::move(body)});
+  };
+  EXPECT_EQ(verdict(200), Verdict::kSent);
+  EXPECT_EQ(verdict(201), Verdict::kSent);
+  EXPECT_EQ(verdict(410, R"({"reason":"Unregistered"})"), Verdict::kAddressGone);
+  EXPECT_EQ(verdict(404), Verdict::kAddressGone);
+  EXPECT_EQ(verdict(400, R"({"reason":"BadDeviceToken"})"), Verdict::kAddressGone);
+  EXPECT_EQ(verdict(400, R"({"reason":"BadMessageId"})"), Verdict::kRefused);
+  EXPECT_EQ(verdict(413), Verdict::kRefused);
+  for (const unsigned status : {401U, 403U, 429U, 500U, 503U})
+    EXPECT_EQ(verdict(status), Verdict::kTryAgain);
+}
+
+}  // namespace
+}  // namespace wakeline::server
