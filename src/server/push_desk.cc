@@ -49,8 +49,9 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
       });
 }
 
-void PushDesk::withdraw(store::DeviceId device, store::Sequence sequence) {
-  store_.remove(device, sequence);
+base::Result<void> PushDesk::withdraw(store::DeviceId device, store::Sequence sequence,
+                                      std::function<void(base::Result<void>)> done) {
+  return store_.withdraw(device, sequence, std::move(done));
 }
 
 void PushDesk::plan_sweep(base::WallTime expiry) {

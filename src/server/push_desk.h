@@ -32,8 +32,10 @@ class PushDesk : public Timed {
 
   /// `done` is called when the push is durable and on its way. Errors: those of Store::add.
   base::Result<void> accept(PushOrder order, OnAccepted done);
-  /// A push that waits is to reach nobody any more.
-  void withdraw(store::DeviceId device, store::Sequence sequence);
+  /// A push that waits reaches nobody any more when `done` is called; what is on its way to its
+  /// device just now may still arrive before that. Errors: those of Store::withdraw.
+  base::Result<void> withdraw(store::DeviceId device, store::Sequence sequence,
+                              std::function<void(base::Result<void>)> done);
 
   /// Called after each push that waits.
   void set_on_waiting(std::function<void()> on_waiting) { on_waiting_ = std::move(on_waiting); }

@@ -217,8 +217,13 @@ void WebPushApi::handle_message(const HttpRequest& request, const HttpFront::Res
     return respond(failure_reply(410, ErrorCode::kNotFound,
                                  "the message was delivered, replaced, or has expired"));
   }
-  parts_.desk.withdraw(id->device, id->sequence);
-  respond({.status = 204});
+  // Each shard reads the store for itself: only what is written is gone for all of them.
+  const auto queued =
+      parts_.desk.withdraw(id->device, id->sequence, [respond](base::Result<void> done) {
+        if (!done) return respond(to_reply(store_refusal(done.error())));
+        respond({.status = 204});
+      });
+  if (!queued) respond(to_reply(store_refusal(queued.error())));
 }
 
 }  // namespace wakeline::server

@@ -93,4 +93,9 @@ base::Result<void> Store::add_all(std::vector<NewPush> pushes,
   return {};
 }
 
+base::Result<void> Store::withdraw(DeviceId device, Sequence sequence, OnDone done) {
+  return run([this, device, sequence](Database&) { return write_->remove(device, sequence); },
+             std::move(done));
+}
+
 }  // namespace wakeline::store
