@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -82,7 +83,7 @@ struct PushApi::Answers {
                                                         {"sequence", result.sequence}}));
   }
   HttpResponse list() {
-    std::ranges::stable_sort(results, {}, &Result::index);
+    std::ranges::sort(results, {}, [](const Result& r) { return std::tie(r.index, r.device); });
     json::array entries;
     bool all = true;
     for (const Result& result : results) {
