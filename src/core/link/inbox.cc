@@ -8,7 +8,9 @@ namespace wakeline::link {
 void Inbox::on_login(bool same_session) {
   connection_high_ = 0;
   for (Entry& e : entries_) e.here = false;
-  if (!same_session) std::erase_if(entries_, [](const Entry& e) { return e.sequence == 0; });
+  if (same_session) return;
+  std::erase_if(entries_, [](const Entry& e) { return e.sequence == 0; });
+  acknowledged_.clear();
 }
 
 void Inbox::on_new_epoch(Memory& memory, std::uint64_t epoch) {
@@ -43,10 +45,10 @@ Inbox::Arrival Inbox::on_numbered(Memory& memory, Sequence sequence, std::uint16
       std::binary_search(memory.unaccepted.begin(), memory.unaccepted.end(), sequence);
   if (sequence <= memory.accepted_high && !open) return {Verdict::kAcknowledge, {}};
   if (!open && waiting(memory) >= kUnacceptedMax) return {Verdict::kTooMany, {}};
-  return add(sequence, packet_id);
+  return add(sequence, packet_id, 0);
 }
 
-Inbox::Arrival Inbox::on_unnumbered(std::uint16_t packet_id, bool duplicate) {
+Inbox::Arrival Inbox::on_unnumbered(std::uint16_t packet_id, bool duplicate, std::uint64_t digest) {
   const auto held = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
     return e.sequence == 0 && e.packet_id == packet_id;
   });
@@ -59,8 +61,14 @@ Inbox::Arrival Inbox::on_unnumbered(std::uint16_t packet_id, bool duplicate) {
     const bool out_of_order = held->here;  // an id in use on this very connection (MQTT-2.2.1-4)
     if (out_of_order) return {Verdict::kOutOfOrder, {}};
     entries_.erase(held);
-    if (again) return {Verdict::kAcknowledge, {}};
+    if (again) {
+      remember({packet_id, digest});
+      return {Verdict::kAcknowledge, {}};
+    }
   }
+  if (duplicate &&
+      std::ranges::find(acknowledged_, Acknowledged{packet_id, digest}) != acknowledged_.end())
+    return {Verdict::kAcknowledge, {}};
   if (entries_.size() >= kUnacceptedMax) {
     // An acceptance whose acknowledgement the broker must have seen: it used the id no more.
     const auto stale = std::find_if(entries_.begin(), entries_.end(), [](const Entry& e) {
@@ -69,14 +77,25 @@ Inbox::Arrival Inbox::on_unnumbered(std::uint16_t packet_id, bool duplicate) {
     if (stale == entries_.end()) return {Verdict::kTooMany, {}};
     entries_.erase(stale);
   }
-  return add(0, packet_id);
+  return add(0, packet_id, digest);
 }
 
-Inbox::Arrival Inbox::add(Sequence sequence, std::uint16_t packet_id) {
+Inbox::Arrival Inbox::add(Sequence sequence, std::uint16_t packet_id, std::uint64_t digest) {
   const DeliveryId id{++last_id_};
-  entries_.push_back(
-      {.id = id, .sequence = sequence, .packet_id = packet_id, .here = true, .serial = 0});
+  entries_.push_back({.id = id,
+                      .sequence = sequence,
+                      .packet_id = packet_id,
+                      .digest = digest,
+                      .here = true,
+                      .serial = 0});
   return {Verdict::kDeliver, id};
+}
+
+void Inbox::remember(Acknowledged done) {
+  std::erase_if(acknowledged_,
+                [&](const Acknowledged& a) { return a.packet_id == done.packet_id; });
+  if (acknowledged_.size() >= kUnacceptedMax) acknowledged_.erase(acknowledged_.begin());
+  acknowledged_.push_back(done);
 }
 
 /// Pushes that the server counts as in flight, or will when it sends them again.
@@ -96,9 +115,10 @@ Inbox::Accepted Inbox::accept(Memory& memory, DeliveryId id, std::uint64_t seria
   it->accepted = true;
   if (it->sequence == 0) {
     if (!it->here) return {Acceptance::kNothing, 0};
-    const std::uint16_t packet_id = it->packet_id;
+    const Acknowledged done{it->packet_id, it->digest};
     entries_.erase(it);
-    return {Acceptance::kAcknowledge, packet_id};
+    remember(done);
+    return {Acceptance::kAcknowledge, done.packet_id};
   }
   it->serial = serial;
   if (it->sequence > memory.accepted_high) {

@@ -14,8 +14,9 @@ namespace wakeline::link {
 /// unacknowledged first. So when number n arrives, a lower one that this connection did not bring
 /// is gone at the server (expired, replaced), and waits here for nothing.
 ///
-/// A broker that numbers nothing gives at-least-once: within one run of the app the packet id of a
-/// redelivery (DUP, same session) finds its first delivery; over a crash nothing does.
+/// A broker that numbers nothing gives at-least-once: within one run of the app the packet id and
+/// the content of a redelivery (DUP, same session) find its first delivery, also where that was
+/// acknowledged and the acknowledgement was lost; over a crash nothing does.
 class Inbox {
  public:
   enum class Verdict : std::uint8_t {
@@ -44,7 +45,9 @@ class Inbox {
   void on_new_epoch(Memory& memory, std::uint64_t epoch);
 
   Arrival on_numbered(Memory& memory, Sequence sequence, std::uint16_t packet_id);
-  Arrival on_unnumbered(std::uint16_t packet_id, bool duplicate);
+  /// `digest` is of the topic and the payload: a broker may use the id of an acknowledged message
+  /// for another one, and send that twice as well.
+  Arrival on_unnumbered(std::uint16_t packet_id, bool duplicate, std::uint64_t digest);
   /// A delivery that nobody acknowledges (QoS 0).
   DeliveryId on_unacknowledged() { return {++last_id_}; }
 
@@ -63,17 +66,27 @@ class Inbox {
     DeliveryId id;
     Sequence sequence = 0;  ///< 0: unnumbered
     std::uint16_t packet_id = 0;
+    std::uint64_t digest = 0;  ///< of an unnumbered one
     bool here = false;         ///< came on the present connection, so that it can be acknowledged
     std::uint64_t serial = 0;  ///< of the Persist that carries its acceptance; 0: not accepted
     bool accepted = false;
     friend bool operator==(const Entry&, const Entry&) = default;
   };
 
-  Arrival add(Sequence sequence, std::uint16_t packet_id);
+  /// An unnumbered one whose PUBACK was handed to the connection.
+  struct Acknowledged {
+    std::uint16_t packet_id;
+    std::uint64_t digest;
+    friend bool operator==(const Acknowledged&, const Acknowledged&) = default;
+  };
+
+  Arrival add(Sequence sequence, std::uint16_t packet_id, std::uint64_t digest);
+  void remember(Acknowledged done);
   std::size_t waiting(const Memory& memory) const;
 
   std::vector<Entry> entries_;
-  Sequence connection_high_ = 0;  ///< the highest number on the present connection
+  std::vector<Acknowledged> acknowledged_;  ///< the newest kUnacceptedMax, newest last
+  Sequence connection_high_ = 0;            ///< the highest number on the present connection
   std::uint64_t last_id_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "core/link/fnv.h"
 #include "core/link/link.h"
 #include "wire/push.h"
 
@@ -87,6 +88,10 @@ Reason reason_of(base::ErrorCode error) {
   return error == base::ErrorCode::kTooLarge    ? Reason::kPacketTooLarge
          : error == base::ErrorCode::kMalformed ? Reason::kMalformedPacket
                                                 : Reason::kProtocolError;
+}
+
+std::uint64_t digest_of(const mqtt::Publish& publish) {
+  return fnv(base::as_text(publish.payload), fnv(publish.topic));
 }
 
 }  // namespace
@@ -293,8 +298,9 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
     // A number of somebody else's on a plain broker means nothing.
     delivery.sequence = live_->numbered ? sequence->value_or(0) : 0;
     const auto [verdict, id] =
-        delivery.sequence != 0 ? inbox_.on_numbered(memory_, delivery.sequence, publish.packet_id)
-                               : inbox_.on_unnumbered(publish.packet_id, publish.duplicate);
+        delivery.sequence != 0
+            ? inbox_.on_numbered(memory_, delivery.sequence, publish.packet_id)
+            : inbox_.on_unnumbered(publish.packet_id, publish.duplicate, digest_of(publish));
     switch (verdict) {
       case Inbox::Verdict::kDeliver:
         delivery.id = id;

@@ -186,8 +186,9 @@ TEST(Link, TreatsAPlainBrokersPushesAtLeastOnce) {
   pen.heard(2, {resumed});
   EXPECT_THAT(pen.heard(2, {push(0, 3, true)}), IsEmpty()) << "the app holds it";
   EXPECT_THAT(pen.accepted(1), ElementsAre(wrote(2, {puback(3)}), LetGo{}));
-  EXPECT_THAT(pen.heard(2, {push(0, 3, true)}),
-              ElementsAre(delivered(2, 0, true), HoldAwake{Why::kOnline}));
+  // The acknowledgement may have been lost with a line; the id is free once it was not.
+  EXPECT_THAT(pen.heard(2, {push(0, 3, true)}), ElementsAre(wrote(2, {puback(3)})));
+  EXPECT_THAT(pen.heard(2, {push(0, 3)}), ElementsAre(delivered(2, 0), HoldAwake{Why::kOnline}));
 }
 
 TEST(Link, ReadsAPushThatComesByteForByte) {

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <optional>
 
+#include "core/link/fnv.h"
+
 namespace wakeline::link {
 namespace {
 
@@ -16,16 +18,6 @@ constexpr std::string_view kMagic = "wakeline-link";
 constexpr std::string_view kVersion = "2";
 constexpr std::string_view kVersionWithoutNetworks = "1";
 constexpr std::size_t kAddressMax = 64;  ///< of a numeric address with its zone, in bytes
-
-/// Source: Fowler, Noll and Vo; FNV-1a with 64 bits.
-std::uint64_t checksum(std::string_view text) {
-  std::uint64_t hash = 0xCBF2'9CE4'8422'2325ULL;
-  for (const char c : text) {
-    hash ^= static_cast<std::uint8_t>(c);
-    hash *= 0x0000'0100'0000'01B3ULL;
-  }
-  return hash;
-}
 
 template <class Number>
 std::optional<Number> number(std::string_view text, int base = 10) {
@@ -207,7 +199,7 @@ std::string encode(const Memory& memory, Duration boot_to_wall) {
       memory.attempts, memory.spread / std::chrono::milliseconds(1),
       memory.not_before.time_since_epoch().count(), memory.networks.all().size());
   for (const Network& n : memory.networks.all()) text += encode(n, Clock(boot_to_wall));
-  text += fmt::format("checksum {:016x}\n", checksum(text));
+  text += fmt::format("checksum {:016x}\n", fnv(text));
   return text;
 }
 
@@ -244,7 +236,7 @@ base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall)
   const std::size_t end = text.rfind("checksum ");
   std::uint64_t sum = 0;
   if (!lines.read("checksum", sum, 16) || !lines.empty()) return malformed;
-  if (sum != checksum(text.substr(0, end))) return malformed;
+  if (sum != fnv(text.substr(0, end))) return malformed;
   return memory;
 }
 
