@@ -13,6 +13,7 @@
 
 #include "io/clock.h"
 #include "io/file.h"
+#include "wire/toml_text.h"
 
 namespace wakeline::host {
 namespace {
@@ -106,6 +107,8 @@ std::string settings_path(const std::string& state_folder) {
 }
 
 std::expected<Settings, std::string> parse_settings(std::string_view text) {
+  if (const auto line = wire::stray_toml_line(text))
+    return std::unexpected(fmt::format("line {}: {}", *line, wire::kStrayToml));
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     return std::unexpected(fmt::format("line {}: {}", parsed.error().source().begin.line,

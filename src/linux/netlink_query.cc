@@ -19,6 +19,8 @@ constexpr std::size_t kMessagesMax = 1'000'000;
 // The kernel fills dumps by up to 32 KiB a datagram. Source: NLMSG_GOODSIZE and
 // max_recvmsg_len in net/netlink/af_netlink.c of Linux.
 constexpr std::size_t kDatagramMax = 64 << 10;
+// Errors go down to there. Source: MAX_ERRNO in include/linux/err.h of Linux.
+constexpr int kErrnoMax = 4'095;
 
 // A value at the front of the bytes, which need not be aligned for it; false: too short.
 template <class T>
@@ -89,7 +91,8 @@ base::Result<bool> read_netlink(base::BytesView datagram, const OnNetlinkMessage
     if (header.nlmsg_type == NLMSG_DONE) return true;
     if (header.nlmsg_type == NLMSG_ERROR) {
       int error = 0;
-      if (!read_value(body, error)) return base::fail(ErrorCode::kMalformed, "netlink");
+      if (!read_value(body, error) || error > 0 || error < -kErrnoMax)
+        return base::fail(ErrorCode::kMalformed, "netlink");
       if (error == 0) return true;  // the acknowledgement
       if (error == -EOPNOTSUPP) return base::fail(ErrorCode::kUnsupported, "netlink", -error);
       return base::fail(base::os_error("netlink", -error));

@@ -11,6 +11,8 @@
 #include <limits>
 #include <vector>
 
+#include "wire/toml_text.h"
+
 namespace wakeline::server {
 
 namespace {
@@ -327,6 +329,8 @@ std::string to_string(const ConfigError& error, const std::string& file) {
 
 std::expected<ServerOptions, ConfigError> read_config(std::string_view text,
                                                       ServerOptions defaults) {
+  if (const auto line = wire::stray_toml_line(text))
+    return std::unexpected(ConfigError{*line, {}, std::string(wire::kStrayToml)});
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "wire/toml_text.h"
 
 namespace wakeline::sim {
 namespace {
@@ -395,6 +396,8 @@ std::string to_string(const ScenarioError& error, std::string_view file) {
 std::expected<Scenario, ScenarioError> read_scenario(std::string_view text, std::string_view name) {
   if (text.size() > kScenarioBytesMax)
     return Bad({0, fmt::format("over {} bytes", kScenarioBytesMax)});
+  if (const auto line = wire::stray_toml_line(text))
+    return Bad({*line, std::string(wire::kStrayToml)});
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed)
     return Bad({parsed.error().source().begin.line, std::string(parsed.error().description())});
