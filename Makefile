@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door: every target does its own set-up. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench format tidy fuzz install clean
+.PHONY: help demo test test-peers soak bench format tidy fuzz install clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -14,7 +14,7 @@ export JOBS ?= $(shell tools/jobs)
 
 help: ## list the targets
 	@echo "make TARGET [ARGS='...'] [JOBS=n] [SETUP=no]"
-	@awk -F ' *## ' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## ' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build the program and show it: a suspended app rings (ARGS=--keep leaves it running)
 	@tools/setup build
@@ -23,6 +23,9 @@ demo: ## build the program and show it: a suspended app rings (ARGS=--keep leave
 
 test: ## build with both compilers and run every test (ARGS goes to ctest)
 	@tools/test $(ARGS)
+
+test-peers: ## run the tests with real SIP, chat and MQTT programs (ARGS goes to ctest)
+	@tools/test-peers $(ARGS)
 
 soak: ## run SOAK_SEEDS (100000) simulated worlds with crashes, for SOAK_SECONDS (28800) at most
 	@tools/setup build

@@ -16,8 +16,8 @@ endfunction()
 
 # A GoogleTest program whose cases ctest lists one by one.
 #   wakeline_test(host_test LABEL integration SOURCES x_test.cc LINK wakeline_host)
-# Labels: unit, integration, peers, sim. Cases labelled integration run one at a time, beside unit
-# tests; RUN_SERIAL is for those that measure time and need the machine for themselves.
+# Labels: unit, integration, peers, sim. Cases labelled integration or peers run one at a time,
+# beside unit tests; RUN_SERIAL is for those that measure time and need the machine for themselves.
 # TIMEOUT is in seconds, for one case.
 function(wakeline_test name)
   cmake_parse_arguments(PARSE_ARGV 1 T "RUN_SERIAL" "LABEL;TIMEOUT" "SOURCES;LINK")
@@ -28,7 +28,7 @@ function(wakeline_test name)
   set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} ENVIRONMENT RC_PARAMS=seed=1)
   if(T_RUN_SERIAL)
     list(APPEND properties RUN_SERIAL ON)
-  elseif(T_LABEL STREQUAL "integration")
+  elseif(T_LABEL MATCHES "^(integration|peers)$")
     list(APPEND properties RESOURCE_LOCK integration)
   endif()
   add_executable(${name} ${T_SOURCES})
