@@ -120,6 +120,12 @@ class WAKELINE_API App {
   /// As last told; nullopt: nobody has.
   std::optional<NetworkFacts> network() const;
 
+  /// Connects TCP: all addresses of `host`, the families in turn, the first that stands (RFC 8305).
+  /// Returns: a blocking socket of the caller, closed on exec, not yet tagged.
+  /// Errors: kUnreachable (the name, or refused), kTimeout, kOs.
+  Result<int> connect_tcp(const std::string& host, std::uint16_t port,
+                          std::chrono::milliseconds timeout);
+
   /// Tags a connected, outgoing TCP socket of this process: its own, or one that belongs to another
   /// library. Blocking or not; its flags and options stay as they are (C7).
   /// Errors: kNotSocket, kListening, kNotConnected, kNotTcp, kNotOwned, kNotDeclared, kTimeout;
@@ -166,6 +172,7 @@ class WAKELINE_API App {
 
  private:
   friend class PushClient;
+  friend class StreamPair;
   explicit App(std::shared_ptr<app::Core> core);
 
   std::shared_ptr<app::Core> core_;

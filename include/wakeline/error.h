@@ -43,6 +43,7 @@ enum class ErrorCode : std::uint8_t {
   kNotAllowed = 26,      ///< the host's profile does not offer it
   kOverBudget = 27,      ///< the app's allowance of today is used up
   kNoHost = 64,          ///< no Wakeline host is there; nothing is suspended, nobody is notified
+  kWrongState = 65,      ///< a call that comes too early or too late; the message says which
 };
 
 /// The stable word of a code: "too_short".

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "app/connect.h"
 #include "app/core.h"
 #include "app/errors.h"
 #include "base/log.h"
@@ -129,6 +130,11 @@ void App::on_network_changed(std::function<void(const NetworkFacts&)> handler) {
 }
 
 std::optional<NetworkFacts> App::network() const { return core_->network(); }
+
+Result<int> App::connect_tcp(const std::string& host, std::uint16_t port,
+                             std::chrono::milliseconds timeout) {
+  return app::connect_tcp(*core_, host, port, timeout);
+}
 
 Result<Tag> App::tag(int fd) {
   auto key = core_->engine().wait_for<Result<app::TagKey>>(

@@ -42,6 +42,7 @@ static_assert(static_cast<int>(Base::kCount) == static_cast<int>(ErrorCode::kOve
 
 std::string_view name(ErrorCode code) {
   if (code == ErrorCode::kNoHost) return "no_host";
+  if (code == ErrorCode::kWrongState) return "wrong_state";
   return base::name(static_cast<base::ErrorCode>(code));
 }
 

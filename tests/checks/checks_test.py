@@ -41,6 +41,9 @@ class Layers(Tree):
     TABLE = {
         "layer": {
             "public": {"folder": "include/wakeline", "may": [], "external": []},
+            "adapters": {
+                "folder": "include/wakeline/adapters", "may": ["public"], "external": ["posix"]
+            },
             "base": {"folder": "src/base", "may": [], "external": ["fmt"]},
             "core/doze": {"folder": "src/core/doze", "may": ["base"], "external": [], "pure": True},
             "core/link": {"folder": "src/core/link", "may": ["base"], "external": [], "pure": True},
@@ -119,6 +122,13 @@ class Layers(Tree):
     def test_a_public_header_that_sees_the_inside_is_found(self) -> None:
         self.expect("include/wakeline/app.h", '#include "base/time.h"\n', "public includes")
 
+    def test_a_public_header_that_needs_an_adapter_is_found(self) -> None:
+        adapter = "#include <unistd.h>\n#include <wakeline/app.h>\n"
+        self.write("include/wakeline/adapters/posix.h", adapter)
+        self.expect(
+            "include/wakeline/app.h", "#include <wakeline/adapters/posix.h>\n", "of adapters"
+        )
+
     def test_a_cxx_header_in_the_c_header_is_found(self) -> None:
         self.expect("include/wakeline/wakeline.h", "#include <string>\n", "C standard library")
 
@@ -131,6 +141,7 @@ class Layers(Tree):
     def test_the_table_of_the_document_must_say_the_same(self) -> None:
         rows = [
             ("include/wakeline", "std"),
+            ("include/wakeline/adapters", "public"),
             ("src/base", "std"),
             ("src/core/doze", "base"),
             ("src/core/link", "base"),
@@ -141,10 +152,10 @@ class Layers(Tree):
             return "".join(f"| `{folder}/` | holds | {may} |\n" for folder, may in pairs)
 
         self.assertEqual(layers.check_architecture(self.table, text(rows)), [])
-        rows[4] = ("src/host", "base, core")
+        rows[5] = ("src/host", "base, core")
         found = layers.check_architecture(self.table, text(rows))
-        self.assertEqual([f.line for f in found], [5])
-        found = layers.check_architecture(self.table, text(rows[:4]))
+        self.assertEqual([f.line for f in found], [6])
+        found = layers.check_architecture(self.table, text(rows[:5]))
         self.assertEqual([f.what for f in found], [
             "the layer host has no row in the table", "the layer cli has no row in the table"
         ])

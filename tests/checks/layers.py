@@ -86,7 +86,7 @@ def check_angle(table: Table, root: pathlib.Path, path: str, layer: str, header:
     if header.startswith("wakeline/"):
         if not (root / "include" / header).is_file():
             return f"<{header}>: no such header below include/"
-        return check_layer(table, layer, "public", header)
+        return check_layer(table, layer, table.layer_of(f"include/{header}"), header)
 
     groups = table.groups_of(header)
     is_std = "c_std" in groups or ("/" not in header and "." not in header)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compiles every public header alone, with both compilers: C++20 (what a user may still be on), and
-C99 for the header of the C ABI."""
+C99 for the header of the C ABI. An adapter needs the library that it is for: packages of the group
+`test`."""
 
 import pathlib
 import subprocess
