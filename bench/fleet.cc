@@ -85,8 +85,8 @@ void Fleet::on_event(std::size_t i) {
     ::getsockopt(member.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return lose(i, "connect");
     if (target_.tls) {
-      auto transport = io::Transport::tls_client(
-          member.fd.get(), target_.tls->native().native_handle(), "localhost");
+      auto transport =
+          io::Transport::tls_client(member.fd.get(), target_.tls->native(), "localhost");
       if (!transport) return lose(i, "tls");
       member.transport.emplace(std::move(*transport));
       member.phase = Phase::kShaking;

@@ -25,9 +25,9 @@ class TestBroker {
   explicit TestBroker(std::shared_ptr<io::TlsContext> tls = nullptr)
       : tls_(std::move(tls)), engine_(*Engine::start()) {
     engine_->call([this] {
-      auto opened = io::Listener::open(
-          engine_->loop(), "127.0.0.1", 0,
-          [this](boost::asio::ip::tcp::socket socket) { on_accepted(std::move(socket)); });
+      auto opened =
+          io::Listener::open(engine_->loop(), "127.0.0.1", 0,
+                             [this](io::UniqueFd socket) { on_accepted(std::move(socket)); });
       WL_CHECK(opened.has_value());
       listener_ = std::move(*opened);
       port_ = listener_->port();
@@ -84,7 +84,7 @@ class TestBroker {
   }
 
  private:
-  void on_accepted(boost::asio::ip::tcp::socket socket) {
+  void on_accepted(io::UniqueFd socket) {
     input_.clear();
     device_ = io::accept_stream(engine_->loop(), std::move(socket), tls_);
     device_->start([this](base::BytesView bytes) { on_bytes(bytes); },

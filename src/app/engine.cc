@@ -17,7 +17,7 @@ base::Result<std::unique_ptr<Engine>> Engine::start() {
   pthread_sigmask(SIG_SETMASK, &all, &former);
   base::Result<void> started;
   try {
-    engine->thread_ = std::thread([loop = &engine->loop_] { loop->run(); });
+    engine->thread_ = std::thread([loop = &engine->loop_] { loop->run_until_stopped(); });
   } catch (const std::system_error& error) {
     started = base::fail(base::os_error("thread", error.code().value()));
   }

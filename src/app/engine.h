@@ -7,8 +7,6 @@
 #include <thread>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
-
 #include "base/error.h"
 #include "io/loop.h"
 
@@ -42,10 +40,9 @@ class Engine {
   void stop();
 
  private:
-  Engine() : work_(loop_.context().get_executor()) {}
+  Engine() = default;
 
   io::Loop loop_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::thread thread_;
 };
 

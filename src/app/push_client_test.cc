@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 #include <wakeline/push_client.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "app/broker_testing.h"
 #include "app/host_testing.h"

@@ -68,8 +68,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     if (over_) return;
     base::Result<Transport> transport = Transport::plain(fd);
     if (options_.tls) {
-      transport =
-          Transport::tls_client(fd, options_.tls->native().native_handle(), options_.tls_name);
+      transport = Transport::tls_client(fd, options_.tls->native(), options_.tls_name);
       if (!transport) return done(base::fail(transport.error()));
     }
     state_ = std::make_shared<StreamState>(loop_, std::move(socket_), std::move(*transport));

@@ -19,6 +19,13 @@ using boost::asio::ip::tcp;
 constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
 constexpr int kBatch = 64;  // connections accepted before other handlers have their turn
 
+bool is_ipv6(int fd) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) == 0 &&
+         at.ss_family == AF_INET6;
+}
+
 }  // namespace
 
 base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
@@ -44,12 +51,15 @@ base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port
 }
 
 std::uint16_t port_of(int fd) {
-  sockaddr_storage at{};
-  socklen_t size = sizeof at;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) return 0;
-  const auto port = at.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&at)->sin6_port
-                                             : reinterpret_cast<const sockaddr_in*>(&at)->sin_port;
-  return ntohs(port);
+  tcp::endpoint at;
+  auto size = static_cast<socklen_t>(at.capacity());
+  return ::getsockname(fd, at.data(), &size) == 0 ? at.port() : 0;
+}
+
+std::string peer_address(int fd) {
+  tcp::endpoint peer;
+  auto size = static_cast<socklen_t>(peer.capacity());
+  return ::getpeername(fd, peer.data(), &size) == 0 ? peer.address().to_string() : std::string();
 }
 
 namespace {
@@ -57,8 +67,7 @@ namespace {
 class State : public std::enable_shared_from_this<State> {
  public:
   State(Loop& loop, tcp::acceptor acceptor, Listener::OnAccept on_accept)
-      : loop_(loop),
-        acceptor_(std::move(acceptor)),
+      : acceptor_(std::move(acceptor)),
         backoff_(loop.context()),
         on_accept_(std::move(on_accept)) {}
 
@@ -86,10 +95,8 @@ class State : public std::enable_shared_from_this<State> {
  private:
   void accept_batch() {
     for (int i = 0; i < kBatch; ++i) {
-      tcp::endpoint peer;
-      auto size = static_cast<socklen_t>(peer.capacity());
       UniqueFd fd(
-          ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+          ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
         const int error = errno;
         if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
@@ -98,13 +105,7 @@ class State : public std::enable_shared_from_this<State> {
         if (error == EAGAIN) break;
         continue;  // this connection went before we took it
       }
-      peer.resize(size);
-      tcp::socket socket(loop_.context());
-      boost::system::error_code failed;
-      socket.assign(peer.protocol(), fd.get(), failed);
-      if (failed) return wait_later(failed.value());
-      fd.release();
-      on_accept_(std::move(socket));
+      on_accept_(std::move(fd));
       if (closed_) return;
     }
     wait();
@@ -119,7 +120,6 @@ class State : public std::enable_shared_from_this<State> {
     });
   }
 
-  Loop& loop_;
   tcp::acceptor acceptor_;
   boost::asio::steady_timer backoff_;
   Listener::OnAccept on_accept_;
@@ -165,13 +165,18 @@ class FailedStream : public Stream {
 
 }  // namespace
 
-std::unique_ptr<Stream> accept_stream(Loop& loop, tcp::socket socket,
+std::unique_ptr<Stream> accept_stream(Loop& loop, UniqueFd socket,
                                       const std::shared_ptr<TlsContext>& tls) {
-  const int fd = socket.native_handle();
-  auto transport = tls ? Transport::tls_server(fd, tls->native().native_handle())
+  const int fd = socket.get();
+  auto transport = tls ? Transport::tls_server(fd, tls->native())
                        : base::Result<Transport>(Transport::plain(fd));
   if (!transport) return std::make_unique<FailedStream>(loop, transport.error());
-  return make_stream(std::make_shared<StreamState>(loop, std::move(socket), std::move(*transport)));
+  boost::system::error_code error;
+  tcp::socket owner(loop.context());
+  owner.assign(is_ipv6(fd) ? tcp::v6() : tcp::v4(), fd, error);
+  if (error) return std::make_unique<FailedStream>(loop, base::os_error("assign", error.value()));
+  socket.release();
+  return make_stream(std::make_shared<StreamState>(loop, std::move(owner), std::move(*transport)));
 }
 
 base::Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::string& address,
@@ -183,13 +188,9 @@ base::Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::st
 
 base::Result<std::unique_ptr<Listener>> Listener::adopt(Loop& loop, UniqueFd fd,
                                                         OnAccept on_accept) {
-  sockaddr_storage at{};
-  socklen_t size = sizeof at;
-  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0)
-    return base::fail(base::os_error("getsockname", errno));
   tcp::acceptor acceptor(loop.context());
   boost::system::error_code error;
-  acceptor.assign(at.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd.get(), error);
+  acceptor.assign(is_ipv6(fd.get()) ? tcp::v6() : tcp::v4(), fd.get(), error);
   if (error) return base::fail(base::os_error("assign", error.value()));
   fd.release();
   return std::make_unique<TcpListener>(

@@ -5,8 +5,6 @@
 #include <memory>
 #include <string>
 
-#include <boost/asio/ip/tcp.hpp>
-
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
@@ -76,7 +74,7 @@ std::unique_ptr<ConnectAttempt> connect(
 
 /// Wraps an accepted socket; `tls` null: plain. The handshake runs in the background of `start`;
 /// its failure is an on_end with kTls or kClosed. It has no deadline of its own.
-std::unique_ptr<Stream> accept_stream(Loop& loop, boost::asio::ip::tcp::socket socket,
+std::unique_ptr<Stream> accept_stream(Loop& loop, UniqueFd socket,
                                       const std::shared_ptr<TlsContext>& tls);
 
 /// Sets SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT (idle +
@@ -89,12 +87,14 @@ base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
 base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port);
 /// The local port of a TCP socket.
 std::uint16_t port_of(int fd);
+/// The numeric address of a TCP socket's peer; empty: it is gone.
+std::string peer_address(int fd);
 
 /// A listening TCP socket; accepts until destroyed; backs off a moment when descriptors run out.
 /// Its sockets are closed on exec.
 class Listener {
  public:
-  using OnAccept = std::function<void(boost::asio::ip::tcp::socket)>;
+  using OnAccept = std::function<void(UniqueFd)>;  ///< non-blocking
   /// Errors: those of listen_tcp.
   static base::Result<std::unique_ptr<Listener>> open(Loop& loop, const std::string& address,
                                                       std::uint16_t port, OnAccept on_accept);

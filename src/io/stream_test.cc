@@ -50,7 +50,7 @@ class StreamTest : public testing::TestWithParam<bool> {
       server_tls = *TlsContext::server(certificate, key);
       client_tls = *TlsContext::client(certificate);
     }
-    auto opened = Listener::open(loop, "127.0.0.1", 0, [this](boost::asio::ip::tcp::socket socket) {
+    auto opened = Listener::open(loop, "127.0.0.1", 0, [this](UniqueFd socket) {
       server = accept_stream(loop, std::move(socket), server_tls);
       if (on_accepted) on_accepted();
     });
@@ -249,7 +249,7 @@ TEST_P(StreamTest, ConnectingWhereNobodyListensIsUnreachable) {
 
 TEST_P(StreamTest, APortInUseAndAnAddressOfAnotherMachineAreRefused) {
   const auto open = [&](const std::string& address, std::uint16_t port) {
-    const auto opened = Listener::open(loop, address, port, [](boost::asio::ip::tcp::socket) {});
+    const auto opened = Listener::open(loop, address, port, [](UniqueFd) {});
     return opened ? base::ErrorCode::kOk : opened.error().code;
   };
   EXPECT_EQ(open("127.0.0.1", listener->port()), base::ErrorCode::kAddressInUse);

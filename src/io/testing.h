@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/check.h"
 #include "io/clock.h"
 #include "io/loop.h"

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include <boost/asio/ssl/context.hpp>
+
 namespace wakeline::io {
 namespace {
 
@@ -32,6 +34,12 @@ base::Result<void> set_versions(Context& context) {
 }
 
 }  // namespace
+
+TlsContext::TlsContext(Context context) : context_(std::make_unique<Context>(std::move(context))) {}
+
+TlsContext::~TlsContext() = default;
+
+ssl_ctx_st* TlsContext::native() const { return context_->native_handle(); }
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& ca_file) {
   Context context(Context::tls_client);

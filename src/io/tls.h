@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/ssl/context.hpp>
-
 #include "base/error.h"
+
+namespace boost::asio::ssl {
+class context;
+}  // namespace boost::asio::ssl
+struct ssl_ctx_st;  // SSL_CTX of OpenSSL
 
 namespace wakeline::io {
 
@@ -23,11 +26,12 @@ class TlsContext {
                                                           const std::string& key_file,
                                                           const std::string& client_ca_file = {});
 
-  boost::asio::ssl::context& native() { return native_; }
-  explicit TlsContext(boost::asio::ssl::context native) : native_(std::move(native)) {}
+  ssl_ctx_st* native() const;
+  explicit TlsContext(boost::asio::ssl::context context);
+  ~TlsContext();
 
  private:
-  boost::asio::ssl::context native_;
+  std::unique_ptr<boost::asio::ssl::context> context_;
 };
 
 /// Makes a P-256 key and a self-signed certificate for `names` (DNS names or numeric addresses),

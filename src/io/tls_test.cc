@@ -14,8 +14,6 @@
 namespace wakeline::io {
 namespace {
 
-using boost::asio::ip::tcp;
-
 /// A folder with a certificate of the given names.
 struct Identity {
   explicit Identity(const std::vector<std::string>& names) {
@@ -42,7 +40,7 @@ Outcome shake(const Identity& identity, const std::string& ca_file, const std::s
   Outcome outcome;
   const auto server_tls = *TlsContext::server(identity.certificate, identity.key);
   std::unique_ptr<Stream> server;
-  auto listener = *Listener::open(loop, "127.0.0.1", 0, [&](tcp::socket socket) {
+  auto listener = *Listener::open(loop, "127.0.0.1", 0, [&](UniqueFd socket) {
     server = accept_stream(loop, std::move(socket), server_tls);
     server->start([](base::BytesView) {}, [&](base::Error error) { outcome.server_end = error; });
   });
@@ -90,7 +88,7 @@ class GarbageTest : public testing::Test {
  protected:
   void connect_plain() {
     const auto server_tls = *TlsContext::server(identity.certificate, identity.key);
-    listener = *Listener::open(loop, "127.0.0.1", 0, [this, server_tls](tcp::socket socket) {
+    listener = *Listener::open(loop, "127.0.0.1", 0, [this, server_tls](UniqueFd socket) {
       server = accept_stream(loop, std::move(socket), server_tls);
       server->start([](base::BytesView) { FAIL() << "no bytes before the handshake"; },
                     [this](base::Error error) { server_end = error.code; });
@@ -126,7 +124,7 @@ TEST_F(GarbageTest, APeerThatGoesInTheHandshakeEndsWithClosed) {
 }
 
 TEST_F(GarbageTest, APlainServerIsNoTlsServer) {
-  auto talker = *Listener::open(loop, "127.0.0.1", 0, [this](tcp::socket socket) {
+  auto talker = *Listener::open(loop, "127.0.0.1", 0, [this](UniqueFd socket) {
     server = accept_stream(loop, std::move(socket), nullptr);
     server->start([](base::BytesView) {}, [](base::Error) {});
     server->write(base::Bytes(100, 'G'));

@@ -192,9 +192,8 @@ void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::st
     return;
   const int on = 1;
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto transport = port.tls
-                       ? io::Transport::tls_server(fd.get(), port.tls->native().native_handle())
-                       : base::Result<io::Transport>(io::Transport::plain(fd.get()));
+  auto transport = port.tls ? io::Transport::tls_server(fd.get(), port.tls->native())
+                            : base::Result<io::Transport>(io::Transport::plain(fd.get()));
   if (!transport) {
     base::log(LogLevel::kError, "mqtt", "{}", base::to_string(transport.error()));
     return;

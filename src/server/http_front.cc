@@ -77,12 +77,10 @@ HttpFront::Connection* HttpFront::find(ConnectionId id) {
   return it == connections_.end() ? nullptr : it->second.get();
 }
 
-void HttpFront::accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls) {
-  boost::system::error_code error;
-  const auto remote = socket.remote_endpoint(error);
-  if (error) return;                                                // gone already
+void HttpFront::accept(io::UniqueFd socket, std::shared_ptr<io::TlsContext> tls) {
   if (connections_.size() >= limits_.http_connections_max) return;  // the socket closes
-  std::string address = remote.address().to_string();
+  std::string address = io::peer_address(socket.get());
+  if (address.empty()) return;  // gone already
   std::uint32_t& of_address = by_address_[address];
   if (limits_.http_connections_per_address != 0 &&
       of_address >= limits_.http_connections_per_address) {

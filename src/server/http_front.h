@@ -33,7 +33,7 @@ class HttpFront {
 
   /// `tls` null: plain. Beyond `http_connections_max` in all, or `http_connections_per_address`,
   /// the connection is closed at once.
-  void accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls);
+  void accept(io::UniqueFd socket, std::shared_ptr<io::TlsContext> tls);
   /// Closes the connections without a request under way, the others after its answer.
   /// `on_idle` is called, maybe at once, when none is left.
   void stop(std::function<void()> on_idle);

@@ -35,13 +35,11 @@ class HttpService {
   HttpService& operator=(const HttpService&) = delete;
 
   /// A connection of an app server; `tls` null: plain.
-  void accept(boost::asio::ip::tcp::socket socket, std::shared_ptr<io::TlsContext> tls) {
+  void accept(io::UniqueFd socket, std::shared_ptr<io::TlsContext> tls) {
     front_.accept(std::move(socket), std::move(tls));
   }
   /// A connection of an operator's own program, which needs no token.
-  void accept_operator(boost::asio::ip::tcp::socket socket) {
-    operators_.accept(std::move(socket), nullptr);
-  }
+  void accept_operator(io::UniqueFd socket) { operators_.accept(std::move(socket), nullptr); }
   /// See HttpFront.
   void stop(std::function<void()> on_idle);
   Metrics& metrics() { return metrics_; }

@@ -35,9 +35,6 @@ using base::LogLevel;
 
 namespace {
 
-using Socket = boost::asio::ip::tcp::socket;
-using OnAccept = std::function<void(Socket)>;
-
 std::unexpected<Failure> failure(std::string what, base::Error error) {
   return std::unexpected(Failure{std::move(what), error});
 }
@@ -91,7 +88,7 @@ class RealServer : public Server {
   Outcome<void> go_on(std::vector<FrozenDevice> devices);
   Outcome<void> check_plain(const Endpoint& at, bool tls) const;
   Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, PortKind kind,
-                                OnAccept on_accept);
+                                io::Listener::OnAccept on_accept);
   void begin_stop();
   void reload();
 
@@ -196,14 +193,16 @@ Outcome<void> RealServer::open_ports() {
   for (const auto& row : rows) {
     const auto tls = row.tls ? tls_ : nullptr;
     const auto port =
-        row.http ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
-                          [this, tls](Socket socket) { http_->accept(std::move(socket), tls); })
-                 : listen_for_devices(row.at, row.tls);
+        row.http
+            ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
+                     [this, tls](io::UniqueFd socket) { http_->accept(std::move(socket), tls); })
+            : listen_for_devices(row.at, row.tls);
     if (!port) return std::unexpected(port.error());
     row.port = *port;
   }
-  const auto port = listen(options_.operators, PortKind::kOperators,
-                           [this](Socket socket) { http_->accept_operator(std::move(socket)); });
+  const auto port = listen(options_.operators, PortKind::kOperators, [this](io::UniqueFd socket) {
+    http_->accept_operator(std::move(socket));
+  });
   if (!port) return std::unexpected(port.error());
   ports_.operators = *port;
   return {};
@@ -249,7 +248,7 @@ Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoi
 
 /// Returns: the port; 0 when it was not asked for.
 Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, PortKind kind,
-                                          OnAccept on_accept) {
+                                          io::Listener::OnAccept on_accept) {
   if (!at) return 0;
   if (auto checked = check_plain(*at, kind == PortKind::kHttps); !checked)
     return std::unexpected(checked.error());

@@ -13,6 +13,8 @@
 #include <functional>
 #include <string>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/error.h"
 #include "io/clock.h"
 #include "io/loop.h"
