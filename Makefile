@@ -37,6 +37,10 @@ bench: ## build and run the benchmarks (ARGS="wake --quick", for instance)
 	@tools/build release
 	build/release/bin/wakeline bench $(ARGS)
 
+docs: ## make the reference of the library from its headers, in build/docs
+	@tools/setup docs
+	@tools/docs $(ARGS)
+
 format: ## format every source with clang-format 19
 	@tools/setup test
 	@tools/format

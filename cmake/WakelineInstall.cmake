@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `make install` puts where: the program, the library with its headers and its pkg-config file,
+# What `make install` puts where: the program, the library with its headers, its pkg-config file and its CMake package,
 # the licence. Included last, when every target is known.
 if(TARGET wakeline)
   install(TARGETS wakeline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -13,16 +13,30 @@ endif()
 if(TARGET libwakeline)
   set_target_properties(libwakeline PROPERTIES
     OUTPUT_NAME wakeline VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-  install(TARGETS libwakeline LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set_target_properties(libwakeline PROPERTIES EXPORT_NAME wakeline)
+  install(TARGETS libwakeline EXPORT wakeline LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(DIRECTORY include/wakeline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
+  # Both find the rest from where they lie, so that an installed tree may be moved.
+  file(RELATIVE_PATH WAKELINE_PC_TO_PREFIX
+    ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
   configure_file(packaging/wakeline.pc.in ${PROJECT_BINARY_DIR}/wakeline.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/wakeline.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  include(CMakePackageConfigHelpers)
+  set(package ${CMAKE_INSTALL_LIBDIR}/cmake/wakeline)
+  configure_package_config_file(cmake/wakelineConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/wakelineConfig.cmake INSTALL_DESTINATION ${package})
+  # Before 1.0 a minor version may change what programs rely on; see tests/abi.
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/wakelineConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/wakelineConfig.cmake
+    ${PROJECT_BINARY_DIR}/wakelineConfigVersion.cmake DESTINATION ${package})
+  install(EXPORT wakeline FILE wakelineTargets.cmake NAMESPACE wakeline:: DESTINATION ${package})
 endif()
 
 # What `wakeline demo` and `wakeline bench` start.
-foreach(program doorbell bench-app bench-holder bench-lines)
+foreach(program doorbell doorbell-c bench-app bench-holder bench-lines)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/wakeline)
     set_target_properties(${program} PROPERTIES

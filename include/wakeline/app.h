@@ -26,13 +26,21 @@ enum class LaunchReason : std::uint8_t {
   kNotification,  ///< the user acted on a notification
   kAdopted,       ///< it ran before the host took it over
 };
-enum class AppState : std::uint8_t { kForeground, kBackground };
+/// Where the app is.
+enum class AppState : std::uint8_t {
+  kForeground,  ///< the user sees it; it is never suspended
+  kBackground,  ///< it runs only in its windows
+};
 /// The device's cellular calls (C30).
-enum class CallState : std::uint8_t { kEnded, kIncoming, kActive };
+enum class CallState : std::uint8_t {
+  kEnded,     ///< none
+  kIncoming,  ///< one rings
+  kActive,    ///< one is going on
+};
 
 /// Why a suspended app runs again.
 enum class WakeCause : std::uint8_t {
-  kNone,
+  kNone,          ///< none
   kSocketData,    ///< bytes on a tagged socket (C9)
   kSocketEnd,     ///< its peer closed (C10)
   kSocketError,   ///< it was reset (C10)
@@ -48,9 +56,13 @@ enum class WakeCause : std::uint8_t {
   kCall,          ///< the cellular call is over that interrupted its audio session (C29)
 };
 
+/// The stable word of a value: "boot", "background", "incoming", "socket_data".
 WAKELINE_API std::string_view name(LaunchReason reason);
+/// @copydoc name(LaunchReason)
 WAKELINE_API std::string_view name(AppState state);
+/// @copydoc name(LaunchReason)
 WAKELINE_API std::string_view name(CallState state);
+/// @copydoc name(LaunchReason)
 WAKELINE_API std::string_view name(WakeCause cause);
 
 /// The host that suspends and wakes this app.
@@ -74,6 +86,7 @@ struct HostInfo {
 /// WAKELINE_LOG chooses: debug, info, warning, error.
 class WAKELINE_API App {
  public:
+  /// For `create`.
   struct Options {
     std::string host_path = {};  ///< the host's socket; empty: the environment's WAKELINE_HOST
   };
@@ -81,6 +94,7 @@ class WAKELINE_API App {
   /// Waits for the host's welcome, at most two seconds; that there is none is no error.
   /// Errors: kOs (no descriptors, no thread).
   static Result<App> create(const Options& options);
+  /// With the default options.
   static Result<App> create();
   App(App&&) noexcept;
   App& operator=(App&&) noexcept;
@@ -89,6 +103,7 @@ class WAKELINE_API App {
   /// The host, or why there is none: kNoHost (not asked for by the environment, not there),
   /// kPermission (it does not know this process), kUnsupported (its version).
   Result<HostInfo> host() const;
+  /// Without a host: kUser.
   LaunchReason launch_reason() const;
   /// Without a host: kForeground.
   AppState state() const;
@@ -103,10 +118,13 @@ class WAKELINE_API App {
   /// handler.
   void stop();
 
+  /// When the user brings the app to the front.
   void on_foreground(std::function<void()> handler);
+  /// When the user leaves the app: from then on it runs in its windows alone.
   void on_background(std::function<void()> handler);
   /// After each wake; for information: the sockets' own events come as ever.
   void on_woken(std::function<void(WakeCause)> handler);
+  /// When the user acts on a notification of this app, maybe of an earlier run (C28).
   void on_notification_response(std::function<void(const NotificationResponse&)> handler);
 
   /// After each change of the device's cellular calls, so that the app's own call yields or holds
@@ -151,6 +169,7 @@ class WAKELINE_API App {
   /// Errors: kTooShort (600 s, or what the host says), kNoHandler, kNotDeclared, kTimeout; a former
   ///         one stays then.
   Result<bool> set_keep_alive_timeout(std::chrono::seconds timeout, std::function<void()> handler);
+  /// Takes the keep-alive handler away; that there is none is no error.
   void clear_keep_alive_timeout();
 
   /// Not suspended while the session lives, but for a cellular call that interrupts it (C29): tell

@@ -14,7 +14,7 @@ namespace wakeline {
 
 /// What went wrong; stable numbers and words, to which later versions only add.
 enum class ErrorCode : std::uint8_t {
-  kOk = 0,
+  kOk = 0,               ///< no error
   kInvalidArgument = 1,  ///< a value outside its documented range
   kMalformed = 2,        ///< a file or message that breaks its format
   kTooLarge = 3,         ///< over a documented limit
@@ -51,8 +51,8 @@ WAKELINE_API std::string_view name(ErrorCode code);
 
 /// An error for programs (`code`) and for people (`message`: what and where, no full stop).
 struct Error {
-  ErrorCode code = ErrorCode::kOk;
-  std::string message = {};
+  ErrorCode code = ErrorCode::kOk;  ///< for programs
+  std::string message = {};         ///< for people
   friend bool operator==(const Error&, const Error&) = default;
 };
 
@@ -60,19 +60,28 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
+  /// Success.
+  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
+  /// Failure.
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
 
-  bool has_value() const { return content_.index() == 0; }
-  explicit operator bool() const { return has_value(); }
+  bool has_value() const { return content_.index() == 0; }  ///< whether it is a success
+  explicit operator bool() const { return has_value(); }    ///< as has_value
   /// The value; where there is none, std::bad_variant_access is thrown.
   T& value() & { return std::get<0>(content_); }
+  /// @copydoc value()
   const T& value() const& { return std::get<0>(content_); }
+  /// @copydoc value()
   T&& value() && { return std::get<0>(std::move(content_)); }
+  /// @copydoc value()
   T& operator*() & { return value(); }
+  /// @copydoc value()
   const T& operator*() const& { return value(); }
+  /// @copydoc value()
   T&& operator*() && { return std::move(*this).value(); }
+  /// @copydoc value()
   T* operator->() { return &value(); }
+  /// @copydoc value()
   const T* operator->() const { return &value(); }
   /// The error; where there is a value, std::bad_variant_access is thrown.
   const Error& error() const { return std::get<1>(content_); }
@@ -85,11 +94,12 @@ class [[nodiscard]] Result {
 template <>
 class [[nodiscard]] Result<void> {
  public:
-  Result() = default;
+  Result() = default;  ///< success
+  /// Failure.
   Result(Error error) : error_(std::move(error)) {}  // NOLINT: implicit
 
-  bool has_value() const { return !error_; }
-  explicit operator bool() const { return has_value(); }
+  bool has_value() const { return !error_; }              ///< whether it is a success
+  explicit operator bool() const { return has_value(); }  ///< as has_value
   /// The error; where there is none, std::bad_optional_access is thrown.
   const Error& error() const { return error_.value(); }
 

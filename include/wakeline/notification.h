@@ -8,7 +8,11 @@
 namespace wakeline {
 
 /// How urgent a notification is; the desktop may show critical ones over a full-screen window.
-enum class NotificationUrgency : std::uint8_t { kLow = 0, kNormal = 1, kCritical = 2 };
+enum class NotificationUrgency : std::uint8_t {
+  kLow = 0,       ///< may wait
+  kNormal = 1,    ///< as a rule
+  kCritical = 2,  ///< a call, an alarm
+};
 
 /// A button of a notification.
 struct NotificationAction {
@@ -26,9 +30,9 @@ struct Notification {
   std::string sound = {};  ///< a name of the desktop's sound theme, or the absolute path of a file
                            ///< of 30 s at most; may be empty
   std::string tag = {};    ///< a later one with the same tag replaces this one
-  std::string payload = {};  ///< given back with the response
-  NotificationUrgency urgency = NotificationUrgency::kNormal;
-  std::vector<NotificationAction> actions = {};  ///< at most four
+  std::string payload = {};                                    ///< given back with the response
+  NotificationUrgency urgency = NotificationUrgency::kNormal;  ///< as the desktop takes it
+  std::vector<NotificationAction> actions = {};                ///< at most four
   friend bool operator==(const Notification&, const Notification&) = default;
 };
 

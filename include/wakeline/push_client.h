@@ -29,8 +29,8 @@ enum class Sealing : std::uint8_t {
 /// What an app server needs to seal pushes for this app, in base64url, as a Web Push subscription
 /// has them.
 struct SealingKeys {
-  std::string p256dh;
-  std::string auth;
+  std::string p256dh;  ///< the public key
+  std::string auth;    ///< the secret
   friend bool operator==(const SealingKeys&, const SealingKeys&) = default;
 };
 
@@ -40,24 +40,32 @@ struct Push {
   std::uint64_t sequence = 0;  ///< the server's number; 0 from a broker that numbers nothing
   /// An earlier run of this app may have seen it and ended before it was accepted.
   bool maybe_seen = false;
-  std::string title = {};
-  std::string body = {};
+  std::string title = {};    ///< may be empty
+  std::string body = {};     ///< may be empty
   std::string data = {};     ///< the app's own
   std::string urgency = {};  ///< "very-low", "low", "normal", "high"; empty: not said
   std::string topic = {};    ///< of MQTT
   std::string payload = {};  ///< the bytes, decrypted; title, body and data are read from them
-  Sealing sealing = Sealing::kOpen;
+  Sealing sealing = Sealing::kOpen;  ///< how the content came
   friend bool operator==(const Push&, const Push&) = default;
 };
 
-enum class LinkState : std::uint8_t { kStopped, kNoNetwork, kWaiting, kConnecting, kReady };
+/// Where the line to the server is.
+enum class LinkState : std::uint8_t {
+  kStopped,     ///< not asked for
+  kNoNetwork,   ///< no route as far as is known
+  kWaiting,     ///< for the next attempt
+  kConnecting,  ///< an attempt is under way
+  kReady,       ///< pushes come
+};
+/// The stable word of a state: "ready".
 WAKELINE_API std::string_view name(LinkState state);
 
 /// The state of the line to the server.
 struct LinkStatus {
-  LinkState state = LinkState::kStopped;
-  std::string why = {};     ///< a stable word: "peer_closed", "bad_credentials"
-  std::string detail = {};  ///< what the server said, for people; may be empty
+  LinkState state = LinkState::kStopped;  ///< where the line is
+  std::string why = {};                   ///< a stable word: "peer_closed", "bad_credentials"
+  std::string detail = {};                ///< what the server said, for people; may be empty
   std::optional<std::chrono::milliseconds> retry_in = {};  ///< from when it was reported
   friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
 };
@@ -69,13 +77,14 @@ struct LinkStatus {
 /// Threads: as App; handlers run in the App's dispatching thread. Set them before `start`.
 class WAKELINE_API PushClient {
  public:
+  /// For `create`.
   struct Options {
-    std::string host = {};      ///< name or address of the server
-    std::uint16_t port = 8883;  ///< of MQTT over TLS
-    std::string device = {};
-    std::string token = {};
+    std::string host = {};        ///< name or address of the server
+    std::uint16_t port = 8883;    ///< of MQTT over TLS
+    std::string device = {};      ///< its name at the server
+    std::string token = {};       ///< its secret there
     std::string ca_file = {};     ///< PEM; empty: the system's trust store
-    std::string state_file = {};  ///< empty: push/DEVICE@HOST:PORT in Wakeline's state folder
+    std::string state_file = {};  ///< empty: `push/DEVICE@HOST:PORT` in Wakeline's state folder
     /// The app's keys for sealed pushes, made when absent; readable for its owner alone. Empty:
     /// STATE_FILE.keys
     std::string keys_file = {};
@@ -100,8 +109,10 @@ class WAKELINE_API PushClient {
 
   /// An exception out of the handler: the push is not accepted, and comes again in the next run.
   void on_push(std::function<void(const Push&)> handler);
+  /// For each change of the line.
   void on_state(std::function<void(const LinkStatus&)> handler);
 
+  /// Connects, and comes back after every loss, until `stop`.
   void start();
   /// Says goodbye to the server, which keeps what comes meanwhile.
   void stop();
@@ -113,6 +124,7 @@ class WAKELINE_API PushClient {
   /// What to register at the app server, so that nobody between it and this app reads a push.
   SealingKeys sealing_keys() const;
 
+  /// As it was last reported.
   LinkStatus status() const;
   /// Whether a push would wake the app now (C5).
   bool is_wake_capable() const;

@@ -16,16 +16,18 @@ inline constexpr std::size_t kSecretMax = 65'536;  ///< bytes of one secret
 
 /// What an app that is launched before the user has logged in must tell apart (C26).
 enum class SecretState : std::uint8_t {
-  kReadable,
-  kLocked,   ///< it is there, and cannot be read yet: wait, and do not ask the user for it anew
-  kAbsent,   ///< there is none
-  kCorrupt,  ///< it was there, and what is left of it is not what was written
+  kReadable,  ///< it was read
+  kLocked,    ///< it is there, and cannot be read yet: wait, and do not ask the user for it anew
+  kAbsent,    ///< there is none
+  kCorrupt,   ///< it was there, and what is left of it is not what was written
 };
+/// The stable word of a state: "locked".
 WAKELINE_API std::string_view name(SecretState state);
 
+/// A secret as it was found.
 struct Secret {
-  SecretState state = SecretState::kAbsent;
-  std::string bytes = {};  ///< where it is readable
+  SecretState state = SecretState::kAbsent;  ///< how it is
+  std::string bytes = {};                    ///< where it is readable
   friend bool operator==(const Secret&, const Secret&) = default;
 };
 

@@ -51,7 +51,7 @@ class Layers(Tree):
             "cli": {"folder": "src/cli", "files": ["src/main.cc"], "may": ["*"], "external": ["*"]},
             "examples": {"folder": "examples", "may": ["public"], "external": []},
         },
-        "c_headers": {"files": ["include/wakeline/wakeline.h"]},
+        "c_headers": {"files": ["include/wakeline/wakeline.h", "include/wakeline/c/"]},
         "pure": {"forbidden": ["thread"]},
         "external": {
             "fmt": ["fmt/"],
@@ -74,7 +74,8 @@ class Layers(Tree):
         self.write("src/main.cc", '#include "host/host.h"\n')
         self.write("src/host/host.h", "#include <memory>\n")
         self.write("include/wakeline/app.h", "#include <string>\n")
-        self.write("include/wakeline/wakeline.h", "#include <stdint.h>\n")
+        self.write("include/wakeline/wakeline.h", "#include <wakeline/c/app.h>\n")
+        self.write("include/wakeline/c/app.h", "#include <stdint.h>\n")
         self.write("examples/bell.cc", "#include <wakeline/app.h>\n")
 
     def findings(self) -> list[str]:
@@ -131,6 +132,9 @@ class Layers(Tree):
 
     def test_a_cxx_header_in_the_c_header_is_found(self) -> None:
         self.expect("include/wakeline/wakeline.h", "#include <string>\n", "C standard library")
+
+    def test_a_cxx_header_of_ours_in_a_c_header_is_found(self) -> None:
+        self.expect("include/wakeline/c/app.h", "#include <wakeline/app.h>\n", "of the C ABI")
 
     def test_a_macro_include_is_found(self) -> None:
         self.expect("src/host/x.cc", "#include HEADER\n", "macro")

@@ -29,6 +29,10 @@ class Table:
                 if group != "*" and group not in self.external:
                     raise ValueError(f"layer {name} names the unknown group {group}")
 
+    def is_c_header(self, path: str) -> bool:
+        """`files` names headers, and folders of headers by a "/" at their end."""
+        return any(path == c or (c.endswith("/") and path.startswith(c)) for c in self.c_headers)
+
     def layer_of(self, path: str) -> str | None:
         """The layer with the longest folder that holds `path`, or that names it as a file."""
         best, length = None, -1
@@ -86,11 +90,13 @@ def check_angle(table: Table, root: pathlib.Path, path: str, layer: str, header:
     if header.startswith("wakeline/"):
         if not (root / "include" / header).is_file():
             return f"<{header}>: no such header below include/"
+        if table.is_c_header(path) and not table.is_c_header(f"include/{header}"):
+            return f"<{header}> is not of the C ABI"
         return check_layer(table, layer, table.layer_of(f"include/{header}"), header)
 
     groups = table.groups_of(header)
     is_std = "c_std" in groups or ("/" not in header and "." not in header)
-    if path in table.c_headers:
+    if table.is_c_header(path):
         return None if "c_std" in groups else f"<{header}> is not of the C standard library"
     if rules.get("pure") and header in table.pure_forbidden:
         return f"{layer} is pure: <{header}> is for clocks, threads, randomness or IO"
@@ -122,8 +128,8 @@ def check_file(table: Table, root: pathlib.Path, path: str) -> list[Finding]:
         quoted, angle, macro = match.groups()
         if macro:
             what = f"#include {macro}: the layer of a macro cannot be checked"
-        elif quoted and path in table.c_headers:
-            what = f'"{quoted}": the C header includes the C standard library only'
+        elif quoted and table.is_c_header(path):
+            what = f'"{quoted}": a C header includes C headers only'
         elif quoted:
             what = check_quoted(table, root, layer, quoted)
         else:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compiles every public header alone, with both compilers: C++20 (what a user may still be on), and
-C99 for the header of the C ABI. An adapter needs the library that it is for: packages of the group
+C99 for the headers of the C ABI. An adapter needs the library that it is for: packages of the group
 `test`."""
 
 import pathlib
@@ -34,7 +34,7 @@ def check(root: pathlib.Path, cxx: list[str], c: list[str]) -> tuple[list[Findin
     findings = []
     for header in headers:
         runs = [(compiler, "c++", "c++20") for compiler in cxx]
-        if header == "include/wakeline/wakeline.h":
+        if header == "include/wakeline/wakeline.h" or header.startswith("include/wakeline/c/"):
             runs += [(compiler, "c", "c99") for compiler in c]
         for compiler, language, std in runs:
             messages = compile_alone(root, compiler, language, std, header)
