@@ -65,6 +65,30 @@ TEST(WholePath, TheDemoEndsWellAndEveryStepHappens) {
   ::unlink(output.c_str());
 }
 
+TEST(WholePath, TheDoorbellInCRingsFromItsSleep) {
+  auto parts = Parts::create(beside("wakeline"), beside("doorbell-c"));
+  ASSERT_TRUE(parts) << parts.error();
+  ASSERT_TRUE(parts->start_server());
+  ASSERT_TRUE(parts->add_device());
+  const auto host = parts->start_host();
+  ASSERT_TRUE(host) << host.error();
+  const std::string log = parts->folder() + "/host.log";
+  auto client = host::ControlClient::connect(host::socket_path(parts->runtime_folder()));
+  ASSERT_TRUE(client) << client.error().message;
+  ASSERT_TRUE(eventually(30s, [&] {
+    const auto apps = client->list();
+    return apps && apps->size() == 1 && apps->front().state == wire::host::AppState::kSuspended;
+  })) << text_of(log);
+  const auto answer = parts->push("the postman", "");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 201);
+  EXPECT_TRUE(eventually(30s, [&] {
+    const std::string text = text_of(log);
+    return text.find("woken by socket_data") != std::string::npos &&
+           text.find("ring 1: the postman") != std::string::npos;
+  })) << text_of(log);
+}
+
 /// What the recorder app wrote: for each push the number of times that it came, by whether it was
 /// marked as a duplicate.
 struct Record {
