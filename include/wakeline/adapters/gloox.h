@@ -34,6 +34,7 @@ class GlooxConnection : public ::gloox::ConnectionBase {
  public:
   /// How long a connect, or a send without any progress, may take.
   static constexpr std::chrono::milliseconds kPatience{8'000};
+  /// Of XMPP clients.
   static constexpr int kDefaultPort = 5222;
 
   /// Connects to `server` itself, again after each loss. `port` -1: kDefaultPort (no SRV lookup).
@@ -58,6 +59,7 @@ class GlooxConnection : public ::gloox::ConnectionBase {
   /// Whether its bytes would wake the app now (C5).
   bool is_wake_capable() const { return fd_ >= 0 && app_.is_wake_capable(fd_); }
 
+  /// Connects and tags; as gloox::ConnectionBase has it.
   ::gloox::ConnectionError connect() override {
     if (m_handler == nullptr) return ::gloox::ConnNotConnected;
     if (fd_ >= 0) return ::gloox::ConnNoError;
@@ -98,6 +100,7 @@ class GlooxConnection : public ::gloox::ConnectionBase {
     return ::gloox::ConnNoError;
   }
 
+  /// False: not all of it went, also after kPatience without progress.
   bool send(const std::string& data) override {
     const std::lock_guard lock(sending_);
     for (std::size_t sent = 0; sent < data.size();) {
@@ -117,15 +120,17 @@ class GlooxConnection : public ::gloox::ConnectionBase {
     return true;
   }
 
+  /// Receives until the connection ends.
   ::gloox::ConnectionError receive() override {
     ::gloox::ConnectionError error = ::gloox::ConnNoError;
     while (error == ::gloox::ConnNoError && m_handler != nullptr) error = recv(-1);
     return error == ::gloox::ConnNoError ? ::gloox::ConnNotConnected : error;
   }
 
-  void disconnect() override { close_socket(); }
-  void cleanup() override { close_socket(); }
+  void disconnect() override { close_socket(); }  ///< closes the socket
+  void cleanup() override { close_socket(); }     ///< closes the socket
 
+  /// Bytes that came and went, of all connections of this object.
   void getStatistics(long int& total_in, long int& total_out) override {
     total_in = total_in_;
     total_out = total_out_;

@@ -181,6 +181,13 @@ WAKELINE_C_API wakeline_error_t wakeline_app_on_network_changed(wakeline_app_t* 
 WAKELINE_C_API wakeline_error_t wakeline_app_network(wakeline_app_t* app,
                                                      wakeline_network_handler_t look, void* user);
 
+/// Connects TCP: all addresses of `host`, the first that stands (RFC 8305). `fd` is a blocking
+/// socket of the caller, closed on exec, not yet tagged.
+/// Errors: UNREACHABLE (the name, or refused), TIMEOUT, OS.
+WAKELINE_C_API wakeline_error_t wakeline_app_connect_tcp(wakeline_app_t* app, const char* host,
+                                                         uint16_t port, int64_t timeout_ms,
+                                                         int* fd);
+
 #ifdef __cplusplus
 }
 #endif

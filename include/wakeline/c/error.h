@@ -23,7 +23,7 @@ WAKELINE_C_API const char* wakeline_version(void);
 /// One of the WAKELINE_ERROR_…; WAKELINE_OK is 0. Later versions only add.
 typedef int32_t wakeline_error_t;
 
-/// The values of wakeline_error_t. Up to 64 they are those of wakeline::ErrorCode.
+/// The values of wakeline_error_t. Below 128 they are those of wakeline::ErrorCode.
 enum {
   WAKELINE_OK = 0,                      ///< done
   WAKELINE_ERROR_INVALID_ARGUMENT = 1,  ///< a value outside its documented range
@@ -54,6 +54,7 @@ enum {
   WAKELINE_ERROR_NOT_ALLOWED = 26,      ///< the host's profile does not offer it
   WAKELINE_ERROR_OVER_BUDGET = 27,      ///< the app's allowance of today is used up
   WAKELINE_ERROR_NO_HOST = 64,          ///< no Wakeline host is there
+  WAKELINE_ERROR_WRONG_STATE = 65,      ///< a call that comes too early or too late
   WAKELINE_ERROR_HANDLE = 128,          ///< NULL, freed, or of another kind
   WAKELINE_ERROR_BUFFER = 129,          ///< the buffer is too small; the size that it needs is told
   WAKELINE_ERROR_EXCEPTION = 130,       ///< a callback threw a C++ exception, or the library did

@@ -274,4 +274,16 @@ wakeline_error_t wakeline_app_network(wakeline_app_t* app, wakeline_network_hand
   });
 }
 
+wakeline_error_t wakeline_app_connect_tcp(wakeline_app_t* app, const char* host, uint16_t port,
+                                          int64_t timeout_ms, int* fd) {
+  return with<Apps>(app, "app", [&](AppObject& object) -> wakeline_error_t {
+    if (host == nullptr) return fail_null("host");
+    if (fd == nullptr) return fail_null("fd");
+    const auto made = object.app.connect_tcp(host, port, std::chrono::milliseconds(timeout_ms));
+    if (!made) return fail(made.error());
+    *fd = *made;
+    return WAKELINE_OK;
+  });
+}
+
 }  // extern "C"

@@ -331,7 +331,7 @@ TEST(CAbi, NamesEveryErrorAndNothingElse) {
   EXPECT_STREQ(wakeline_error_name(WAKELINE_OK), "ok");
   EXPECT_STREQ(wakeline_error_name(WAKELINE_ERROR_TOO_SHORT), "too_short");
   EXPECT_STREQ(wakeline_error_name(WAKELINE_ERROR_NO_HOST), "no_host");
-  for (const int code : {-1, 63, 65, 127, 132}) EXPECT_STREQ(wakeline_error_name(code), "unknown");
+  for (const int code : {-1, 63, 66, 127, 132}) EXPECT_STREQ(wakeline_error_name(code), "unknown");
   EXPECT_STREQ(wakeline_wake_cause_name(99), "unknown");
   EXPECT_STREQ(wakeline_version(), WAKELINE_VERSION);
 }

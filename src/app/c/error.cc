@@ -43,6 +43,7 @@ static_assert(kSame<WAKELINE_ERROR_OS, ErrorCode::kOs>);
 static_assert(kSame<WAKELINE_ERROR_NOT_ALLOWED, ErrorCode::kNotAllowed>);
 static_assert(kSame<WAKELINE_ERROR_OVER_BUDGET, ErrorCode::kOverBudget>);
 static_assert(kSame<WAKELINE_ERROR_NO_HOST, ErrorCode::kNoHost>);
+static_assert(kSame<WAKELINE_ERROR_WRONG_STATE, ErrorCode::kWrongState>);
 
 }  // namespace
 
@@ -82,8 +83,8 @@ const char* wakeline_error_name(wakeline_error_t code) {
     default:
       break;
   }
-  const bool known =
-      (code >= WAKELINE_OK && code <= WAKELINE_ERROR_OVER_BUDGET) || code == WAKELINE_ERROR_NO_HOST;
+  const bool known = (code >= WAKELINE_OK && code <= WAKELINE_ERROR_OVER_BUDGET) ||
+                     code == WAKELINE_ERROR_NO_HOST || code == WAKELINE_ERROR_WRONG_STATE;
   // The names are literals, so they end with a 0 byte.
   return known ? wakeline::name(static_cast<wakeline::ErrorCode>(code)).data() : "unknown";
 }

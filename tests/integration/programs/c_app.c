@@ -35,17 +35,18 @@ static void on_status(const wakeline_link_status_t* status, void* user) {
 }
 
 /// A connected socket, and in `listener` what it is connected to.
-static int connect_loopback(int* listener) {
+static int connect_loopback(wakeline_app_t* app, int* listener) {
   struct sockaddr_in address;
   socklen_t size = sizeof address;
   memset(&address, 0, sizeof address);
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   *listener = socket(AF_INET, SOCK_STREAM, 0);
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  int fd = -1;
   EXPECT(bind(*listener, (struct sockaddr*)&address, size) == 0 && listen(*listener, 1) == 0);
   EXPECT(getsockname(*listener, (struct sockaddr*)&address, &size) == 0);
-  EXPECT(connect(fd, (struct sockaddr*)&address, size) == 0);
+  EXPECT(wakeline_app_connect_tcp(app, "127.0.0.1", ntohs(address.sin_port), 5000, &fd) ==
+         WAKELINE_OK);
   return fd;
 }
 
@@ -82,7 +83,7 @@ static void check_background(wakeline_app_t* app) {
   wakeline_background_task_t* task = NULL;
   wakeline_audio_session_t* session = NULL;
   wakeline_wake_request_t* request = NULL;
-  const int fd = connect_loopback(&listener);
+  const int fd = connect_loopback(app, &listener);
   EXPECT(wakeline_app_tag(app, listener, &tag) == WAKELINE_ERROR_LISTENING && tag == NULL);
   EXPECT(wakeline_app_tag(app, -1, &tag) == WAKELINE_ERROR_NOT_SOCKET);
   EXPECT(wakeline_app_tag(app, fd, NULL) == WAKELINE_ERROR_INVALID_ARGUMENT);
