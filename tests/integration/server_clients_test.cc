@@ -10,7 +10,8 @@
 #include "server_peers.h"
 #include "server_process.h"
 
-/// MQTT clients as they come are devices: mosquitto_sub, mosquitto_pub and the mqtt package of npm.
+/// MQTT clients as they come are devices: mosquitto_sub, mosquitto_pub, Paho of
+/// Python and the mqtt package of npm.
 namespace wakeline::server {
 namespace {
 
@@ -109,6 +110,25 @@ TEST_F(ServerClients, TheMqttPackageOfNpmIsADeviceOverTcpTlsAndWebSocket) {
       ASSERT_EQ(push(title), 201U);
       EXPECT_EQ(client.line(), R"({"title":")" + title + "\"}") << url;
       EXPECT_EQ(client.wait(), 0) << url;
+    }
+  }
+}
+
+TEST_F(ServerClients, PahoOfPythonIsADeviceOverTcpTlsAndWebSocket) {
+  int number = 0;
+  for (const bool tls : {false, true}) {
+    for (const char* transport : {"tcp", "websockets"}) {
+      for (const char* version : {"4", "5"}) {
+        const std::string title = "push " + std::to_string(++number);
+        const std::string port = std::to_string(tls ? server_.ports.mqtts : server_.ports.mqtt);
+        Client client("timeout 90 /usr/bin/python3 " WAKELINE_PROGRAMS "/paho_device.py " + port +
+                      " door " + token_ + " " + version + " " + transport +
+                      (tls ? " " + server_.ca_file() : ""));
+        ASSERT_EQ(client.line(), "ready") << transport << version << tls;
+        ASSERT_EQ(push(title), 201U);
+        EXPECT_EQ(client.line(), R"({"title":")" + title + "\"}") << transport << version << tls;
+        EXPECT_EQ(client.wait(), 0) << transport << version << tls;
+      }
     }
   }
 }
