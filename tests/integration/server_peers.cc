@@ -20,7 +20,8 @@ namespace wakeline::server {
 namespace mqtt = wire::mqtt;
 using std::chrono::milliseconds;
 
-Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& name) {
+Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& name,
+           const ClientCertificate* shown) {
   fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd_) return;
   sockaddr_in address{};
@@ -37,6 +38,13 @@ Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& na
                                                                   &SSL_CTX_free);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   ok_ = SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) == 1;
+  if (shown != nullptr) {
+    ok_ =
+        ok_ &&
+        SSL_CTX_use_certificate_file(context.get(), shown->certificate_file.c_str(),
+                                     SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_use_PrivateKey_file(context.get(), shown->key_file.c_str(), SSL_FILETYPE_PEM) == 1;
+  }
   tls_.reset(SSL_new(context.get()));
   X509_VERIFY_PARAM* wanted = SSL_get0_param(tls_.get());
   if (X509_VERIFY_PARAM_set1_ip_asc(wanted, name.c_str()) != 1)

@@ -20,12 +20,18 @@ namespace wakeline::server {
 
 inline constexpr std::chrono::milliseconds kPatience{10'000};
 
+/// A certificate that a device shows, and its key: PEM files.
+struct ClientCertificate {
+  std::string certificate_file;
+  std::string key_file;
+};
+
 /// A TCP connection, plain or TLS with a verified certificate.
 class Line {
  public:
   /// `ca_file` empty: plain. Check `ok` afterwards.
   explicit Line(std::uint16_t port, const std::string& ca_file = {},
-                const std::string& name = "localhost");
+                const std::string& name = "localhost", const ClientCertificate* shown = nullptr);
   Line(Line&&) = default;
   Line& operator=(Line&&) = default;
   ~Line();
