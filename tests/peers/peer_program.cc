@@ -76,8 +76,7 @@ std::string text_of(const std::string& path) {
 PeerProgram::PeerProgram(const std::vector<std::string>& command, std::string log_file,
                          const std::vector<std::string>& environment)
     : log_file_(std::move(log_file)) {
-  // What stands in the log is of an earlier start.
-  seen_ = text_of(log_file_).size();
+  start_ = text_of(log_file_).size();
   // A test that is killed leaves nothing behind.
   std::vector<std::string> whole = {"/usr/bin/setpriv", "--pdeathsig", "TERM",
                                     find_program(command.front())};

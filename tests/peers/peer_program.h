@@ -38,7 +38,8 @@ class PeerProgram {
   std::string wait_line(const std::string& text, base::Duration timeout = kPeerPatience);
   /// As above, and nullopt instead of a failure: that nothing comes is the point.
   std::optional<std::string> next_line(const std::string& text, base::Duration timeout);
-  std::string output() const { return text_of(log_file_); }
+  /// Since this start; an earlier program may have written to the same file.
+  std::string output() const { return text_of(log_file_).substr(start_); }
   /// How many lines hold `text`.
   int count_lines(const std::string& text) const;
 
@@ -50,7 +51,8 @@ class PeerProgram {
 
  private:
   std::string log_file_;
-  std::size_t seen_ = 0;  ///< bytes of the log
+  std::size_t start_ = 0;  ///< bytes of the log that an earlier program wrote
+  std::size_t seen_ = 0;   ///< bytes of the output
   cli::Program program_;
 };
 

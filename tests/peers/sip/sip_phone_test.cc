@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// A softphone that nobody here wrote, unmodified, under `wakeline run`.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "peers_fixture.h"
+#include "sip_peers.h"
+
+namespace wakeline::peers {
+namespace {
+
+/// How long a proxy waits for any answer to an INVITE: Timer B. Source: RFC 3261 §17.1.1.2.
+constexpr auto kTimerB = 32s;
+
+class SipPhone : public PeersTest {
+ protected:
+  /// baresip, registered and suspended.
+  void start_phone(Registrar& registrar, const PhoneOptions& options = {},
+                   const std::vector<std::string>& more = {}) {
+    std::vector<std::string> run = {
+        fmt::format("--voip=tcp:{},{}", registrar.tcp(), registrar.tls())};
+    run.insert(run.end(), more.begin(), more.end());
+    phone = run_app("phone", run, baresip(folder, "alice", registrar, options));
+    phone->wait_line("200 OK");
+    expect_suspended("phone");
+  }
+  /// One call that is answered and ended. Returns: from INVITE to 180.
+  std::chrono::microseconds ring(Registrar& registrar, const CallOptions& options = {}) {
+    const auto caller = call(folder, registrar, "alice", options);
+    const auto rung = registrar.next_ring();
+    phone->wait_line("Call established");
+    EXPECT_EQ(caller->wait(), 0) << caller->output();
+    phone->wait_line("session closed");
+    return rung;
+  }
+
+  std::unique_ptr<PeerProgram> phone;
+};
+INSTANTIATE_TEST_SUITE_P(Peers, SipPhone, testing::Values(freezer()), host::parameter_name);
+
+TEST_P(SipPhone, RingsAndAnswersOverTcpAndTlsWhileItIsSuspendedInBetween) {
+  start_host();
+  Registrar registrar(folder);
+  for (const bool tls : {false, true}) {
+    SCOPED_TRACE(tls ? "TLS" : "TCP");
+    start_phone(registrar, {.tls = tls});
+    std::vector<std::chrono::microseconds> rings;
+    for (int i = 0; i < 5; ++i) {
+      rings.push_back(ring(registrar));
+      EXPECT_GT(rings.back(), 0us);
+      EXPECT_LT(rings.back(), kTimerB);
+      wait_ledger("phone", "wake", "socket_data");
+      expect_suspended("phone");
+    }
+    std::ranges::sort(rings);
+    fmt::print("{}: INVITE sent to 180 received: p50 {} us, longest {} us\n", tls ? "TLS" : "TCP",
+               rings[rings.size() / 2].count(), rings.back().count());
+    command(wire::host::Command::kClose, "phone");
+    phone->wait();
+  }
+}
+
+TEST_P(SipPhone, StaysReachableOverManyLivesOfItsRegistration) {
+  start_host();
+  Registrar registrar(folder);
+  // The phone renews at 90 % of the time, when it runs: a tenth of the time between two wakes.
+  start_phone(registrar, {.expires = 10s}, {"--keep-alive", "1"});
+  const auto before = info("phone");
+  registrar.wait_registrations(4);  // 27 s later at the least, two and a half lives
+  EXPECT_GT(info("phone").wakes, before.wakes);
+  expect_suspended("phone");
+  ring(registrar);
+}
+
+TEST_P(SipPhone, RegistersAgainWhenItsRegistrarWasRestarted) {
+  start_host();
+  Registrar registrar(folder);
+  start_phone(registrar, {.expires = 10s}, {"--keep-alive", "1"});
+  registrar.stop();
+  registrar.start();
+  registrar.wait_registrations(1);
+  expect_suspended("phone");
+  ring(registrar);
+}
+
+}  // namespace
+}  // namespace wakeline::peers
