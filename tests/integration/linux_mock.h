@@ -107,4 +107,29 @@ class MockLogind : public MockService {
   static constexpr const char* kName = "org.freedesktop.login1";
 };
 
+/// ModemManager with one modem; there is no template of it.
+class MockModemManager : public MockService {
+ public:
+  explicit MockModemManager(const std::string& address)
+      : MockService(address, kName, {kName, kPath, "org.freedesktop.ModemManager1", "-m"}) {
+    call(kName, kPath, kMock + "AddObject",
+         {kModem, kVoice, "{'Calls': <@ao [\"/call/1\"]>}", "[]"});
+    add_call("/call/1", 3);
+  }
+  void add_call(const std::string& path, int state) const {
+    call(kName, kPath, kMock + "AddObject",
+         {path, kCall, "{'State': <int32 " + std::to_string(state) + ">}", "[]"});
+  }
+  void tell(const std::string& object, const std::string& interface, const std::string& signal,
+            const std::string& signature, const std::string& values) const {
+    call(kName, object, kMock + "EmitSignal", {interface, signal, signature, values});
+  }
+  inline static const std::string kMock = "org.freedesktop.DBus.Mock.";
+  static constexpr const char* kName = "org.freedesktop.ModemManager1";
+  static constexpr const char* kPath = "/org/freedesktop/ModemManager1";
+  static constexpr const char* kModem = "/org/freedesktop/ModemManager1/Modem/0";
+  static constexpr const char* kVoice = "org.freedesktop.ModemManager1.Modem.Voice";
+  static constexpr const char* kCall = "org.freedesktop.ModemManager1.Call";
+};
+
 }  // namespace wakeline::sys::test

@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::BusDaemon;
 using test::MockLogind;
+using test::MockModemManager;
 using test::MockService;
 
 constexpr auto kLong = 30s;
@@ -184,31 +185,6 @@ TEST_F(CallsTest, OfOfonoThatAreUnderWayAtTheStartAreFoundAndEndWithIt) {  // C3
   ofono->end();
   ASSERT_TRUE(becomes(CallState::kNone));
 }
-
-/// ModemManager with one modem; there is no template of it.
-class MockModemManager : public MockService {
- public:
-  explicit MockModemManager(const std::string& address)
-      : MockService(address, kName, {kName, kPath, "org.freedesktop.ModemManager1", "-m"}) {
-    call(kName, kPath, kMock + "AddObject",
-         {kModem, kVoice, "{'Calls': <@ao [\"/call/1\"]>}", "[]"});
-    add_call("/call/1", 3);
-  }
-  void add_call(const std::string& path, int state) const {
-    call(kName, kPath, kMock + "AddObject",
-         {path, kCall, "{'State': <int32 " + std::to_string(state) + ">}", "[]"});
-  }
-  void tell(const std::string& object, const std::string& interface, const std::string& signal,
-            const std::string& signature, const std::string& values) const {
-    call(kName, object, kMock + "EmitSignal", {interface, signal, signature, values});
-  }
-  inline static const std::string kMock = "org.freedesktop.DBus.Mock.";
-  static constexpr const char* kName = "org.freedesktop.ModemManager1";
-  static constexpr const char* kPath = "/org/freedesktop/ModemManager1";
-  static constexpr const char* kModem = "/org/freedesktop/ModemManager1/Modem/0";
-  static constexpr const char* kVoice = "org.freedesktop.ModemManager1.Modem.Voice";
-  static constexpr const char* kCall = "org.freedesktop.ModemManager1.Call";
-};
 
 TEST_F(CallsTest, OfModemManagerAreHeardOfFromTheFirstToTheLast) {  // C30
   const MockModemManager modem(daemon.address());
