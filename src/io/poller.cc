@@ -60,6 +60,10 @@ void Poller::remove(int fd) {
                errno);
 }
 
+void Poller::forget(int fd) {
+  static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr));
+}
+
 void Poller::post(std::function<void()> task) {
   bool first = false;
   {

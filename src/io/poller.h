@@ -33,9 +33,18 @@ class Poller {
   base::Result<void> add(int fd, std::uint32_t events, std::uint64_t key);
   void change(int fd, std::uint32_t events, std::uint64_t key);
   void remove(int fd);
+  /// As `remove`, of a socket that its owner may have closed already. Thread-safe, and so is `add`.
+  void forget(int fd);
 
   /// Runs `task` in the next turn, on the thread that turns. Thread-safe.
   void post(std::function<void()> task);
+  /// Ends the wait under way, or the next one. Any thread, any signal handler.
+  void interrupt() { mail_.signal(); }
+
+  /// For a loop that waits elsewhere: readable while `wait` would not wait.
+  int fd() const { return epoll_.get(); }
+  /// Makes `fd` readable at `until`, too.
+  void arm(base::Instant until);
 
   /// Waits until something happens or `until` comes. Returns: the events, valid until the next
   /// call; those of the mailbox are not among them.
@@ -47,7 +56,6 @@ class Poller {
   static constexpr int kEventsMax = 512;  ///< of one turn
 
   Poller(UniqueFd epoll, UniqueFd timer, EventFd mail);
-  void arm(base::Instant until);
 
   UniqueFd epoll_;
   UniqueFd timer_;  ///< on CLOCK_BOOTTIME: epoll's own timeout does not count the machine's sleep

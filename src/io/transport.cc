@@ -26,7 +26,7 @@ struct Socket {
 int bio_read(BIO* bio, char* into, int size) {
   auto* socket = static_cast<Socket*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  const ssize_t got = ::recv(socket->fd, into, static_cast<std::size_t>(size), 0);
+  const ssize_t got = ::recv(socket->fd, into, static_cast<std::size_t>(size), MSG_DONTWAIT);
   if (got > 0) return static_cast<int>(got);
   if (got == 0) {
     socket->ended = true;
@@ -41,7 +41,8 @@ int bio_read(BIO* bio, char* into, int size) {
 int bio_write(BIO* bio, const char* bytes, int size) {
   auto* socket = static_cast<Socket*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  const ssize_t sent = ::send(socket->fd, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  const ssize_t sent =
+      ::send(socket->fd, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0) return static_cast<int>(sent);
   if (errno == EAGAIN || errno == EINTR) {
     BIO_set_retry_write(bio);
@@ -185,7 +186,7 @@ StepResult Transport::read(std::span<std::uint8_t> into) {
     const int returned = SSL_read_ex(tls_->ssl, into.data(), into.size(), &got);
     return tls_result(returned, got, false);
   }
-  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  const ssize_t got = ::recv(fd_, into.data(), into.size(), MSG_DONTWAIT);
   if (got > 0) return {Step::kDone, static_cast<std::size_t>(got), {}};
   if (got == 0) return {Step::kEnd, 0, {}};
   if (errno == EAGAIN || errno == EINTR) return {Step::kWantRead, 0, {}};
@@ -199,7 +200,7 @@ StepResult Transport::write(base::BytesView bytes) {
     const int returned = SSL_write_ex(tls_->ssl, bytes.data(), bytes.size(), &sent);
     return tls_result(returned, sent, false);
   }
-  const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0) return {Step::kDone, static_cast<std::size_t>(sent), {}};
   if (errno == EAGAIN || errno == EINTR) return {Step::kWantWrite, 0, {}};
   return failed(base::os_error("send", errno));

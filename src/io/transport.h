@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/// Inside of io: the bytes of a non-blocking TCP socket, plain or through TLS, one step at a time.
+/// the bytes of a TCP socket, plain or through TLS, one step at a time. No step waits,
+/// also on a socket that blocks.
 namespace wakeline::io {
 
 enum class Step {

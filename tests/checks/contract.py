@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule of the contract that the host keeps names its tests in docs/contract.md, and each test
-that is named there exists."""
+"""Every rule of the contract that the host or the library keeps names its tests in
+docs/contract.md, and each test that is named there exists."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ import tree
 from tree import Finding
 
 DOCUMENT = "docs/contract.md"
-RULES = [f"C{number}" for number in [*range(1, 32), 39, 40]]
+RULES = [f"C{number}" for number in [*range(1, 34), 35, 36, 39, 40]]
 
 _ROW = re.compile(r"^\|\s*(C\d+)\s*\|")
 _TEST = re.compile(r"`(\w+\.\w+)`")

@@ -16,6 +16,8 @@ using namespace wakeline;
 struct Mine {
   App& app;
   PushClient& client;
+  StreamPair& stream;
+  RunLoop& loop;
   BackgroundTask task;
   AudioSession session;
   Notification notification;
@@ -23,6 +25,7 @@ struct Mine {
   char buffer[16];
   std::string guarded, open;
   void ping() {}
+  void on_stream(StreamEvent) {}
   void give_up() {}
   void keep_alive_on() {}
   void answer(const std::string&) {}
@@ -30,7 +33,7 @@ struct Mine {
   void yield_to(CallState) {}
   void compare(const std::vector<NetworkFacts::Address>&) {}
 """
-_HEADERS = ["app.h", "push_client.h", "secret.h"]
+_HEADERS = ["app.h", "push_client.h", "secret.h", "stream.h"]
 _FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Werror", "-Wno-unused-variable",
           "-Wno-unused-but-set-variable", "-Wno-missing-field-initializers"]
 
