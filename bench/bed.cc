@@ -138,9 +138,10 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   for (int i = 0; i < options.apps; ++i) {
     const std::string manifest = fmt::format(
         "[Desktop Entry]\nType=Application\nName=Bench {0}\nExec=\"{1}\" "
-        "{2}{3}\nX-Wakeline-BackgroundModes=voip;\n",
+        "{2}{3}\nX-Wakeline-BackgroundModes=voip;\nX-Wakeline-Environment={4}\n",
         i, beside(options.lines > 1 ? "bench-lines" : "bench-app"), door.port(),
-        options.lines > 1 ? " " + std::to_string(options.lines) : std::string());
+        options.lines > 1 ? " " + std::to_string(options.lines) : std::string(),
+        options.environment);
     if (!io::write_file(fmt::format("{}/app{:04}.desktop", apps, i), manifest))
       return std::unexpected(apps + ": cannot be written");
   }

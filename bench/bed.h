@@ -48,6 +48,7 @@ struct BedOptions {
   int apps = 1;
   std::vector<std::string> profile;  ///< "linger=0ms", …
   int lines = 1;                     ///< tagged connections of each app
+  std::string environment{};         ///< of each app: "KEY=value;", for its manifest
 };
 
 /// A real host in a folder of its own with `apps` bench apps, each with `lines` tagged connections

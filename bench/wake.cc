@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <iterator>
 #include <memory>
 
 #include "base/random.h"
@@ -74,6 +76,40 @@ Outcome<Modes> play(const Line& never, Bed& cgroup, Bed& sigstop, int rings, bas
     modes.never.add(*a);
     modes.cgroup.add(*b);
     modes.sigstop.add(*c);
+  }
+  return modes;
+}
+
+/// How many more threads an app has in one mode; all of them are frozen and thawed with it.
+constexpr int kThreads[] = {10, 100};
+
+/// Against the floor, in turn, as in `play`.
+struct ThreadModes {
+  Samples never;
+  std::array<Samples, std::size(kThreads)> suspended;
+};
+
+Outcome<ThreadModes> play_threads(const Line& never, const std::vector<std::string>& profile,
+                                  const Door& door, int rings, base::Random& random) {
+  std::vector<std::unique_ptr<Bed>> beds;
+  for (const int threads : kThreads) {
+    auto bed = Bed::make({fmt::format("threads{}", threads), "cgroup", 1, profile, 1,
+                          fmt::format("BENCH_THREADS={};", threads)},
+                         door);
+    if (!bed) return std::unexpected(bed.error());
+    beds.push_back(std::move(*bed));
+  }
+  ThreadModes modes;
+  for (int i = 0; i < rings; ++i) {
+    pause_between(random);
+    const auto floor = ring(never);
+    if (!floor) return std::unexpected(floor.error());
+    modes.never.add(*floor);
+    for (std::size_t k = 0; k < beds.size(); ++k) {
+      const auto ns = ring_asleep(*beds[k], random);
+      if (!ns) return std::unexpected(ns.error());
+      modes.suspended[k].add(*ns);
+    }
   }
   return modes;
 }
@@ -164,6 +200,12 @@ Outcome<Report> run_wake(bool quick) {
   }
   add_modes(report, "idle", idle);
   add_modes(report, "one core loaded", loaded);
+  const auto threads = play_threads(*never, profile, *door, rounds * rings, random);
+  if (!threads) return std::unexpected(threads.error());
+  for (std::size_t k = 0; k < std::size(kThreads); ++k) {
+    add_mode(report, fmt::format("idle, suspended (cgroup), {} idle threads", kThreads[k]),
+             threads->suspended[k], threads->never);
+  }
   const auto launched = relaunch(**cgroup, *door, quick ? 3 : 10);
   if (!launched) return std::unexpected(launched.error());
   add_mode(report, "idle, not running (killed → relaunched)", *launched, idle.never);

@@ -3,7 +3,7 @@
 // with the moment at which its blocking recv had returned.
 //   bench-app PORT
 // With BENCH_HOLD_MIB it holds so much memory, half of it random, and works on BENCH_TOUCH_KIB of
-// it, spread over all, before it answers.
+// it, spread over all, before it answers. With BENCH_THREADS it has so many more that wait.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,11 +13,14 @@
 
 #include <array>
 #include <charconv>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -58,6 +61,18 @@ std::vector<unsigned char> hold(std::size_t mib) {
   return memory;
 }
 
+/// Threads that wait in a futex for ever, as those of a pool do.
+void idle_threads(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::thread([] {
+      std::mutex mutex;
+      std::condition_variable never;
+      std::unique_lock lock(mutex);
+      never.wait(lock, [] { return false; });
+    }).detach();
+  }
+}
+
 void work_on(std::vector<unsigned char>& memory, std::size_t kib) {
   const std::size_t pages = kib * 1024 / kPage;
   if (memory.empty() || pages == 0) return;
@@ -76,6 +91,7 @@ int main(int argc, char** argv) {
   }
   std::vector<unsigned char> memory = hold(number_of("BENCH_HOLD_MIB"));
   const std::size_t touch_kib = number_of("BENCH_TOUCH_KIB");
+  idle_threads(number_of("BENCH_THREADS"));
   auto app = wakeline::App::create();
   if (!app) return std::fprintf(stderr, "bench-app: %s\n", app.error().message.c_str()), 1;
   const int fd = connect_to(port);
