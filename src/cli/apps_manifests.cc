@@ -153,6 +153,16 @@ std::string seconds_of(base::Duration span) {
   return fmt::format("{} s", span / std::chrono::seconds(1));
 }
 
+/// What became of the memory of a long sleep, and when.
+std::string given_back_of(const wire::host::AppInfo& app) {
+  if (app.given_back_ns == 0) return "nothing";
+  const std::string at = clock_text(app.given_back_ns);
+  if (app.give_back_error != ErrorCode::kOk) {
+    return fmt::format("refused at {}: {}", at, base::name(app.give_back_error));
+  }
+  return fmt::format("{} KiB at {}", app.given_back_kib, at);
+}
+
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
 void add_manifest(const wire::Manifest& manifest, const std::string& file,
@@ -191,6 +201,8 @@ int info(const Options& options) {
       rows.emplace_back("tagged sockets", std::to_string(app->tags));
       rows.emplace_back("wakes", std::to_string(app->wakes));
       rows.emplace_back("cpu", span_text(static_cast<long long>(app->cpu_us) * 1000));
+      rows.emplace_back("memory", fmt::format("{} KiB", app->memory_kib));
+      rows.emplace_back("given back", given_back_of(*app));
     }
   }
   const auto manifest = find_manifest(place, options.subject);

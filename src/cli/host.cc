@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "cli/own_command.h"
 #include "cli/ready_file.h"
 #include "host/options.h"
 #include "io/file.h"
@@ -32,6 +33,10 @@ int run_host(Options& options) {
     if (const auto set = host::override_profile(options.host.profile, text); !set) {
       return report("--set", set.error().error.code, host::to_string(set.error()));
     }
+  }
+  options.host.successor = own_command();
+  if (!options.host.successor.empty()) {
+    options.host.successor_check = {options.host.successor.front(), "--version"};
   }
   options.host.on_ready = [file = options.ready_file] { write_ready_file(file, "ready\n"); };
   auto started = host::Host::create(options.host);
@@ -85,7 +90,8 @@ void add_host(CLI::App& root, int& exit_code) {
                     "The app of the active window is in the foreground (X11, $DISPLAY)");
   command->add_option("--ready-file", options->ready_file, "Written when the host accepts apps");
   command->footer(
-      "SIGTERM ends the host and its apps. What this machine gives it: wakeline doctor");
+      "SIGTERM ends the host and its apps. SIGHUP makes it become the program that lies at its "
+      "path by then, without ending an app. What this machine gives it: wakeline doctor");
   command->callback([options, &exit_code] { exit_code = run_host(*options); });
 }
 

@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/devices.h"
 #include "cli/exit_code.h"
+#include "cli/own_command.h"
 #include "cli/ready_file.h"
 #include "cli/server_stats.h"
 #include "cli/terminal.h"
@@ -84,21 +85,9 @@ void say_first_start(const Options& options, const server::FirstStart& first) {
 
 /// Our own command line, with --upgrade; the program is the one that lies there by then.
 std::vector<std::string> successor_command() {
-  std::error_code error;
-  std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  constexpr std::string_view kReplaced = " (deleted)";
-  if (program.ends_with(kReplaced)) program.resize(program.size() - kReplaced.size());
-  const auto line = io::read_file("/proc/self/cmdline", 65'536);
-  if (error || !line) return {};
-  std::vector<std::string> words;
-  for (std::size_t at = 0; at < line->size();) {
-    const std::size_t end = std::min(line->find('\0', at), line->size());
-    words.push_back(line->substr(at, end - at));
-    at = end + 1;
-  }
-  if (words.empty()) return {};
-  words.front() = program;
-  if (std::ranges::find(words, "--upgrade") == words.end()) words.emplace_back("--upgrade");
+  std::vector<std::string> words = own_command();
+  if (!words.empty() && std::ranges::find(words, "--upgrade") == words.end())
+    words.emplace_back("--upgrade");
   return words;
 }
 

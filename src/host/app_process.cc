@@ -8,10 +8,11 @@
 
 namespace wakeline::host {
 
-base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys::Freezer& freezer,
+base::Result<std::unique_ptr<AppProcess>> AppProcess::create(io::Loop& loop, sys::ExitSet& exits,
+                                                             sys::Freezer& freezer,
                                                              const std::string& id,
                                                              OnExit on_exit) {
-  std::unique_ptr<AppProcess> app(new AppProcess(loop, id, std::move(on_exit)));
+  std::unique_ptr<AppProcess> app(new AppProcess(loop, exits, id, std::move(on_exit)));
   auto group = freezer.group(id);
   if (!group) return base::fail(group.error());
   app->group_ = std::move(*group);
@@ -58,8 +59,7 @@ base::Result<void> AppProcess::adopt() {
 }
 
 base::Result<void> AppProcess::watch(sys::Process process) {
-  auto exit_watch = sys::ExitWatch::create(loop_, process.pidfd.get(),
-                                           [this](sys::ExitInfo info) { exited(info); });
+  auto exit_watch = exits_.watch(process.pidfd.get(), [this](sys::ExitInfo info) { exited(info); });
   if (!exit_watch) {
     // Nobody would learn of its end.
     kill();

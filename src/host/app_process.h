@@ -12,6 +12,7 @@
 #include "io/deadline_timer.h"
 #include "io/loop.h"
 #include "io/unique_fd.h"
+#include "linux/exit_set.h"
 #include "linux/freezer.h"
 #include "linux/process.h"
 #include "wire/host_message.h"
@@ -47,7 +48,8 @@ class AppProcess {
   /// Makes the app's group or finds that of an earlier host. `on_exit` runs on the loop's thread
   /// whenever a launch has ended; then every process of it is gone or about to be (C24).
   /// Errors: as Freezer::group.
-  static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::Freezer& freezer,
+  static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::ExitSet& exits,
+                                                          sys::Freezer& freezer,
                                                           const std::string& id, OnExit on_exit);
 
   /// Errors: as `spawn`, ExitWatch::create; nothing runs then.
@@ -69,12 +71,13 @@ class AppProcess {
   sys::AppGroup& group() { return *group_; }
 
  private:
-  AppProcess(io::Loop& loop, std::string id, OnExit on_exit)
-      : loop_(loop), id_(std::move(id)), on_exit_(std::move(on_exit)) {}
+  AppProcess(io::Loop& loop, sys::ExitSet& exits, std::string id, OnExit on_exit)
+      : loop_(loop), exits_(exits), id_(std::move(id)), on_exit_(std::move(on_exit)) {}
   base::Result<void> watch(sys::Process process);
   void exited(sys::ExitInfo info);
 
   io::Loop& loop_;
+  sys::ExitSet& exits_;
   std::string id_;
   OnExit on_exit_;
   std::unique_ptr<sys::AppGroup> group_;

@@ -12,6 +12,7 @@
 
 #include "core/doze/types.h"
 #include "host/app_process.h"
+#include "host/rate_limit.h"
 #include "io/unique_fd.h"
 #include "linux/socket_probe.h"
 #include "wire/host_message.h"
@@ -21,6 +22,11 @@ namespace wakeline::host {
 
 /// Activations kept for an app that is being launched for them; the oldest go first.
 inline constexpr std::size_t kUndeliveredMax = 16;
+
+/// Lines of the ledger that an app can cause by its requests: so many at once, and one a second.
+/// What is more is counted: it would push the lines of other apps out of the ledger.
+inline constexpr int kRequestLinesBurst = 4'096;
+inline constexpr base::Duration kRequestLineInterval = std::chrono::seconds(1);
 
 /// Where messages to an app go: its connection.
 class MessageSink {
@@ -43,6 +49,13 @@ struct TagRecord {
   sys::SocketReading reading;  ///< the last one
   /// Taken after the freeze, given to the socket watch or closed before the thaw; -1 else.
   io::UniqueFd duplicate;
+};
+
+/// What became of giving an app's memory back.
+struct GivenBack {
+  std::int64_t wall_ns = 0;  ///< when; 0: it was never tried
+  std::uint64_t kib = 0;
+  base::ErrorCode error = base::ErrorCode::kOk;  ///< why it was not
 };
 
 /// What the driver holds of one installed app beside the policy's state.
@@ -69,17 +82,20 @@ struct AppRecord {
   int postponements = 0;     ///< suspensions put off in a row: see adoption.h
   bool denial_told = false;  ///< in this run
 
+  doze::Earlier noted;  ///< with its group, as last written: for the next host
   bool suspended = false;
-  bool rings_watched = false;   ///< in this suspension
-  bool ring_woke = false;       ///< the last wake came from an io_uring
-  std::uint64_t wakes = 0;      ///< since the host started
-  base::Duration cpu{};         ///< last read; since the launch
-  base::Duration latency{};     ///< of the last freeze or thaw, for the ledger
-  std::string reclaimed;        ///< what the last reclaim of its memory gave, for people
-  base::Instant awake_since{};  ///< the last launch or resume
-  base::Duration awake_cpu{};   ///< `cpu` then
-  base::Duration awake{};       ///< of the stretch that ended with the last freeze or exit
-  std::string woken_by;         ///< the other end of the connection that woke it; empty: none
+  bool rings_watched = false;        ///< in this suspension
+  bool ring_woke = false;            ///< the last wake came from an io_uring
+  std::uint64_t wakes = 0;           ///< since the host started
+  base::Duration cpu{};              ///< last read; since the launch
+  base::Duration latency{};          ///< of the last freeze or thaw, for the ledger
+  GivenBack given_back;              ///< the last time that its memory was, in this run
+  base::Instant awake_since{};       ///< the last launch or resume
+  base::Duration awake_cpu{};        ///< `cpu` then
+  base::Duration awake{};            ///< of the stretch that ended with the last freeze or exit
+  std::string woken_by;              ///< the other end of the connection that woke it; empty: none
+  RateLimit lines;                   ///< of the ledger, that its own requests give
+  std::uint64_t lines_left_out = 0;  ///< and were too many, since the last word about it
   /// For people, on the next ledger line of that event.
   doze::LedgerEvent note_event = doze::LedgerEvent::kCount;
   std::string note;

@@ -4,10 +4,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
 #include "host/text.h"
+#include "io/clock.h"
 #include "linux/proc.h"
 
 namespace wakeline::host {
@@ -16,6 +19,8 @@ namespace {
 using base::ErrorCode;
 using wire::host::Message;
 using wire::host::Reply;
+
+constexpr base::Duration kPauseLeast = std::chrono::milliseconds(100);
 
 bool has_ended(int pidfd) {
   pollfd wait{pidfd, POLLIN, 0};
@@ -44,8 +49,12 @@ wire::host::RequestId request_of(const Message& message) {
 }  // namespace
 
 Connection::Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts,
-                       std::uint64_t number, std::function<void()> on_end)
-    : socket_(std::move(socket)), parts_(parts), number_(number), on_end_(std::move(on_end)) {}
+                       std::uint64_t number, doze::AppId owner, std::function<void()> on_end)
+    : socket_(std::move(socket)),
+      parts_(parts),
+      number_(number),
+      owner_(owner),
+      on_end_(std::move(on_end)) {}
 
 Connection::~Connection() {
   if (follower_) parts_.ledger.unfollow(*follower_);
@@ -73,6 +82,7 @@ void Connection::send(const Message& message) {
 void Connection::end() {
   if (!socket_) return;
   socket_.reset();
+  pause_.reset();
   if (control_) parts_.runs.forget(number_);
   if (follower_) parts_.ledger.unfollow(*std::exchange(follower_, std::nullopt));
   requests_.reset();
@@ -96,7 +106,28 @@ void Connection::fault(wire::host::RequestId request, ErrorCode code, std::strin
   end();
 }
 
+/// Too many messages: the next one is read when its time has come.
+void Connection::slow_down() {
+  const base::Duration wait = rate_.too_early(io::now(), kMessageInterval, kMessagesBurst);
+  if (wait == base::Duration::zero() || !socket_) return;
+  auto timer = io::DeadlineTimer::create(parts_.loop, io::TimerKind::kBoottime, [this] {
+    pause_.reset();
+    socket_->set_reading(true);
+  });
+  if (!timer) return end();
+  socket_->set_reading(false);
+  pause_ = std::move(*timer);
+  // Some at once rather than a timer for each.
+  pause_->set(io::now() + std::max(wait, kPauseLeast));
+}
+
 void Connection::on_message(std::string_view datagram, Fds fds) {
+  std::ignore = rate_.take(io::now(), kMessageInterval, kMessagesBurst);
+  handle(datagram, std::move(fds));
+  slow_down();
+}
+
+void Connection::handle(std::string_view datagram, Fds fds) {
   const auto message = wire::host::decode(datagram);
   if (!message) {
     const auto& error = message.error();

@@ -12,8 +12,11 @@
 #include "host/driver.h"
 #include "host/ledger_log.h"
 #include "host/notices.h"
+#include "host/rate_limit.h"
 #include "host/requests.h"
 #include "host/runs.h"
+#include "io/deadline_timer.h"
+#include "io/loop.h"
 #include "io/seqpacket.h"
 #include "linux/freezer.h"
 #include "wire/host_message.h"
@@ -24,8 +27,15 @@ namespace wakeline::host {
 /// one ends it.
 inline constexpr int kFaultsMax = 16;
 
+/// Messages of one connection: so many at once, which is more than an app can have to ask for
+/// (1,024 tags, and as many that end), and so many a second. Who sends more is read later, and
+/// waits with a full socket.
+inline constexpr int kMessagesBurst = 4'096;
+inline constexpr base::Duration kMessageInterval = std::chrono::milliseconds(5);
+
 /// The parts of the host that a connection speaks for; all outlive it.
 struct ConnectionParts {
+  io::Loop& loop;
   Driver& driver;
   Notices& notices;
   Controls& controls;
@@ -40,14 +50,17 @@ class Connection final : public MessageSink {
  public:
   /// `on_end` is called once, on the loop's thread; the connection is destroyed after it, not in
   /// it.
-  /// `number`: its own for all time.
+  /// `number`: its own for all time. `owner`: the app of the process that connected, if it is one.
   Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts, std::uint64_t number,
-             std::function<void()> on_end);
+             doze::AppId owner, std::function<void()> on_end);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void start();
+  doze::AppId owner() const { return owner_; }
+  /// Whether it has said who it is.
+  bool known() const { return app_ != nullptr || control_; }
   void send(const wire::host::Message& message) override;
   void end() override;
 
@@ -55,6 +68,7 @@ class Connection final : public MessageSink {
   using Fds = std::vector<io::UniqueFd>;
 
   void on_message(std::string_view datagram, Fds fds);
+  void handle(std::string_view datagram, Fds fds);
   void on_hello(const wire::host::Hello& hello);
   void welcome_app(const wire::host::Hello& hello);
   wire::host::Welcome welcome(wire::host::RequestId request) const;
@@ -62,6 +76,7 @@ class Connection final : public MessageSink {
   void on_control_message(const wire::host::Message& message, Fds fds);
   void follow(const wire::host::Follow& follow);
 
+  void slow_down();
   /// Answers with a refusal and ends the connection.
   void refuse(wire::host::RequestId request, base::ErrorCode code, std::string_view message);
   /// Answers with a refusal; ends the connection when there were too many.
@@ -70,6 +85,7 @@ class Connection final : public MessageSink {
   std::unique_ptr<io::Seqpacket> socket_;
   ConnectionParts parts_;
   std::uint64_t number_;
+  doze::AppId owner_;
   std::function<void()> on_end_;
   PeerProcess peer_;
   AppRecord* app_ = nullptr;  // role "app", while it is the app's sink
@@ -77,6 +93,8 @@ class Connection final : public MessageSink {
   bool control_ = false;  // role "control"
   std::optional<std::uint64_t> follower_;
   int faults_ = 0;
+  RateLimit rate_;
+  std::unique_ptr<io::DeadlineTimer> pause_;  // only while nothing is read: a descriptor each
 };
 
 }  // namespace wakeline::host

@@ -134,6 +134,9 @@ AppInfo Controls::info(AppRecord& app) const {
     info.limiter = static_cast<std::uint32_t>(state->run.limiter.count(now, profile));
     info.deadline_ms = milliseconds_until(now, state->timers.next());
   }
+  info.given_back_ns = app.given_back.wall_ns;
+  info.given_back_kib = app.given_back.kib;
+  info.give_back_error = app.given_back.error;
   if (!app.process->running()) return info;
   info.memory_kib = sys::resident_kib(app.process->group().processes());
   if (!app.suspended) {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "host/app_sockets.h"
+#include "host/run_note.h"
 #include "linux/doctor.h"
 
 namespace wakeline::host {
@@ -28,6 +29,9 @@ base::Result<std::unique_ptr<Driver>> Driver::create(io::Loop& loop, sys::Freeze
       });
   if (!watch) return base::fail(watch.error());
   driver->watch_ = std::move(*watch);
+  auto exits = sys::ExitSet::create(loop);
+  if (!exits) return base::fail(exits.error());
+  driver->exits_ = std::move(*exits);
   if (auto made = driver->make_timers(); !made) return base::fail(made.error());
   return driver;
 }
@@ -73,7 +77,7 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
   }
   auto record = std::make_unique<AppRecord>();
   auto process =
-      AppProcess::create(loop_, freezer_, manifest.id,
+      AppProcess::create(loop_, *exits_, freezer_, manifest.id,
                          [this, app = record.get()](sys::ExitInfo info) { on_exit(*app, info); });
   if (!process) return base::fail(process.error());
   const auto id = doze_.add_app({.name = manifest.id,
@@ -137,7 +141,7 @@ AppRecord* Driver::find(doze::AppId id) {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
-void Driver::boot() {
+void Driver::boot(const std::set<std::string>& resting) {
   for (const std::string& id : freezer_.existing()) {
     AppRecord* app = find(id);
     if (app == nullptr) {
@@ -151,12 +155,54 @@ void Driver::boot() {
     }
     if (!app->process->adopt()) continue;  // only leftovers: the boot launches it anew
     app->launch_reason = wire::host::LaunchReason::kAdopted;
+    const doze::Earlier earlier =
+        read_note(app->process->group().attribute(kRunNote).value_or(""), io::now());
+    app->noted = earlier;
     feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-      doze.on_adopted(now, app->id, out);
+      doze.on_adopted(now, app->id, out, earlier);
     });
     begin_run(*app);
   }
-  feed([](doze::Doze& doze, base::Instant now, doze::Actions& out) { doze.on_boot(now, out); });
+  std::vector<doze::AppId> stay;
+  for (const std::string& id : resting) {
+    if (const AppRecord* app = find(id)) stay.push_back(app->id);
+  }
+  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    doze.on_boot(now, out, stay);
+  });
+}
+
+std::set<std::string> Driver::resting() const {
+  std::set<std::string> ids;
+  for (const auto& [id, app] : apps_) {
+    if (doze_.state(app->id) == doze::AppState::kStopped) ids.insert(id);
+  }
+  return ids;
+}
+
+void Driver::note_soon(AppRecord& app) {
+  if (to_note_.empty()) loop_.post([this] { write_notes(); });
+  to_note_.push_back(app.id);
+}
+
+/// What the next host must know of a run, should this one die: see `run_note.h`.
+void Driver::write_notes() {
+  for (const doze::AppId id : std::exchange(to_note_, {})) {
+    AppRecord* app = find(id);
+    const doze::App* state = doze_.find(id);
+    if (app == nullptr || state == nullptr || !app->process->running()) continue;
+    const doze::Run& run = state->run;
+    const doze::Earlier now = {run.foreground,
+                               std::min(run.keep_alive.latest, run.keep_alive_owed)};
+    if (now == app->noted) continue;
+    const auto written = app->process->group().set_attribute(kRunNote, write_note(now));
+    if (written) {
+      app->noted = now;
+    } else if (!std::exchange(notes_fail_, true)) {
+      base::log(LogLevel::kWarning, "host", "a restarted host will not know what {} is about: {}",
+                app->manifest.id, base::to_string(written.error()));
+    }
+  }
 }
 
 void Driver::stop(std::function<void()> on_stopped) {

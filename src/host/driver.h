@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "io/clock.h"
 #include "io/deadline_timer.h"
 #include "io/loop.h"
+#include "linux/exit_set.h"
 #include "linux/freezer.h"
 #include "linux/socket_watch.h"
 #include "wire/host_message.h"
@@ -69,8 +71,11 @@ class Driver {
   }
   const doze::Doze& machine() const { return doze_; }
 
-  /// Takes over what an earlier host left running, then launches what starts at boot.
-  void boot();
+  /// Takes over what an earlier host left running, then launches what starts at boot, but for the
+  /// apps in `resting`.
+  void boot(const std::set<std::string>& resting);
+  /// Apps that do not run and that nothing will launch but the user.
+  std::set<std::string> resting() const;
   /// Lets every app run and ends them; then calls `on_stopped`, at the latest two seconds after the
   /// grace. A second call kills at once.
   void stop(std::function<void()> on_stopped);
@@ -111,6 +116,9 @@ class Driver {
   void disconnected(AppRecord& app);
   /// A line of the host's own; `app` may be null.
   void note(const AppRecord* app, std::string_view event, std::string reason, std::string detail);
+  /// Writes down what the next host must know of the runs that changed (run_note.h); it happens by
+  /// itself after the handler under way.
+  void write_notes();
   /// Closes what is watched of one tag and forgets it.
   void forget_tag(AppRecord& app, doze::TagId tag);
 
@@ -146,12 +154,14 @@ class Driver {
   void begin_run(AppRecord& app);
   void send_outbox();
   void check_stopped();
+  void note_soon(AppRecord& app);
 
   io::Loop& loop_;
   sys::Freezer& freezer_;
   LedgerLog& ledger_;
   DriverOptions options_;
   doze::Doze doze_;
+  std::unique_ptr<sys::ExitSet> exits_;  // outlives the apps
   std::map<std::string, std::unique_ptr<AppRecord>, std::less<>> apps_;
   std::map<doze::AppId, AppRecord*> by_id_;
   std::unique_ptr<sys::SocketWatch> watch_;
@@ -169,6 +179,8 @@ class Driver {
   bool pumping_ = false;
   base::Instant event_seen_{};
   std::vector<std::pair<doze::AppId, wire::host::Message>> outbox_;
+  std::vector<doze::AppId> to_note_;
+  bool notes_fail_ = false;
   std::function<void()> on_stopped_;
   bool stopping_ = false;
 };

@@ -24,6 +24,29 @@ std::uint32_t to_ms(base::Duration span) {
       std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
 }
 
+/// Those that an app causes by a message as often as it likes.
+bool is_of_request(LedgerEvent event) {
+  switch (event) {
+    case LedgerEvent::kTag:
+    case LedgerEvent::kUntag:
+    case LedgerEvent::kRefuse:
+    case LedgerEvent::kTaskBegin:
+    case LedgerEvent::kTaskEnd:
+    case LedgerEvent::kKeepAlive:
+    case LedgerEvent::kAudio:
+    case LedgerEvent::kWakeRequest:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// After which of them the app is in the foreground or not, or its handler has another deadline.
+bool changes_note(LedgerEvent event) {
+  return event == LedgerEvent::kLaunch || event == LedgerEvent::kForeground ||
+         event == LedgerEvent::kBackground || event == LedgerEvent::kKeepAlive;
+}
+
 /// Never negative: a clock of the kernel may be read a moment too late.
 std::uint64_t to_us(base::Duration span) {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(span).count();
@@ -37,6 +60,8 @@ void Driver::carry_out(const doze::Launch& action) {
   if (app == nullptr) return;
   app->launch_reason = action.reason;
   app->cpu = {};
+  app->given_back = {};
+  app->noted = {};
   // Closed when this launch has them.
   const auto streams = std::exchange(app->streams, nullptr);
   const doze::App* state = doze_.find(app->id);
@@ -240,6 +265,16 @@ void Driver::carry_out(const doze::SetAlarm& action) { alarm_timer_->set(action.
 void Driver::carry_out(const doze::Ledger& action) {
   AppRecord* app = find(action.app);
   if (app == nullptr) return;
+  if (changes_note(action.event)) note_soon(*app);
+  if (is_of_request(action.event) && app->lines.take(io::now(), kRequestLineInterval,
+                                                     kRequestLinesBurst) > base::Duration::zero()) {
+    ++app->lines_left_out;
+    return;
+  }
+  if (app->lines_left_out > 0) {
+    note(app, "left_out", "too_many",
+         std::to_string(std::exchange(app->lines_left_out, 0)) + " lines about its requests");
+  }
   LedgerLine line;
   line.app = app->manifest.id;
   line.event = doze::name(action.event);

@@ -18,9 +18,12 @@
 #include "host/ledger_log.h"
 #include "host/notices.h"
 #include "host/orphans.h"
+#include "host/rate_limit.h"
 #include "host/runs.h"
 #include "host/surroundings.h"
+#include "host/upgrade.h"
 #include "host/window_follower.h"
+#include "io/clock.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "io/seqpacket.h"
@@ -35,8 +38,13 @@ namespace {
 using base::ErrorCode;
 using base::LogLevel;
 
-/// Connections at a time: one for each app, and room for control clients.
-constexpr std::size_t kConnectionsMax = doze::kAppsMax + 256;
+/// Connections of one app at a time: its own, one that follows it, and its tools.
+constexpr int kConnectionsOfApp = 8;
+/// Of all processes that are no apps: no app can take these from the user, nor those of another
+/// app.
+constexpr int kConnectionsOfOthers = 256;
+/// A line in the log about a refused connection, at most so often.
+constexpr base::Duration kRefusalLogged = std::chrono::seconds(10);
 
 std::unexpected<StartError> failed(base::Error error, std::string subject) {
   return std::unexpected(StartError{error, std::move(subject)});
@@ -102,6 +110,7 @@ class Host::Impl {
   std::expected<void, StartError> open_freezer();
   std::expected<void, StartError> open_parts(const sys::Limits& app_limits);
   std::expected<void, StartError> open_doors();
+  Predecessor hand_over();
   void accept(std::unique_ptr<io::Seqpacket> socket);
   void finish_stop();
   std::vector<pid_t> own_children() const;
@@ -118,9 +127,12 @@ class Host::Impl {
   std::unique_ptr<Runs> runs_;
   std::unique_ptr<Controls> controls_;
   std::unique_ptr<Orphans> orphans_;
+  std::unique_ptr<Upgrade> upgrade_;
+  Predecessor predecessor_;  // empty but after an upgrade
   std::unique_ptr<WindowFollower> window_follower_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_connection_ = 1;
+  RateLimit connection_refused_;
   std::unique_ptr<io::SeqpacketListener> listener_;
   std::unique_ptr<io::Signals> signals_;
 };
@@ -134,6 +146,7 @@ std::expected<void, StartError> Host::Impl::prepare() {
   lock_ = std::move(*lock);
 
   io::ignore_sigpipe();
+  predecessor_ = take_over(options_.runtime_folder);
   const sys::Limits app_limits = sys::current_limits();
   if (auto files = sys::raise_file_limit(); !files) {
     base::log(LogLevel::kInfo, "host", "file limit: {}", base::to_string(files.error()));
@@ -152,6 +165,7 @@ std::expected<void, StartError> Host::Impl::open_freezer() {
   freezer.name = freezer_name(options_.runtime_folder);
   freezer.parent = options_.cgroup_parent;
   freezer.signals_only = options_.freezer == FreezerChoice::kSigstop;
+  freezer.notes_folder = options_.runtime_folder + "/notes";
   auto opened = sys::Freezer::open(freezer);
   if (!opened) return failed(opened.error(), "freezer");
   freezer_ = std::move(*opened);
@@ -181,7 +195,22 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
   auto orphans = Orphans::create(loop_, [this] { return own_children(); });
   if (!orphans) return failed(orphans.error(), "host");
   orphans_ = std::move(*orphans);
+  upgrade_ = std::make_unique<Upgrade>(
+      loop_, UpgradeOptions{options_.successor, options_.successor_check, options_.runtime_folder,
+                            app_limits, [this] { return hand_over(); },
+                            [this](std::string why) {
+                              driver_->note(nullptr, "host", "upgrade_failed", std::move(why));
+                            }});
   return {};
+}
+
+/// The last act before this process is another program. What is suspended stays so, until the
+/// guardian sees our end of its channel close and lets it run.
+Predecessor Host::Impl::hand_over() {
+  driver_->note(nullptr, "host", "upgrading", {});
+  driver_->write_notes();
+  ledger_->flush();
+  return {freezer_->guardian(), driver_->resting()};
 }
 
 std::expected<void, StartError> Host::Impl::open_doors() {
@@ -190,7 +219,9 @@ std::expected<void, StartError> Host::Impl::open_doors() {
       [this](std::unique_ptr<io::Seqpacket> socket) { accept(std::move(socket)); });
   if (!listener) return failed(listener.error(), socket_path_);
   listener_ = std::move(*listener);
-  signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT, SIGHUP}, [this](int) { begin_stop(); });
+  signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT, SIGHUP}, [this](int number) {
+    number == SIGHUP ? upgrade_->begin() : begin_stop();
+  });
   return {};
 }
 
@@ -203,17 +234,24 @@ std::vector<pid_t> Host::Impl::own_children() const {
 }
 
 void Host::Impl::accept(std::unique_ptr<io::Seqpacket> socket) {
-  if (connections_.size() >= kConnectionsMax) {
-    base::log(LogLevel::kWarning, "host", "{} connections; one more is closed",
-              connections_.size());
+  const auto id = freezer_->app_of(socket->peer().pid);
+  const AppRecord* app = id ? driver_->find(*id) : nullptr;
+  const doze::AppId owner = app == nullptr ? doze::AppId{} : app->id;
+  const auto same = [&](const auto& entry) { return entry.second->owner() == owner; };
+  const auto count = std::ranges::count_if(connections_, same);
+  if (count >= (app == nullptr ? kConnectionsOfOthers : kConnectionsOfApp)) {
+    if (connection_refused_.take(io::now(), kRefusalLogged, 1) > base::Duration::zero()) return;
+    base::log(LogLevel::kWarning, "host", "{} has {} connections; one more is closed",
+              id ? *id : "the user", count);
     return;
   }
   const std::uint64_t number = next_connection_++;
-  const ConnectionParts parts{*driver_, *notices_, *controls_, *ledger_, *freezer_, *runs_};
-  auto connection = std::make_unique<Connection>(std::move(socket), parts, number, [this, number] {
-    // Later: it ends within calls of its own.
-    loop_.post([this, number] { connections_.erase(number); });
-  });
+  const ConnectionParts parts{loop_, *driver_, *notices_, *controls_, *ledger_, *freezer_, *runs_};
+  auto connection =
+      std::make_unique<Connection>(std::move(socket), parts, number, owner, [this, number] {
+        // Later: it ends within calls of its own.
+        loop_.post([this, number] { connections_.erase(number); });
+      });
   Connection& opened = *connection;
   connections_.emplace(number, std::move(connection));
   opened.start();
@@ -227,7 +265,7 @@ void Host::Impl::run() {
     if (options_.follow_window) {
       window_follower_ = std::make_unique<WindowFollower>(loop_, *driver_, *freezer_);
     }
-    driver_->boot();
+    driver_->boot(predecessor_.resting);
     if (options_.on_ready) options_.on_ready();
   });
   loop_.run();

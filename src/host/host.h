@@ -22,8 +22,9 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  /// Runs until SIGTERM, SIGINT, SIGHUP or `stop`. Then every app runs again and is asked to end
-  /// (SIGTERM, after the grace SIGKILL); a second signal does not wait for the grace.
+  /// Runs until SIGTERM, SIGINT or `stop`. Then every app runs again and is asked to end (SIGTERM,
+  /// after the grace SIGKILL); a second signal does not wait for the grace. SIGHUP makes this
+  /// process become `HostOptions::successor` (upgrade.h): the call does not return then.
   void run();
   /// Ends `run`. Thread-safe.
   void stop();

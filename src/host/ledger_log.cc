@@ -2,10 +2,23 @@
 #include "host/ledger_log.h"
 
 #include "base/log.h"
+#include "core/doze/types.h"
 #include "host/text.h"
 #include "io/clock.h"
 
 namespace wakeline::host {
+namespace {
+
+bool is_decision(std::string_view event) {
+  using doze::LedgerEvent;
+  for (const auto one : {LedgerEvent::kLaunch, LedgerEvent::kExit, LedgerEvent::kKill,
+                         LedgerEvent::kRefuse, LedgerEvent::kClosed}) {
+    if (event == doze::name(one)) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 base::Result<std::unique_ptr<LedgerLog>> LedgerLog::create(io::Loop& loop,
                                                            const std::string& state_folder) {
@@ -23,11 +36,20 @@ void LedgerLog::append(LedgerLine line) {
   line.reason = shortened(line.reason, wire::host::kNameMax);
   line.detail = shortened(line.detail, wire::host::kDetailMax);
   line.wall_ns = io::wall_now().time_since_epoch().count();
-  if (!ledger_.has_pending()) flush_timer_->set(io::now() + kLedgerFlushDelay);
+  commit_soon(line.event);
   const LedgerLine& added = ledger_.add(std::move(line));
   if (followers_.empty()) return;
   if (untold_.empty()) loop_.post([this] { tell_followers(); });
   untold_.push_back(added);
+}
+
+/// A commit takes the time of a wake or two, so lines of wakes wait until others can share it.
+void LedgerLog::commit_soon(std::string_view event) {
+  if (!ledger_.has_pending()) flush_timer_->set(io::now() + kLedgerFlushDelay);
+  if (flush_posted_ || !is_decision(event)) return;
+  if (io::now() - flushed_at_ < kLedgerFlushDelay) return;
+  flush_posted_ = true;
+  loop_.post([this] { flush(); });
 }
 
 void LedgerLog::tell_followers() {
@@ -56,6 +78,8 @@ std::uint64_t LedgerLog::follow(OnLine on_line) {
 
 void LedgerLog::flush() {
   flush_timer_->set(base::kNever);
+  flush_posted_ = false;
+  flushed_at_ = io::now();
   const auto flushed = ledger_.flush();
   if (!flushed) {
     if (!failing_) {

@@ -14,7 +14,10 @@
 
 namespace wakeline::host {
 
-/// A line waits at most so long for its commit: many wakes share one.
+/// A line waits at most so long for its commit: many wakes share one. What the host decided or did
+/// once (a launch, an end, a kill, a refusal) does not wait: it is committed at the end of the
+/// loop's turn, unless a commit was made within this time already. So a host that dies by SIGKILL
+/// forgets at most its last 50 ms, and of a decision that came alone nothing.
 inline constexpr base::Duration kLedgerFlushDelay = std::chrono::milliseconds(50);
 
 /// The ledger of a running host: stamps lines, commits them off the way of the wake, and hands them
@@ -44,6 +47,7 @@ class LedgerLog {
   LedgerLog(io::Loop& loop, std::string folder, Ledger ledger)
       : loop_(loop), folder_(std::move(folder)), ledger_(std::move(ledger)) {}
   void tell_followers();
+  void commit_soon(std::string_view event);
 
   io::Loop& loop_;
   std::string folder_;
@@ -52,6 +56,8 @@ class LedgerLog {
   std::map<std::uint64_t, OnLine> followers_;
   std::uint64_t next_follower_ = 1;
   std::vector<LedgerLine> untold_;
+  base::Instant flushed_at_{};
+  bool flush_posted_ = false;
   bool failing_ = false;
 };
 

@@ -33,6 +33,11 @@ struct HostOptions {
   bool follow_window = false;
   /// SIGTERM to SIGKILL, when an app is closed and when the host ends.
   base::Duration kill_grace = std::chrono::seconds(5);
+  /// The command line that SIGHUP makes this process become, without touching the apps: see
+  /// `Host::run`. Empty: SIGHUP is answered with a line in the log.
+  std::vector<std::string> successor;
+  /// A command that has to end with 0 before that, "PROGRAM --version"; empty: none.
+  std::vector<std::string> successor_check;
   /// Called once, on the loop's thread, when the socket accepts, what an earlier host left is taken
   /// over, and the launches of the boot have begun. May be empty.
   std::function<void()> on_ready;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/reclaims.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
+#include "io/clock.h"
 
 namespace wakeline::host {
 namespace {
@@ -39,16 +41,21 @@ void Reclaims::step(doze::AppId id, std::uint64_t number) {
 }
 
 void Reclaims::finish(AppRecord& app, base::Result<void> result, const sys::ReclaimJob* job) {
+  app.given_back.wall_ns = io::wall_now().time_since_epoch().count();
   if (!result) {
-    app.reclaimed = base::to_string(result.error());
-    driver_.note(&app, "reclaim", std::string(base::name(result.error().code)), app.reclaimed);
+    app.given_back.error = result.error().code;
+    const std::string why = base::to_string(result.error());
+    driver_.note(&app, "reclaim", std::string(base::name(result.error().code)), why);
     base::log(base::LogLevel::kInfo, "host", "{}: its memory is not given back: {}",
-              app.manifest.id, app.reclaimed);
+              app.manifest.id, why);
     return;
   }
-  app.reclaimed =
-      fmt::format("{} of {} KiB stayed", job->resident_now() / kKib, job->resident_before() / kKib);
-  driver_.note(&app, "reclaim", "done", app.reclaimed);
+  const std::uint64_t before = job->resident_before();
+  const std::uint64_t stayed = std::min(job->resident_now(), before);
+  app.given_back.error = base::ErrorCode::kOk;
+  app.given_back.kib = (before - stayed) / kKib;
+  driver_.note(&app, "reclaim", "done",
+               fmt::format("{} of {} KiB stayed", stayed / kKib, before / kKib));
 }
 
 }  // namespace wakeline::host

@@ -131,7 +131,7 @@ void Surroundings::on_ipc(std::uint64_t id) {
   if (app == nullptr || !app->suspended) return;
   if (app->manifest.ipc != wire::IpcPolicy::kWake) return driver_.ipc_pending(*app);
   driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-    doze.on_attention_wanted(now, app->id, out);
+    doze.on_ipc_data(now, app->id, out);
   });
 }
 

@@ -109,6 +109,11 @@ class State : public std::enable_shared_from_this<State> {
 
   const PeerCredentials& peer() const { return peer_; }
 
+  void set_reading(bool on) {
+    reading_ = on;
+    if (on && on_message_ && !closed_ && !waits_) wait_readable();
+  }
+
  private:
   int socket() { return descriptor_.native_handle(); }
 
@@ -132,9 +137,11 @@ class State : public std::enable_shared_from_this<State> {
   }
 
   void wait_readable() {
+    waits_ = true;
     descriptor_.async_wait(Descriptor::wait_read,
                            [self = shared_from_this()](boost::system::error_code) {
-                             if (!self->closed_) self->read_batch();
+                             self->waits_ = false;
+                             if (!self->closed_ && self->reading_) self->read_batch();
                            });
   }
 
@@ -157,7 +164,7 @@ class State : public std::enable_shared_from_this<State> {
 
   void read_batch() {
     for (int i = 0; i < kBatch; ++i) {
-      if (!read_one()) return;
+      if (!read_one() || !reading_) return;
     }
     wait_readable();
   }
@@ -213,6 +220,8 @@ class State : public std::enable_shared_from_this<State> {
   Seqpacket::OnEnd on_end_;
   std::list<Outgoing> waiting_;  // nearly always empty, and then without memory
   std::optional<base::Error> failure_;
+  bool reading_ = true;
+  bool waits_ = false;  // for something to read
   bool closed_ = false;
 };
 
@@ -228,6 +237,7 @@ class Connection : public Seqpacket {
   }
   void send(std::string message, int fd) override { state_->send(std::move(message), fd); }
   const PeerCredentials& peer() const override { return state_->peer(); }
+  void set_reading(bool on) override { state_->set_reading(on); }
 
  private:
   std::shared_ptr<State> state_;

@@ -110,6 +110,27 @@ TEST_F(SeqpacketTest, KnowsThePeerFromTheKernel) {
   }
 }
 
+TEST_F(SeqpacketTest, LeavesInTheKernelWhatItsOwnerDoesNotWantToRead) {
+  auto client = connect();
+  Seqpacket& reader = *server.connections[0];
+  std::vector<std::string> messages;
+  reader.start(
+      kMax,
+      [&](std::string_view message, std::vector<UniqueFd>) {
+        messages.emplace_back(message);
+        reader.set_reading(false);
+      },
+      [](base::Error) {});
+  for (const char* text : {"one", "two", "three"}) client->send(text);
+  const std::vector<std::string> all = {"one", "two", "three"};
+  for (std::size_t count = 1; count <= all.size(); ++count) {
+    ASSERT_TRUE(run_until(loop, [&] { return messages.size() == count; }));
+    run_ready(loop);
+    EXPECT_EQ(messages, std::vector(all.begin(), all.begin() + static_cast<long>(count)));
+    reader.set_reading(true);
+  }
+}
+
 TEST_F(SeqpacketTest, EndsWithTooLargeForAMessageOverTheLimitAndTakesOneThatJustFits) {
   auto client = connect();
   Inbox inbox;

@@ -12,8 +12,8 @@
 #include "linux/doctor_sleeper.h"
 #include "linux/network.h"
 #include "linux/reclaim.h"
+#include "linux/socket_destroy.h"
 #include "linux/socket_probe.h"
-#include "linux/tcp_destroy.h"
 
 namespace wakeline::sys {
 namespace {
@@ -32,11 +32,11 @@ base::Result<void> try_destroy() {
       ::getsockname(listener.get(), name, &size) != 0 || ::connect(client.get(), name, size) != 0) {
     return base::fail(base::os_error("loopback", errno));
   }
-  const auto ends = tcp_ends(client.get());
+  const auto ends = socket_ends(client.get());
   if (!ends) return base::fail(ends.error());
   const auto cookie = socket_cookie(client.get());
   if (!cookie) return base::fail(cookie.error());
-  return destroy_tcp(*ends, *cookie);
+  return destroy_socket(*ends, *cookie);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ base::Result<std::unique_ptr<Freezer>> Freezer::open(const FreezerOptions& optio
   }
   auto keeper = GuardianKeeper::start({});
   if (!keeper) return base::fail(keeper.error());
-  return make_signal_freezer(options.name, reason, std::move(*keeper));
+  return make_signal_freezer(options.name, options.notes_folder, reason, std::move(*keeper));
 }
 
 }  // namespace wakeline::sys

@@ -42,7 +42,9 @@ class AppGroup {
   virtual std::vector<pid_t> processes() const = 0;
   virtual bool contains(pid_t pid) const = 0;
 
-  /// A note of the host on the app that outlives the host. Errors: kUnsupported (SIGSTOP), kOs.
+  /// A note of the host on the running launch, which outlives the host and ends with the launch: an
+  /// extended attribute of the cgroup, or a file. `key`: [a-z_]. Errors: kUnsupported (SIGSTOP
+  /// without FreezerOptions::notes_folder), kOs, as io::make_folder.
   virtual base::Result<void> set_attribute(const std::string& key, const std::string& value) = 0;
   virtual std::optional<std::string> attribute(const std::string& key) const = 0;
 
@@ -51,9 +53,10 @@ class AppGroup {
 };
 
 struct FreezerOptions {
-  std::string name = "host";  ///< of this host: names its cgroup
-  std::string parent{};       ///< cgroup folder to live under; empty: chosen, see CgroupTree
-  bool signals_only = false;  ///< do not even try cgroups
+  std::string name = "host";   ///< of this host: names its cgroup
+  std::string parent{};        ///< cgroup folder to live under; empty: chosen, see CgroupTree
+  bool signals_only = false;   ///< do not even try cgroups
+  std::string notes_folder{};  ///< for AppGroup::set_attribute where there is no cgroup
 };
 
 /// The mechanism by which apps are suspended: cgroup v2 freezer, or SIGSTOP and SIGCONT. With it

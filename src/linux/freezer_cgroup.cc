@@ -28,7 +28,7 @@ std::uint64_t number_in(std::string_view text) {
 
 class CgroupGroup final : public AppGroup {
  public:
-  CgroupGroup(Cgroup cgroup, CgroupTree tree, std::string id,
+  CgroupGroup(Cgroup cgroup, std::shared_ptr<const CgroupTree> tree, std::string id,
               std::shared_ptr<GuardianKeeper> keeper)
       : cgroup_(std::move(cgroup)),
         tree_(std::move(tree)),
@@ -40,7 +40,7 @@ class CgroupGroup final : public AppGroup {
   base::Result<Process> launch(const SpawnOptions& options) override {
     // Fresh: whatever an earlier launch left, and whatever an operator removed.
     if (const auto removed = remove(); !removed) return base::fail(removed.error());
-    auto cgroup = tree_.open_app(id_);
+    auto cgroup = tree_->open_app(id_);
     if (!cgroup) return base::fail(cgroup.error());
     cgroup_ = std::move(*cgroup);
     cpu_base_ = cgroup_.cpu_time().value_or(base::Duration::zero());
@@ -91,7 +91,7 @@ class CgroupGroup final : public AppGroup {
   std::vector<pid_t> processes() const override {
     return cgroup_.processes().value_or(std::vector<pid_t>{});
   }
-  bool contains(pid_t pid) const override { return tree_.app_of(pid) == id_; }
+  bool contains(pid_t pid) const override { return tree_->app_of(pid) == id_; }
 
   base::Result<void> set_attribute(const std::string& key, const std::string& value) override {
     return cgroup_.set_attribute("note." + key, value);
@@ -121,7 +121,7 @@ class CgroupGroup final : public AppGroup {
   }
 
   Cgroup cgroup_;
-  CgroupTree tree_;
+  std::shared_ptr<const CgroupTree> tree_;
   std::string id_;
   std::shared_ptr<GuardianKeeper> keeper_;
   base::Duration cpu_base_{};
@@ -130,19 +130,19 @@ class CgroupGroup final : public AppGroup {
 class CgroupFreezer final : public Freezer {
  public:
   CgroupFreezer(CgroupTree tree, std::shared_ptr<GuardianKeeper> keeper)
-      : tree_(std::move(tree)), keeper_(std::move(keeper)) {}
+      : tree_(std::make_shared<const CgroupTree>(std::move(tree))), keeper_(std::move(keeper)) {}
   // What an app still lives in stays, for the next host to find.
-  ~CgroupFreezer() override { ::rmdir(tree_.folder().c_str()); }
+  ~CgroupFreezer() override { ::rmdir(tree_->folder().c_str()); }
 
   base::Result<void> recover() {
-    const auto thawed = thaw_tree(tree_.folder());
+    const auto thawed = thaw_tree(tree_->folder());
     if (!thawed) return base::fail(thawed.error());
     if (*thawed > 0) {
       base::log(base::LogLevel::kWarning, "freezer",
                 "{} cgroups were left frozen by an earlier host; they run again", *thawed);
     }
-    for (const auto& id : tree_.apps()) {
-      auto cgroup = tree_.open_app(id);
+    for (const auto& id : tree_->apps()) {
+      auto cgroup = tree_->open_app(id);
       if (cgroup && !cgroup->populated()) std::ignore = cgroup->remove();
     }
     return {};
@@ -150,28 +150,28 @@ class CgroupFreezer final : public Freezer {
 
   base::Result<std::unique_ptr<AppGroup>> group(const std::string& id) override {
     if (!is_valid_id(id)) return base::fail(ErrorCode::kInvalidArgument, "app id");
-    auto cgroup = tree_.open_app(id);
+    auto cgroup = tree_->open_app(id);
     if (!cgroup) return base::fail(cgroup.error());
     return std::make_unique<CgroupGroup>(std::move(*cgroup), tree_, id, keeper_);
   }
   std::vector<std::string> existing() const override {
-    std::vector<std::string> ids = tree_.apps();
+    std::vector<std::string> ids = tree_->apps();
     std::erase_if(ids, [this](const std::string& id) {
-      const auto cgroup = tree_.open_app(id);
+      const auto cgroup = tree_->open_app(id);
       return !cgroup || !cgroup->populated();
     });
     return ids;
   }
-  std::optional<std::string> app_of(pid_t pid) const override { return tree_.app_of(pid); }
+  std::optional<std::string> app_of(pid_t pid) const override { return tree_->app_of(pid); }
 
   std::string_view mechanism() const override { return "cgroup"; }
-  std::string describe() const override { return "cgroup v2 freezer in " + tree_.folder(); }
+  std::string describe() const override { return "cgroup v2 freezer in " + tree_->folder(); }
   base::Error fallback_reason() const override { return {}; }
   void keep_guardian(io::Loop& loop) override { keeper_->keep(loop); }
   pid_t guardian() const override { return keeper_->pid(); }
 
  private:
-  CgroupTree tree_;
+  std::shared_ptr<const CgroupTree> tree_;
   std::shared_ptr<GuardianKeeper> keeper_;
 };
 

@@ -17,8 +17,9 @@ bool is_valid_id(std::string_view id);
 /// The two mechanisms behind `Freezer::open`, which alone makes them.
 base::Result<std::unique_ptr<Freezer>> make_cgroup_freezer(CgroupTree tree,
                                                            std::shared_ptr<GuardianKeeper> keeper);
-/// `name`: of the host; `reason`: why there is no cgroup.
-std::unique_ptr<Freezer> make_signal_freezer(std::string name, base::Error reason,
+/// `name`: of the host; `reason`: why there is no cgroup; `notes_folder`: empty for none.
+std::unique_ptr<Freezer> make_signal_freezer(std::string name, std::string notes_folder,
+                                             base::Error reason,
                                              std::shared_ptr<GuardianKeeper> keeper);
 
 }  // namespace wakeline::sys

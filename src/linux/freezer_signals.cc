@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "io/clock.h"
+#include "linux/app_notes.h"
 #include "linux/freezer_parts.h"
 #include "linux/proc.h"
 
@@ -39,8 +40,11 @@ bool is_orphan(const ProcStat& process) {
 
 class SignalGroup final : public AppGroup {
  public:
-  SignalGroup(std::string marker, std::shared_ptr<GuardianKeeper> keeper)
-      : marker_(std::move(marker)), keeper_(std::move(keeper)), main_(session_leader()) {}
+  SignalGroup(std::string marker, AppNotes notes, std::shared_ptr<GuardianKeeper> keeper)
+      : marker_(std::move(marker)),
+        notes_(std::move(notes)),
+        keeper_(std::move(keeper)),
+        main_(session_leader()) {}
 
   base::Result<Process> launch(const SpawnOptions& options) override {
     if (const auto removed = remove(); !removed) return base::fail(removed.error());
@@ -145,10 +149,12 @@ class SignalGroup final : public AppGroup {
     return std::ranges::any_of(known(), [pid](const ProcStat& p) { return p.key.pid == pid; });
   }
 
-  base::Result<void> set_attribute(const std::string&, const std::string&) override {
-    return base::fail(ErrorCode::kUnsupported, "attribute");
+  base::Result<void> set_attribute(const std::string& key, const std::string& value) override {
+    return notes_.write(key, main_, value);
   }
-  std::optional<std::string> attribute(const std::string&) const override { return std::nullopt; }
+  std::optional<std::string> attribute(const std::string& key) const override {
+    return notes_.read(key, main_);
+  }
 
   base::Result<void> remove() override {
     if (const auto killed = kill(); !killed) return killed;
@@ -159,6 +165,7 @@ class SignalGroup final : public AppGroup {
     }
     const auto resumed = thaw();  // forgets what was stopped and is dead now
     main_ = {};
+    notes_.clear();
     cpu_of_.clear();
     cpu_of_gone_ = base::Duration::zero();
     return resumed;
@@ -238,6 +245,7 @@ class SignalGroup final : public AppGroup {
   }
 
   std::string marker_;
+  AppNotes notes_;
   std::shared_ptr<GuardianKeeper> keeper_;
   ProcessKey main_;
   std::map<ProcessKey, io::UniqueFd> stopped_;
@@ -248,8 +256,12 @@ class SignalGroup final : public AppGroup {
 
 class SignalFreezer final : public Freezer {
  public:
-  SignalFreezer(std::string name, base::Error reason, std::shared_ptr<GuardianKeeper> keeper)
-      : name_(std::move(name)), reason_(reason), keeper_(std::move(keeper)) {}
+  SignalFreezer(std::string name, std::string notes_folder, base::Error reason,
+                std::shared_ptr<GuardianKeeper> keeper)
+      : name_(std::move(name)),
+        notes_folder_(std::move(notes_folder)),
+        reason_(reason),
+        keeper_(std::move(keeper)) {}
 
   // SIGCONT to every process of an earlier host: to a running one it is harmless.
   void recover() const {
@@ -267,7 +279,7 @@ class SignalFreezer final : public Freezer {
 
   base::Result<std::unique_ptr<AppGroup>> group(const std::string& id) override {
     if (!is_valid_id(id)) return base::fail(ErrorCode::kInvalidArgument, "app id");
-    return std::make_unique<SignalGroup>(name_ + "/" + id, keeper_);
+    return std::make_unique<SignalGroup>(name_ + "/" + id, AppNotes(notes_folder_, id), keeper_);
   }
 
   std::vector<std::string> existing() const override {
@@ -306,15 +318,18 @@ class SignalFreezer final : public Freezer {
   }
 
   std::string name_;
+  std::string notes_folder_;
   base::Error reason_;
   std::shared_ptr<GuardianKeeper> keeper_;
 };
 
 }  // namespace
 
-std::unique_ptr<Freezer> make_signal_freezer(std::string name, base::Error reason,
+std::unique_ptr<Freezer> make_signal_freezer(std::string name, std::string notes_folder,
+                                             base::Error reason,
                                              std::shared_ptr<GuardianKeeper> keeper) {
-  auto freezer = std::make_unique<SignalFreezer>(std::move(name), reason, std::move(keeper));
+  auto freezer = std::make_unique<SignalFreezer>(std::move(name), std::move(notes_folder), reason,
+                                                 std::move(keeper));
   freezer->recover();
   return freezer;
 }

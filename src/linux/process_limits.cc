@@ -20,6 +20,14 @@ Limits current_limits() {
   return limits;
 }
 
+void set_limits(const Limits& limits) {
+  ::setpriority(PRIO_PROCESS, 0, limits.nice);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = limits.files;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 base::Result<void> raise_priority() {
   if (::getpriority(PRIO_PROCESS, 0) <= kHostNice) return {};
   if (::setpriority(PRIO_PROCESS, 0, kHostNice) != 0) {

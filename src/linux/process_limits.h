@@ -17,6 +17,9 @@ struct Limits {
 /// This process's limits now; read before the two calls below, given to every `SpawnOptions`.
 Limits current_limits();
 
+/// Sets them, as far as this process may.
+void set_limits(const Limits& limits);
+
 /// Nice −10: an app that was just thawed must not take the processor from the one who thaws the
 /// next (measured: 14–62 ms to thaw an app with 4–16 spinning threads at equal priority).
 /// Errors: kPermission.

@@ -131,6 +131,13 @@ class EpollWatch final : public SocketWatch {
     Slot& slot = slots_[index];
     const bool current = slot.generation == static_cast<std::uint32_t>(event.data.u64 >> 32);
     if (!current || !slot.armed) return;
+    // Data alone, nothing known before it: the way of nearly every wake. Nothing more is read.
+    const bool plain =
+        slot.mode == WatchMode::kLevel && (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0;
+    if (plain) {
+      disarm(slot);
+      return on_event_(WatchKey(slot.key), SocketEvent::kData);
+    }
     const auto reading = read_socket(slot.fd.get());
     // Edge-triggered: what was known is not news. What is no TCP socket has no counter to compare.
     const bool news = !reading || slot.mode == WatchMode::kLevel ||

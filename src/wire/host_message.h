@@ -67,7 +67,8 @@ enum class WakeCause : std::uint8_t {
   kTask,          ///< a background task is about to expire (C21)
   kControl,       ///< an operator's command
   kHostStopping,  ///< the host ends, everything runs
-  kIpc,           ///< a short slice, so that its other sockets do not overflow their peers
+  kIpc,           ///< its local sockets: a short slice, so that they do not overflow their peers,
+                  ///< or a whole window where its manifest says so
   kCall,          ///< the cellular call is over that interrupted its audio session (C29, C30)
 };
 /// A cellular call of this device (C30).
@@ -279,6 +280,11 @@ struct AppInfo {
   std::uint64_t deadline_ms = 0;  ///< from now to its next deadline; 0: none
   std::uint64_t memory_kib = 0;   ///< resident, of all its processes
   std::uint64_t awake_us = 0;     ///< since it was last launched or resumed; 0 while suspended
+  /// When memory of this run was last given back, since 1970, UTC; 0: it never was.
+  std::int64_t given_back_ns = 0;
+  std::uint64_t given_back_kib = 0;  ///< how much that was
+  /// Why it was not, where it was tried then; kOk: it was.
+  base::ErrorCode give_back_error = base::ErrorCode::kOk;
   friend bool operator==(const AppInfo&, const AppInfo&) = default;
 };
 /// The answer to List; a long one comes as several, `more` in all but the last.

@@ -182,11 +182,11 @@ struct Shape<Welcome> {
       text("state_folder", &Welcome::state_folder, host::kPathMax).optional(),
       text("apps_folder", &Welcome::apps_folder, host::kPathMax).optional()};
 };
+inline constexpr auto kLastError =
+    static_cast<base::ErrorCode>(std::to_underlying(base::ErrorCode::kCount) - 1);
 template <>
 struct Shape<Reply> {
   static constexpr std::string_view kType = "reply";
-  static constexpr auto kLastError =
-      static_cast<base::ErrorCode>(std::to_underlying(base::ErrorCode::kCount) - 1);
   // 0: the request's number could not be read.
   static constexpr std::tuple kFields = {number("request", &Reply::request),
                                          choice("error", &Reply::error, kLastError),
@@ -260,18 +260,22 @@ struct Shape<NotificationActivated> {
 };
 template <>
 struct Shape<AppInfo> {
-  static constexpr std::tuple kFields = {text("app", &AppInfo::app, kNameMax, 1),
-                                         text("name", &AppInfo::name, kNameMax).optional(),
-                                         choice("state", &AppInfo::state, AppState::kWaiting),
-                                         number("pid", &AppInfo::pid).optional(),
-                                         number("tags", &AppInfo::tags).optional(),
-                                         number("wakes", &AppInfo::wakes).optional(),
-                                         number("cpu_us", &AppInfo::cpu_us).optional(),
-                                         number("limiter", &AppInfo::limiter).optional(),
-                                         number("limit", &AppInfo::limit).optional(),
-                                         number("deadline_ms", &AppInfo::deadline_ms).optional(),
-                                         number("memory_kib", &AppInfo::memory_kib).optional(),
-                                         number("awake_us", &AppInfo::awake_us).optional()};
+  static constexpr std::tuple kFields = {
+      text("app", &AppInfo::app, kNameMax, 1),
+      text("name", &AppInfo::name, kNameMax).optional(),
+      choice("state", &AppInfo::state, AppState::kWaiting),
+      number("pid", &AppInfo::pid).optional(),
+      number("tags", &AppInfo::tags).optional(),
+      number("wakes", &AppInfo::wakes).optional(),
+      number("cpu_us", &AppInfo::cpu_us).optional(),
+      number("limiter", &AppInfo::limiter).optional(),
+      number("limit", &AppInfo::limit).optional(),
+      number("deadline_ms", &AppInfo::deadline_ms).optional(),
+      number("memory_kib", &AppInfo::memory_kib).optional(),
+      number("awake_us", &AppInfo::awake_us).optional(),
+      number("given_back_ns", &AppInfo::given_back_ns).optional(),
+      number("given_back_kib", &AppInfo::given_back_kib).optional(),
+      choice("give_back_error", &AppInfo::give_back_error, kLastError).optional()};
 };
 template <>
 struct Shape<AppList> {

@@ -291,7 +291,10 @@ TEST(HostMessage, HoldsTheLongestOfEachTypeWithinADatagram) {
                      kMost32,
                      kMost,
                      kMost,
-                     kMost};
+                     kMost,
+                     kMost63,
+                     kMost,
+                     ErrorCode::kInvalidArgument};
   const Message messages[] = {
       Notify{kMost32, notification},
       AppList{kMost32, std::vector<AppInfo>(kAppsMax, info), true},

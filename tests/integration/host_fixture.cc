@@ -193,7 +193,7 @@ PeerListener::PeerListener() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   EXPECT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::listen(listener, 64), 0);
+  EXPECT_EQ(::listen(listener, 2'048), 0);
   EXPECT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
   port_ = ntohs(address.sin_port);
 }
@@ -241,6 +241,23 @@ void HostTest::start_host(const std::vector<std::string>& more) {
   }
   daemon = std::make_unique<HostProcess>(arguments, folder + "/host.log", without_ptrace);
   ASSERT_TRUE(daemon->wait_ready()) << "the host did not start";
+  connect_control();
+}
+
+void HostTest::upgrade_host() {
+  const auto lines = control->list();  // whatever it had to do is done
+  ASSERT_TRUE(lines) << lines.error().message;
+  control.reset();
+  if (auto reader = LedgerReader::open(folder + "/state")) {
+    const auto newest = reader->newest(1);
+    if (newest && !newest->empty()) known_line_ = newest->front().id;
+  }
+  daemon->signal(SIGHUP);
+  ASSERT_TRUE(daemon->wait_ready()) << "the host did not come back";
+  connect_control();
+}
+
+void HostTest::connect_control() {
   auto connected = ControlClient::connect(socket());
   ASSERT_TRUE(connected) << connected.error().message;
   control.emplace(std::move(*connected));

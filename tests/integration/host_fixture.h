@@ -114,6 +114,8 @@ class HostTest : public testing::TestWithParam<std::string> {
   /// Starts it and connects the control client, which follows the ledger from its first line of
   /// this host on.
   void start_host(const std::vector<std::string>& more = {});
+  /// SIGHUP: the host becomes its program anew, and the control client connects again.
+  void upgrade_host();
   /// SIGKILL, and what is left is collected.
   void kill_host();
   std::string host_log() const;
@@ -152,6 +154,7 @@ class HostTest : public testing::TestWithParam<std::string> {
 
  private:
   std::string socket() const;
+  void connect_control();
 
   std::uint64_t known_line_ = 0;  ///< the ledger's last one when the host was started
   PeerListener listener_;

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the ledger says of each wake, and the commands that show it.
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 #include <algorithm>
+#include <csignal>
+#include <fstream>
 
 #include <boost/json.hpp>
 
 #include "host/ledger.h"
 #include "host_fixture.h"
 #include "io/clock.h"
+#include "io/unique_fd.h"
+#include "linux/process.h"
 
 namespace wakeline::host {
 namespace {
@@ -90,6 +96,49 @@ TEST_P(LedgerCommands, PrintTheLogOfOneAppSinceSomeTime) {
   const auto wrong = wakeline({"log", "--state-folder", state(), "--since", "yesterday"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_NE(wrong.output.find("'yesterday'"), std::string::npos) << wrong.output;
+}
+
+TEST_P(LedgerCommands, FollowOneAppUntilTheyAreInterrupted) {
+  TestApp app = rung("bell", 1);
+  const std::string path = folder + "/follow.log";
+  const io::UniqueFd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  sys::SpawnOptions options;
+  options.command = {
+      WAKELINE_PROGRAM,   "log",          "--follow", "--app", "bell", "--json", "-n", "5",
+      "--runtime-folder", folder + "/run"};
+  options.environment = sys::inherit_environment({});
+  options.output = out.get();
+  const auto follower = sys::spawn(options);
+  ASSERT_TRUE(follower);
+  const auto told = [&] {
+    std::ifstream file(path);
+    std::vector<json::object> lines;
+    for (std::string line; std::getline(file, line) && !file.eof();) {
+      lines.push_back(json::parse(line).as_object());
+    }
+    return lines;
+  };
+  const auto await_lines = [&](std::size_t count) {
+    const base::Instant end = io::now() + kPatience;
+    while (told().size() < count && io::now() < end) ::poll(nullptr, 0, 5);
+    return told();
+  };
+  // The newest of before, and then what comes, as it comes; of the host itself nothing.
+  const std::size_t before = await_lines(1).size();
+  ASSERT_GE(before, 1U);
+  app.line.command("ping again");
+  app.line.expect("pong");
+  woken = wait_ledger("bell", "wake", "socket_data");
+  slept = wait_ledger("bell", "suspend");
+  const auto lines = await_lines(before + 2);
+  ASSERT_GE(lines.size(), before + 2);
+  for (const json::object& line : lines) EXPECT_EQ(line.at("app"), "bell");
+  EXPECT_EQ(lines.at(lines.size() - 2).at("id").to_number<std::uint64_t>(), woken.id);
+  EXPECT_EQ(lines.back().at("event"), "suspend");
+  ::kill(follower->pid, SIGINT);
+  int status = -1;
+  ::waitpid(follower->pid, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST_P(LedgerCommands, ShowEveryAppAtOneLook) {

@@ -52,6 +52,39 @@ TEST_P(HostNetwork, WakesAnAppWhoseAddressIsGoneWithAnErrorOnItsSocket) {  // C3
   EXPECT_EQ(app.report.expect("line"), "line error");
 }
 
+TEST_P(HostNetwork, C4EndsAUdpSocketOfALostAddressSoThatItsAppHearsOfIt) {  // C31
+  ASSERT_TRUE(entered);
+  for (const bool permitted : {true, false}) {
+    std::vector<std::string> options = {"set:wake_on_network=false"};
+    if (!permitted) options.emplace_back("without=net_admin");
+    write_manifest("net");
+    start_host(options);
+    TestApp app = accept_app();
+    const std::string line = tag_of(app);
+    app.report.command("udp");
+    app.report.expect("udp ");
+    app.report.expect("reply ok");
+    // The UDP socket alone is tagged.
+    app.report.command("untag " + line);
+    app.report.expect("reply ok");
+    wait_ledger("net", "untag");
+    wait_ledger("net", "suspend");
+    EXPECT_EQ(info("net").tags, 1U);
+    ip("addr del 192.0.2.7/24 dev up0");
+    EXPECT_EQ(wait_ledger("net", "network", permitted ? "connection_ended" : "address_lost").detail,
+              "192.0.2.7");
+    wait_ledger("net", "wake", "socket_data");
+    if (permitted) {
+      EXPECT_EQ(app.report.expect("datagram"), "datagram error");
+    }
+    // It can wake its app still.
+    EXPECT_EQ(info("net").tags, 1U);
+    control.reset();
+    daemon.reset();
+    ip("addr add 192.0.2.7/24 dev up0");
+  }
+}
+
 TEST_P(HostNetwork, WakesAppsWhenTheWayOutChangesAndTellsThemHow) {  // C31
   ASSERT_TRUE(entered);
   TestApp app = sleeper({});

@@ -150,7 +150,8 @@ TEST_P(HostSystem, WakesForItsLocalSocketsAnAppThatWantsIt) {
   display.accept();
   wait_ledger("ui", "suspend");
   ASSERT_TRUE(display.send());
-  wait_ledger("ui", "wake");
+  // By a cause of its own.
+  wait_ledger("ui", "wake", "ipc");
   EXPECT_EQ(app.report.expect("local "), "local 32");
 }
 
@@ -170,6 +171,18 @@ TEST_P(HostSystem, GivesTheMemoryOfALongSleepBackOrSaysWhyNot) {
     EXPECT_EQ(line.reason, "unsupported");
   } else if (*swap >= sys::kFreeSwapMin) {
     EXPECT_TRUE(line.reason == "done" || line.reason == "permission") << line.reason;
+  }
+  // The user is shown the same, and when it was.
+  const auto known = info("long");
+  EXPECT_GT(known.given_back_ns, 0);
+  EXPECT_EQ(known.give_back_error == base::ErrorCode::kOk, line.reason == "done");
+  const auto shown = wakeline({"apps", "info", "--runtime-folder", folder + "/run", "long"});
+  EXPECT_EQ(shown.code, 0);
+  const std::string told =
+      line.reason == "done" ? std::to_string(known.given_back_kib) + " KiB at " : "refused at ";
+  EXPECT_NE(shown.output.find("given back        " + told), std::string::npos) << shown.output;
+  if (line.reason != "done") {
+    EXPECT_NE(shown.output.find(": " + line.reason), std::string::npos) << shown.output;
   }
   // Whatever became of it, the app answers as ever.
   app.line.command("ping 1");

@@ -11,8 +11,8 @@
 #include <optional>
 
 #include "linux/network.h"
+#include "linux/socket_destroy.h"
 #include "linux/socket_probe.h"
-#include "linux/tcp_destroy.h"
 #include "linux_fixture.h"
 #include "network_namespace.h"
 
@@ -138,10 +138,10 @@ class DestroyTest : public NetworkTest {
     return wait.revents;
   }
   base::Result<void> destroy(const io::UniqueFd& fd) {
-    const auto ends = tcp_ends(fd.get());
+    const auto ends = socket_ends(fd.get());
     const auto cookie = socket_cookie(fd.get());
     if (!ends || !cookie) return base::fail(ErrorCode::kNotFound, "test");
-    return destroy_tcp(*ends, *cookie);
+    return destroy_socket(*ends, *cookie);
   }
 
   std::optional<test::Server> server;  // made in the namespace
@@ -151,7 +151,7 @@ class DestroyTest : public NetworkTest {
 TEST_F(DestroyTest, EndsTheConnectionThatItNamesAndNoOther) {  // C31
   ip("addr del 192.0.2.7/24 dev up0");
   EXPECT_EQ(state_of(pair.client), 0) << "a socket notices by itself, so nobody need tell it";
-  const auto ends = tcp_ends(pair.client.get());
+  const auto ends = socket_ends(pair.client.get());
   ASSERT_OK(ends);
   EXPECT_EQ(ends->local, address("192.0.2.7"));
   EXPECT_OK(destroy(pair.client));
@@ -163,14 +163,39 @@ TEST_F(DestroyTest, EndsTheConnectionThatItNamesAndNoOther) {  // C31
 }
 
 TEST_F(DestroyTest, LeavesASocketAloneThatHasOnlyTheSameEnds) {
-  const auto ends = tcp_ends(pair.client.get());
+  const auto ends = socket_ends(pair.client.get());
   const auto cookie = socket_cookie(other.client.get());
   ASSERT_OK(ends);
   ASSERT_OK(cookie);
-  const auto tried = destroy_tcp(*ends, *cookie);
+  const auto tried = destroy_socket(*ends, *cookie);
   ASSERT_FALSE(tried);
   EXPECT_EQ(tried.error().code, ErrorCode::kNotFound);
   EXPECT_EQ(state_of(pair.client), 0);
+}
+
+TEST_F(DestroyTest, EndsAUdpSocketWithAndWithoutAPeer) {  // C4, C31
+  for (const bool connected : {true, false}) {
+    const io::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in end = {};
+    end.sin_family = AF_INET;
+    end.sin_addr.s_addr = ::inet_addr("192.0.2.7");
+    ASSERT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&end), sizeof end), 0);
+    end.sin_addr.s_addr = ::inet_addr("192.0.2.8");
+    end.sin_port = htons(5060);
+    if (connected) {
+      ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&end), sizeof end), 0);
+    }
+    const auto ends = socket_ends(fd.get());
+    ASSERT_OK(ends);
+    EXPECT_EQ(ends->local, address("192.0.2.7"));
+    EXPECT_EQ(ends->remote_port, connected ? 5060 : 0);
+    EXPECT_OK(destroy(fd));
+    EXPECT_NE(state_of(fd) & POLLERR, 0) << connected;
+    char byte = 0;
+    EXPECT_EQ(::recv(fd.get(), &byte, 1, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, ECONNABORTED) << connected;
+    EXPECT_EQ(state_of(pair.client), 0);
+  }
 }
 
 TEST_F(DestroyTest, SaysThatItMayNot) {
@@ -188,14 +213,14 @@ TEST_F(DestroyTest, SaysThatItMayNot) {
   EXPECT_EQ(state_of(pair.client), 0);
 }
 
-TEST(TcpEnds, AreThoseOfConnectionsAlone) {
+TEST(SocketEnds, AreThoseOfConnectionsAlone) {
   const io::UniqueFd loose(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(tcp_ends(loose.get()).error().code, ErrorCode::kNotConnected);
+  EXPECT_EQ(socket_ends(loose.get()).error().code, ErrorCode::kNotConnected);
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
   const io::UniqueFd one(ends[0]), two(ends[1]);
-  EXPECT_EQ(tcp_ends(one.get()).error().code, ErrorCode::kNotTcp);
-  EXPECT_EQ(tcp_ends(-1).error().code, ErrorCode::kNotSocket);
+  EXPECT_EQ(socket_ends(one.get()).error().code, ErrorCode::kNotTcp);
+  EXPECT_EQ(socket_ends(-1).error().code, ErrorCode::kNotSocket);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ struct Run {
   bool has_tagged = false;
   Tasks tasks;
   KeepAlive keep_alive;
+  Instant keep_alive_owed = base::kNever;  ///< the deadline that an earlier host left
   WakeRequests wakes;
   bool up_for_wake = false;  ///< resumed for a wake request, and not asleep since
   bool audio = false;        ///< a session is active (C29)

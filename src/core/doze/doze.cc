@@ -75,10 +75,11 @@ void Doze::set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out)
   finish(now, *app, out);
 }
 
-void Doze::on_boot(Instant now, Actions& out) {
+void Doze::on_boot(Instant now, Actions& out, const std::vector<AppId>& resting) {
   boot_.clear();
   for (const auto& [id, app] : apps_)
-    if (app.config.voip && !app.alive()) boot_.push_back(id);
+    if (app.config.voip && !app.alive() && std::ranges::find(resting, id) == resting.end())
+      boot_.push_back(id);
   std::ranges::reverse(boot_);  // the next one is at the end
   go_on_with_boot(now, out);
 }
@@ -220,15 +221,17 @@ void Doze::on_launch_failed(Instant now, AppId id, Actions& out) {
   finish(now, *app, out);
 }
 
-void Doze::on_adopted(Instant now, AppId id, Actions& out) {
+void Doze::on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlier) {
   App* app = lookup(id);
   if (app == nullptr || app->alive()) return;
   app->timers.clear_all();
   app->run = {};
   app->closed = false;
+  app->run.foreground = earlier.foreground;
+  app->run.keep_alive_owed = earlier.keep_alive_latest;
   out.push(Ledger{id, LedgerEvent::kLaunch, std::string(name(LaunchReason::kAdopted))});
   begin_run(now, *app);
-  open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
+  if (!earlier.foreground) open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
   finish(now, *app, out);
 }
 

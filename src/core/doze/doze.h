@@ -31,8 +31,9 @@ class Doze {
   void set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out);
 
   // The host and the user.
-  /// C22: launches every voip app, some at a time.
-  void on_boot(Instant now, Actions& out);
+  /// C22: launches every voip app, some at a time, but for those in `resting`: they had ended when
+  /// an earlier host handed over to this one.
+  void on_boot(Instant now, Actions& out, const std::vector<AppId>& resting = {});
   void on_launch_wanted(Instant now, AppId id, LaunchReason reason, Actions& out);
   void on_foreground(Instant now, AppId id, Actions& out);  ///< launches it when it does not run
   void on_background(Instant now, AppId id, Actions& out);
@@ -53,6 +54,8 @@ class Doze {
   /// The app's other sockets (D-Bus, Wayland, X11) fill up: it runs for a slice, soon. No full
   /// wake: the limiter does not count it. Ask again only when the app has run.
   void on_ipc_pending(Instant now, AppId id, Actions& out);
+  /// Data on such a socket of an app that wants to be woken by it, as by a tagged one.
+  void on_ipc_data(Instant now, AppId id, Actions& out);
   /// The machine is about to sleep: every handler and wake request whose window is open runs first.
   /// SleepReady follows, at once or when the last one is done.
   void on_prepare_for_sleep(Instant now, Actions& out);
@@ -63,8 +66,8 @@ class Doze {
   // The app's processes.
   void on_launched(Instant now, AppId id, Actions& out);
   void on_launch_failed(Instant now, AppId id, Actions& out);
-  /// A running app found by a restarted host.
-  void on_adopted(Instant now, AppId id, Actions& out);
+  /// A running app found by a restarted host, with what the earlier host has noted of it.
+  void on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlier = {});
   void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 
   // Answers to actions.
@@ -137,6 +140,8 @@ class Doze {
   void refresh_sampling(Instant now, App& app);
   void suspend(Instant now, App& app, SuspendReason reason, Actions& out);
   void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
+  void resume_for_slice(Instant now, App& app, Actions& out);
+  void run_again(Instant now, App& app, WakeCause cause, TagId tag, Duration window, Actions& out);
   void enter_foreground(App& app, Actions& out);
   void wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
   void watch(App& app, Actions& out);

@@ -51,11 +51,21 @@ void Doze::on_ipc_pending(Instant now, AppId id, Actions& out) {
   const Instant ended = app->run.slice_ended;
   const Instant due = ended == base::kNever ? now : base::saturating_add(ended, profile_.ipc_gap);
   if (due <= now) {
-    resume(now, *app, WakeCause::kIpc, {}, out);
+    resume_for_slice(now, *app, out);
   } else {
     app->timers.set(AppTimer::kSlice, due);
   }
   finish(now, *app, out);
+}
+
+void Doze::on_ipc_data(Instant now, AppId id, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->suspended() || app->run.ending || app->run.delayed || stopping_)
+    return;
+  wake(now, *app, WakeCause::kIpc, {}, out);
+  settle(now, *app);
+  if (app->awake()) ride(now, out);
+  publish_alarm(out);
 }
 
 void Doze::on_prepare_for_sleep(Instant now, Actions& out) {

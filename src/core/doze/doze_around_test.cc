@@ -172,6 +172,15 @@ TEST_F(Around, ASliceForOtherSocketsIsShortAndNotCounted) {
   EXPECT_EQ(bed.doze.next_deadline(), kNever);
 }
 
+TEST_F(Around, DataOnALocalSocketThatMayWakeIsAWakeThatCounts) {
+  bed.sleep(a);
+  bed.doze.on_ipc_data(bed.now, a, bed.out);
+  EXPECT_EQ(bed.take(),
+            (List{Unwatch{a}, Resume{a, WakeCause::kIpc, {}, 10s}, ledger(a, kWake, "ipc", 1)}));
+  EXPECT_FALSE(bed.doze.find(a)->run.slice);
+  bed.sleep(a);
+}
+
 TEST_F(Around, SlicesKeepADistance) {
   bed.sleep(a);
   ipc();

@@ -66,7 +66,7 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
       suspend(now, app, SuspendReason::kWindowOver, out);
       break;
     case AppTimer::kSlice:
-      resume(now, app, WakeCause::kIpc, {}, out);
+      resume_for_slice(now, app, out);
       break;
     case AppTimer::kReclaim:
       out.push(Reclaim{app.id});

@@ -37,6 +37,17 @@ TEST_F(KeepAlives, C1C15AreRefusedBelowTheMinimumAndWithoutVoip) {
   EXPECT_EQ(bed.doze.find(a)->run.keep_alive, KeepAlive{});
 }
 
+TEST(KeepAliveOwed, C15AHostThatDiedGivesNoHandlerMoreTime) {
+  Bed bed;
+  const Instant latest = bed.now + 100s;
+  bed.doze.on_adopted(bed.now, bed.app, bed.out, {.keep_alive_latest = latest});
+  ASSERT_TRUE(bed.doze.set_keep_alive(bed.now, bed.app, 600s, bed.out));
+  EXPECT_EQ(bed.doze.find(bed.app)->run.keep_alive.latest, latest);
+  // Once: from then on the app's own timeout counts.
+  ASSERT_TRUE(bed.doze.set_keep_alive(bed.now, bed.app, 600s, bed.out));
+  EXPECT_EQ(bed.doze.find(bed.app)->run.keep_alive.latest, bed.now + 600s);
+}
+
 TEST_F(KeepAlives, C15C18RunTheHandlerOfASleepingAppAtItsTimeoutAndAgain) {
   EXPECT_EQ(bed.doze.set_keep_alive(bed.now, a, 600s, bed.out), false);
   Instant due = bed.now + 600s;

@@ -103,6 +103,25 @@ TEST(Life, AnAdoptedAppHasTimeToFindTheHostHoweverShortItsWindows) {
   EXPECT_GE(bed.now - adopted, kAdoptionWindow);
 }
 
+TEST(Life, AnAppInTheForegroundIsAdoptedThere) {
+  Bed bed;
+  bed.doze.on_adopted(bed.now, bed.app, bed.out, {.foreground = true});
+  EXPECT_EQ(bed.take(), (List{ledger(bed.app, kLaunch, "adopted")}));
+  EXPECT_EQ(bed.doze.state(bed.app), AppState::kForeground);
+  EXPECT_EQ(bed.doze.next_deadline(), base::kNever);  // nothing suspends it
+  bed.doze.on_background(bed.now, bed.app, bed.out);
+  EXPECT_EQ(bed.doze.state(bed.app), AppState::kBackground);
+}
+
+TEST(Life, C22AHandoverLaunchesNoneThatHadEnded) {
+  Bed bed;
+  const AppId ended = bed.add("ended", true);
+  bed.doze.on_boot(bed.now, bed.out, {ended});
+  EXPECT_EQ(bed.take(),
+            (List{Launch{bed.app, LaunchReason::kBoot}, ledger(bed.app, kLaunch, "boot")}));
+  EXPECT_EQ(bed.doze.state(ended), AppState::kStopped);
+}
+
 TEST(Life, C23LeavesAnAppThatIsNotVoipAlone) {
   Bed bed;
   const AppId editor = bed.add("editor", false);

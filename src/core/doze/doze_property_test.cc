@@ -344,7 +344,10 @@ class World {
         call_ = static_cast<CallState>(detail / 4 % 3);
         return act([&] { doze_.on_call_state(now_, call_, out_); });
       default:
-        return act([&] { doze_.on_ipc_pending(now_, id, out_); });
+        return act([&] {
+          detail / 4 % 3 == 0 ? doze_.on_ipc_data(now_, id, out_)
+                              : doze_.on_ipc_pending(now_, id, out_);
+        });
     }
   }
 

@@ -152,6 +152,9 @@ base::Result<bool> Doze::set_keep_alive(Instant now, AppId id, Duration timeout,
   } else {
     keep_alive.timeout = timeout;
     keep_alive.restart(now);
+    // A host that died in between gives nobody more time.
+    keep_alive.latest =
+        std::min(keep_alive.latest, std::exchange(app->run.keep_alive_owed, base::kNever));
     app->timers.set(AppTimer::kKeepAlive, keep_alive.latest);
   }
   if (app->run.pending == WakeCause::kKeepAlive) app->run.pending.reset();

@@ -28,6 +28,7 @@ bool counts(WakeCause cause) {
     case WakeCause::kNetwork:
     case WakeCause::kKeepAlive:
     case WakeCause::kWakeRequest:
+    case WakeCause::kIpc:
       return true;
     default:
       return false;
@@ -252,6 +253,21 @@ void Doze::wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out)
 }
 
 void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out) {
+  const bool handler = cause == WakeCause::kKeepAlive;
+  const Duration window =
+      handler ? profile_.keep_alive_budget : within_budget(now, app, profile_.wake_window);
+  if (counts(cause)) app.run.limiter.record(now, profile_);
+  run_again(now, app, cause, tag, window, out);
+}
+
+/// No wake that counts: it runs a moment for its other sockets.
+void Doze::resume_for_slice(Instant now, App& app, Actions& out) {
+  run_again(now, app, WakeCause::kIpc, {}, profile_.ipc_slice, out);
+  app.run.slice = may_sleep(app);
+}
+
+void Doze::run_again(Instant now, App& app, WakeCause cause, TagId tag, Duration window,
+                     Actions& out) {
   unwatch(app, out);
   app.timers.clear(AppTimer::kDelayedWake);
   app.run.delayed.reset();
@@ -260,13 +276,9 @@ void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& ou
   app.state = AppState::kBackground;
   app.run.up_for_wake = cause == WakeCause::kWakeRequest;
 
-  Duration window = within_budget(now, app, profile_.wake_window);
-  if (cause == WakeCause::kKeepAlive) window = profile_.keep_alive_budget;
-  if (cause == WakeCause::kIpc) window = profile_.ipc_slice;
   const bool unlimited = cause == WakeCause::kForeground || cause == WakeCause::kHostStopping ||
                          cause == WakeCause::kControl;
   out.push(Resume{app.id, cause, tag, unlimited ? Duration::zero() : window});
-  if (counts(cause)) app.run.limiter.record(now, profile_);
   out.push(Ledger{app.id, LedgerEvent::kWake, std::string(name(cause)),
                   app.run.limiter.count(now, profile_)});
   if (app.run.foreground) enter_foreground(app, out);
@@ -281,7 +293,6 @@ void Doze::resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& ou
   }
   if (app.run.wakes.has_open(now) && !app.run.ending && !stopping_)
     run_wakes(now, app, cause != WakeCause::kWakeRequest, out);
-  app.run.slice = cause == WakeCause::kIpc && may_sleep(app);
 }
 
 void Doze::enter_foreground(App& app, Actions& out) {

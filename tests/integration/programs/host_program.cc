@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host for the tests, told by KEY=VALUE arguments: runtime, state, manifests, freezer, notifier,
 // profile (whose numbers the others change), grace_ms, follow_window, ready_fd (a byte is written
-// there), without (net_admin: runs without that capability), and set:NUMBER=VALUE for the profile.
+// there), successor and successor_check (programs; itself and none), without (net_admin: runs
+// without that capability), and set:NUMBER=VALUE for the profile.
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -50,6 +52,10 @@ void take(HostOptions& options, std::string_view key, const std::string& value) 
     options.notifier = value == "dbus" ? NotifierChoice::kDbus : NotifierChoice::kTerminal;
   } else if (key == "profile") {
     return;  // taken before all others
+  } else if (key == "successor") {
+    options.successor = {value};
+  } else if (key == "successor_check") {
+    options.successor_check = {value};
   } else if (key == "without") {
     if (value != "net_admin") bad(value);
     drop_capability(CAP_NET_ADMIN);
@@ -89,6 +95,10 @@ int main(int argc, char** argv) {
     take(options, argument.substr(0, equals), std::string(argument.substr(equals + 1)));
   }
   if (const char* level = std::getenv("WAKELINE_LOG")) wakeline::base::set_log_level(level);
+  if (options.successor.empty()) {
+    options.successor = {std::filesystem::read_symlink("/proc/self/exe").string()};
+    options.successor.insert(options.successor.end(), argv + 1, argv + argc);
+  }
   auto host = Host::create(std::move(options));
   if (!host) {
     std::fprintf(stderr, "%s\n", wakeline::host::to_string(host.error()).c_str());

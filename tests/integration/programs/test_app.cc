@@ -19,9 +19,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "ring.h"
 #include "wire/host_message.h"
@@ -249,6 +251,31 @@ class App {
     } else if (word == "raw") {
       const std::string raw = text.substr(text.find(' ') + 1);
       send(host_, raw.data(), raw.size(), MSG_NOSIGNAL);
+    } else if (word == "flood") {
+      int count = 0;
+      words >> count;
+      flood(count);
+    } else if (word == "garbage") {
+      for (int i = 0; i < 20; ++i) {
+        const std::string half = R"({"v":1,"type":"tag","requ)";
+        if (send(host_, half.data(), half.size(), MSG_NOSIGNAL) < 0) break;
+      }
+    } else if (word == "descriptors") {
+      std::size_t count = 0;
+      words >> count;
+      send_descriptors(count);
+    } else if (word == "tags") {
+      int count = 0;
+      words >> count;
+      tag_many(count);
+    } else if (word == "connections") {
+      int count = 0;
+      words >> count;
+      connect_often(count);
+    } else if (word == "bomb") {
+      int count = 0;
+      words >> count;
+      bomb(count);
     } else if (word == "undumpable") {
       prctl(PR_SET_DUMPABLE, 0);
       from.write_line("undumpable");
@@ -260,12 +287,111 @@ class App {
     }
   }
 
+  // What no good app does.
+
+  /// From a process of its own, so that this one still reads: tasks, of which it may have 64.
+  void flood(int count) {
+    report_.write_line("flooding");
+    quiet_ = true;
+    const pid_t pid = fork();
+    if (pid != 0) return;
+    for (int i = 0; i < count; ++i) send_host(msg::BeginTask{1, "flood"});
+    _exit(0);
+  }
+
+  void send_descriptors(std::size_t count) const {
+    int ends[2];
+    if (pipe(ends) != 0) std::exit(8);
+    std::vector<int> fds(count, ends[0]);
+    fds.back() = host_;
+    const std::string text = *msg::encode(msg::Tag{99, line_.fd});
+    iovec part{const_cast<char*>(text.data()), text.size()};
+    std::vector<char> space(CMSG_SPACE(sizeof(int) * count));
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = space.data();
+    header.msg_controllen = space.size();
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(int) * count);
+    report_.write_line(sendmsg(host_, &header, MSG_NOSIGNAL) < 0 ? "not sent" : "sent");
+    close(ends[0]);
+    close(ends[1]);
+  }
+
+  /// The next answer of the host, read at once.
+  std::optional<msg::Reply> next_reply() const {
+    for (;;) {
+      std::array<char, msg::kMessageMax> bytes;
+      const auto size = recv(host_, bytes.data(), bytes.size(), 0);
+      if (size <= 0) return std::nullopt;
+      const auto message = msg::decode({bytes.data(), static_cast<std::size_t>(size)});
+      if (!message) return std::nullopt;
+      if (const auto* reply = std::get_if<msg::Reply>(&*message)) return *reply;
+    }
+  }
+
+  void tag_many(int count) {
+    int tagged = 0;
+    int refused = 0;
+    std::string error;
+    for (int i = 0; i < count; ++i) {
+      const int fd = connect_tcp();
+      if (fd < 0) break;
+      tag(fd, fd);
+      const auto reply = next_reply();
+      if (!reply) break;
+      const bool good = reply->error == wakeline::base::ErrorCode::kOk;
+      ++(good ? tagged : refused);
+      if (!good) error = wakeline::base::name(reply->error);
+    }
+    report_.write_line("tagged " + std::to_string(tagged) + " refused " + std::to_string(refused) +
+                       " " + error);
+  }
+
+  /// Keeps all that the host keeps, and says how many these are.
+  void connect_often(int count) {
+    int kept = 0;
+    for (int i = 0; i < count; ++i) {
+      const int fd = connect_host();
+      if (fd < 0) continue;
+      const std::string hello = *msg::encode(msg::Hello{1, msg::kProtocolVersion, "control"});
+      char byte = 0;
+      const bool said = send(fd, hello.data(), hello.size(), MSG_NOSIGNAL) > 0;
+      if (said && recv(fd, &byte, 1, 0) > 0) {
+        ++kept;
+      } else {
+        close(fd);
+      }
+    }
+    report_.write_line("connections " + std::to_string(kept));
+  }
+
+  /// `count` processes that each end and start another one; for ten seconds, should nobody end
+  /// them.
+  void bomb(int count) {
+    std::signal(SIGCHLD, SIG_IGN);
+    report_.write_line("bomb");
+    const std::time_t end = std::time(nullptr) + 10;
+    for (int i = 0; i < count; ++i) {
+      if (fork() != 0) continue;
+      while (std::time(nullptr) < end) {
+        if (fork() > 0) break;
+      }
+      _exit(0);
+    }
+  }
+
   /// A UDP socket, tagged: profile linux allows it (C4).
   void open_udp() {
     udp_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const char* from = std::getenv("WAKELINE_TEST_FROM");
+    address.sin_addr.s_addr = from == nullptr ? htonl(INADDR_LOOPBACK) : inet_addr(from);
     socklen_t size = sizeof address;
     if (bind(udp_, reinterpret_cast<const sockaddr*>(&address), size) != 0) std::exit(7);
     getsockname(udp_, reinterpret_cast<sockaddr*>(&address), &size);
@@ -275,9 +401,9 @@ class App {
   void on_datagram() const {
     std::array<char, 512> bytes;
     const auto size = recv(udp_, bytes.data(), bytes.size(), 0);
-    if (size >= 0) {
-      report_.write_line("datagram " + std::string(bytes.data(), static_cast<std::size_t>(size)));
-    }
+    const std::string text =
+        size < 0 ? "error" : std::string(bytes.data(), static_cast<std::size_t>(size));
+    report_.write_line("datagram " + text);
   }
 
   /// From now on the line alone is read, and by completions.
@@ -373,6 +499,7 @@ class App {
     if (line_.fd >= 0) tag(line_.fd, line_.fd);
   }
   void on_message(const msg::Reply& reply) const {
+    if (quiet_) return;
     report_.write_line("reply " + std::string(wakeline::base::name(reply.error)) + " " +
                        std::to_string(reply.value) + " " + reply.message);
   }
@@ -420,6 +547,7 @@ class App {
   int host_ = -1;
   int udp_ = -1;
   bool overrun_ = false;
+  bool quiet_ = false;  ///< answers are not reported
   bool mend_ = false;
   int local_ = -1;
   std::int64_t local_bytes_ = 0;

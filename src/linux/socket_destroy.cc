@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "linux/tcp_destroy.h"
+#include "linux/socket_destroy.h"
 
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -47,25 +47,38 @@ base::Result<End> end_of(int fd, int (*read)(int, sockaddr*, socklen_t*)) {
 
 }  // namespace
 
-base::Result<TcpEnds> tcp_ends(int fd) {
+base::Result<SocketEnds> socket_ends(int fd) {
   const auto local = end_of(fd, ::getsockname);
   if (!local) return base::fail(local.error());
+  SocketEnds ends;
+  socklen_t size = sizeof ends.protocol;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &ends.protocol, &size) != 0) {
+    return base::fail(base::os_error("socket", errno));
+  }
+  const bool udp = ends.protocol == IPPROTO_UDP;
+  if (!udp && ends.protocol != IPPROTO_TCP) return base::fail(ErrorCode::kNotTcp, "socket");
+  ends.local = local->address;
+  ends.local_port = local->port;
   const auto remote = end_of(fd, ::getpeername);
-  if (!remote) return base::fail(remote.error());
-  TcpEnds ends{local->address, remote->address, local->port, remote->port, 0};
-  socklen_t size = sizeof ends.device;
+  if (remote) {
+    ends.remote = remote->address;
+    ends.remote_port = remote->port;
+  } else if (!udp || remote.error().code != ErrorCode::kNotConnected) {
+    return base::fail(remote.error());
+  }
+  size = sizeof ends.device;
   // Kernels before 5.7 cannot tell; then the socket counts as bound to none.
   if (::getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ends.device, &size) != 0) ends.device = 0;
   return ends;
 }
 
-base::Result<void> destroy_tcp(const TcpEnds& ends, std::uint64_t cookie) {
+base::Result<void> destroy_socket(const SocketEnds& ends, std::uint64_t cookie) {
   auto query = NetlinkQuery::open(NETLINK_SOCK_DIAG);
   if (!query) return base::fail(query.error());
   inet_diag_req_v2 request = {};
   // A connection with IPv4 addresses is found by them, also when its socket is of IPv6.
   request.sdiag_family = ends.local.family;
-  request.sdiag_protocol = IPPROTO_TCP;
+  request.sdiag_protocol = static_cast<std::uint8_t>(ends.protocol);
   request.idiag_states = ~0U;
   request.id.idiag_sport = htons(ends.local_port);
   request.id.idiag_dport = htons(ends.remote_port);

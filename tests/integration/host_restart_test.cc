@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host that was killed, or that has become a newer program, still knows of its apps.
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "host/ledger.h"
+#include "host_fixture.h"
+#include "io/clock.h"
+#include "linux/proc.h"
+
+namespace wakeline::host {
+namespace {
+
+using wire::host::AppState;
+using wire::host::Command;
+
+class HostRestart : public HostTest {
+ protected:
+  std::size_t descriptors() const {
+    const std::string path = "/proc/" + std::to_string(daemon->pid()) + "/fd";
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) count += entry.exists();
+    return count;
+  }
+  /// Whether the ledger's file has such a line of the host itself.
+  bool written(const std::string& app, const std::string& event, const std::string& reason) const {
+    auto reader = LedgerReader::open(folder + "/state");
+    if (!reader) return false;
+    const auto lines = reader->newest(100);
+    return lines && std::ranges::any_of(*lines, [&](const auto& line) {
+             return line.app == app && line.event == event && line.reason == reason;
+           });
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Freezer, HostRestart, testing::Values("cgroup", "sigstop"),
+                         parameter_name);
+
+TEST_P(HostRestart, AnAppInTheForegroundIsStillThereUnderTheNextHost) {
+  write_manifest("front");
+  start_host();
+  TestApp app = accept_app();
+  EXPECT_EQ(app.report.expect("welcome"), "welcome front boot background");
+  command(Command::kForeground, "front");
+  EXPECT_EQ(app.report.expect("state"), "state foreground");
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(info("front").state, AppState::kForeground);
+    kill_host();
+    start_host();
+    EXPECT_EQ(app.report.expect("welcome"), "welcome front adopted foreground");
+    EXPECT_EQ(info("front").state, AppState::kForeground);
+  }
+  // And only until it is sent to the background: the next host knows that as well.
+  command(Command::kBackground, "front");
+  EXPECT_EQ(app.report.expect("state"), "state background");
+  EXPECT_EQ(info("front").state, AppState::kBackground);
+  kill_host();
+  start_host();
+  EXPECT_EQ(app.report.expect("welcome"), "welcome front adopted background");
+  wait_ledger("front", "suspend");
+}
+
+TEST_P(HostRestart, C15TheDeathOfAHostGivesNoKeepAliveHandlerMoreTime) {  // C18
+  write_manifest("beat");
+  start_host();
+  TestApp app = accept_app();
+  tag_of(app);
+  app.report.command("keepalive 6");
+  const base::Instant set = io::now();
+  app.report.expect("reply ok");
+  wait_ledger("beat", "suspend");
+  EXPECT_EQ(info("beat").state, AppState::kSuspended);
+  kill_host();
+  start_host();
+  app.report.expect("welcome");
+  // As if it had been asked for at first now.
+  app.report.command("keepalive 600");
+  app.report.expect("keepalive ");
+  EXPECT_LT(io::now() - set, 8s);
+  wait_ledger("beat", "keep_alive", "due");
+}
+
+TEST_P(HostRestart, BecomesANewerProgramWithoutTouchingItsApps) {  // C23: the ended one stays so
+  write_manifest("stay");
+  start_host();
+  TestApp stay = accept_app();
+  tag_of(stay);
+  write_manifest("front");
+  command(Command::kForeground, "front");
+  TestApp front = accept_app();
+  front.report.expect("welcome");
+  write_manifest("ended");
+  command(Command::kLaunch, "ended");
+  TestApp ended = accept_app();
+  ended.report.command("exit 0");
+  wait_ledger("ended", "exit", "ok");
+  wait_ledger("stay", "suspend");
+  const pid_t host = daemon->pid();
+  const std::size_t open = descriptors();
+  for (int round = 0; round < 3; ++round) {
+    upgrade_host();
+    EXPECT_TRUE(written("", "host", "upgrading"));
+    EXPECT_EQ(daemon->pid(), host);
+    EXPECT_EQ(stay.report.expect("welcome"), "welcome stay adopted background");
+    EXPECT_EQ(front.report.expect("welcome"), "welcome front adopted foreground");
+    wait_ledger("stay", "tag");
+    wait_ledger("stay", "suspend");
+    EXPECT_TRUE(is_frozen(stay.pid));
+    EXPECT_EQ(info("stay").pid, stay.pid);
+    EXPECT_EQ(info("front").pid, front.pid);
+    EXPECT_EQ(info("front").state, AppState::kForeground);
+    EXPECT_EQ(info("ended").state, AppState::kStopped);
+    // The very connections of before.
+    stay.line.command("ping 1");
+    EXPECT_EQ(stay.line.expect("pong"), "pong 1");
+    wait_ledger("stay", "wake", "socket_data");
+    front.line.command("ping 2");
+    EXPECT_EQ(front.line.expect("pong"), "pong 2");
+    wait_ledger("stay", "suspend");
+  }
+  // Of three upgrades nothing is left over.
+  EXPECT_LE(descriptors(), open + 2);
+  // They are its children still, so it learns how they end.
+  front.line.command("crash");
+  EXPECT_EQ(wait_ledger("front", "exit", "signal").detail, std::to_string(SIGABRT));
+  TestApp again = accept_app();
+  EXPECT_EQ(again.report.expect("welcome"), "welcome front crash background");
+}
+
+TEST_P(HostRestart, GoesOnAsItWasWhereTheUpgradeFails) {
+  const std::pair<std::string, std::string> failures[] = {
+      {"successor_check=/bin/false", "/bin/false ended with status 1"},
+      {"successor=/nonexistent/program", "/nonexistent/program: "}};
+  for (const auto& [option, why] : failures) {
+    write_manifest("app");
+    start_host({option});
+    TestApp app = accept_app();
+    tag_of(app);
+    wait_ledger("app", "suspend");
+    daemon->signal(SIGHUP);
+    EXPECT_TRUE(wait_ledger("", "host", "upgrade_failed").detail.starts_with(why)) << option;
+    EXPECT_TRUE(is_frozen(app.pid));
+    app.line.command("ping 1");
+    EXPECT_EQ(app.line.expect("pong"), "pong 1");
+    wait_ledger("app", "wake", "socket_data");
+    control.reset();
+    daemon.reset();
+  }
+}
+
+TEST_P(HostRestart, ADecisionIsInTheLedgersFileBeforeAnybodyIsToldOfIt) {
+  write_manifest("kept");
+  start_host();
+  TestApp app = accept_app();
+  tag_of(app);
+  wait_ledger("kept", "suspend");
+  // So long that the lines before it have their commit.
+  EXPECT_EQ(next_line("kept", 200ms), std::nullopt);
+  command(Command::kClose, "kept");
+  wait_ledger("kept", "closed");
+  daemon->signal(SIGKILL);
+  EXPECT_TRUE(written("kept", "closed", "user"));
+  EXPECT_TRUE(written("kept", "kill", "closed_by_user"));
+  kill_host();
+}
+
+}  // namespace
+}  // namespace wakeline::host
