@@ -15,25 +15,26 @@ _PRELUDE = """
 using namespace wakeline;
 struct Mine {
   App& app;
-  PushClient& client;
-  StreamPair& stream;
   RunLoop& loop;
+  StreamPair& stream;
+  PushClient& client;
   BackgroundTask task;
   AudioSession session;
   Notification notification;
+  CURL* easy = nullptr;
   int fd = -1;
   char buffer[16];
   std::string guarded, open;
   void ping() {}
-  void on_stream(StreamEvent) {}
   void give_up() {}
   void keep_alive_on() {}
+  void handle(StreamEvent) {}
   void answer(const std::string&) {}
   void ring(const std::string&) {}
   void yield_to(CallState) {}
   void compare(const std::vector<NetworkFacts::Address>&) {}
 """
-_HEADERS = ["app.h", "push_client.h", "secret.h", "stream.h"]
+_HEADERS = ["adapters/curl.h", "app.h", "push_client.h", "run_loop.h", "secret.h", "stream.h"]
 _FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Werror", "-Wno-unused-variable",
           "-Wno-unused-but-set-variable", "-Wno-missing-field-initializers"]
 
@@ -53,6 +54,8 @@ def source_of(page: pathlib.Path, lines: list[tuple[int, str]]) -> str:
     text = "".join(f"#include <wakeline/{header}>\n" for header in _HEADERS)
     text += "#include <string>\n#include <thread>\n#include <vector>\n" + _PRELUDE
     for number, code in lines:
+        if code.startswith("case "):
+            code = f"switch (StreamEvent{{}}) {{ {code} break; default: break; }}"
         text += f"  void line_{number}() {{\n#line {number} \"{page}\"\n    {code}\n  }}\n"
     return text + "};\n"
 
@@ -66,7 +69,7 @@ def main() -> None:
     rows = second_column(page.read_text(encoding="utf-8"))
     entries = [(n, code) for n, code in rows if re.match(r"X-Wakeline-\w+=", code)]
     lines = [(n, code) for n, code in rows if not re.match(r"X-Wakeline-\w+=", code)]
-    if not entries or len(lines) < 25:
+    if not entries or len(lines) < 40:
         print(f"{page}: {len(entries)} entries and {len(lines)} lines: the tables were not read")
         sys.exit(2)
 
