@@ -50,6 +50,58 @@ struct Push {
   friend bool operator==(const Push&, const Push&) = default;
 };
 
+/// Pushes that the server had accepted for this app and that never come: their time to live was
+/// over, or their app server replaced or withdrew them.
+struct Missed {
+  std::uint64_t first = 0;  ///< the server's number, as Push::sequence
+  std::uint64_t last = 0;   ///< also one of them
+  std::uint64_t count = 0;  ///< of those from first to last
+  friend bool operator==(const Missed&, const Missed&) = default;
+};
+
+/// What a message to the app's server is. At a Wakeline server each is a right of the device.
+enum class MessageKind : std::uint8_t {
+  kReply,    ///< an answer to a push
+  kReceipt,  ///< that a push was seen
+  kPresence  ///< whether somebody is there
+};
+
+/// A message of the app for its server. Longest: 4,096 bytes of body, 256 of each other text.
+struct Message {
+  MessageKind kind = MessageKind::kReply;  ///< says the topic
+  std::string body = {};                   ///< bytes
+  std::string content_type = {};           ///< "text/plain"; empty: not said
+  std::string correlation = {};  ///< bytes that the app server gets beside it: what it answers
+  /// A topic of another MQTT broker; empty: wakeline/KIND/DEVICE, the only one that a Wakeline
+  /// server takes.
+  std::string topic = {};
+  /// Two messages with one key are the same message, for our server too. 1 to 64 visible ASCII
+  /// characters; empty: one is made.
+  std::string key = {};
+  /// After so long it is of no use any more. 1 s to 28 days.
+  std::chrono::seconds time_to_live = std::chrono::hours(24);
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
+/// How the way of a message ended.
+enum class SendResult : std::uint8_t {
+  kSent,     ///< the server has it: at a Wakeline server, on its disk
+  kExpired,  ///< its time was over first
+  kRefused   ///< the server will not have it: no right to that topic, too long for it
+};
+/// The stable word of a result: "sent".
+WAKELINE_API std::string_view name(SendResult result);
+
+/// What became of a message.
+struct Outcome {
+  std::string key;                        ///< of the message
+  SendResult result = SendResult::kSent;  ///< how it ended
+  /// Of one that expired: it had gone out, and no answer came. The server may have it.
+  bool maybe_received = false;
+  std::string detail = {};  ///< why it was refused, for people
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
 /// Where the line to the server is.
 enum class LinkState : std::uint8_t {
   kStopped,     ///< not asked for
@@ -79,12 +131,13 @@ class WAKELINE_API PushClient {
  public:
   /// For `create`.
   struct Options {
-    std::string host = {};        ///< name or address of the server
-    std::uint16_t port = 8883;    ///< of MQTT over TLS
-    std::string device = {};      ///< its name at the server
-    std::string token = {};       ///< its secret there
-    std::string ca_file = {};     ///< PEM; empty: the system's trust store
-    std::string state_file = {};  ///< empty: `push/DEVICE@HOST:PORT` in Wakeline's state folder
+    std::string host = {};      ///< name or address of the server
+    std::uint16_t port = 8883;  ///< of MQTT over TLS
+    std::string device = {};    ///< its name at the server
+    std::string token = {};     ///< its secret there
+    std::string ca_file = {};   ///< PEM; empty: the system's trust store
+    /// Empty: `push/DEVICE@HOST:PORT` in Wakeline's state folder. The outbox is STATE_FILE.outbox.
+    std::string state_file = {};
     /// The app's keys for sealed pushes, made when absent; readable for its owner alone. Empty:
     /// STATE_FILE.keys
     std::string keys_file = {};
@@ -111,6 +164,12 @@ class WAKELINE_API PushClient {
   void on_push(std::function<void(const Push&)> handler);
   /// For each change of the line.
   void on_state(std::function<void(const LinkStatus&)> handler);
+  /// Called before the push that shows the gap is handed over. After a restart a gap may be told
+  /// once more. Of a broker that numbers nothing nothing is known.
+  void on_missed(std::function<void(const Missed&)> handler);
+  /// Called once for each message, in this run or a later one; again in the next run when the app
+  /// ended, or an exception left the handler, before it returned.
+  void on_outcome(std::function<void(const Outcome&)> handler);
 
   /// Connects, and comes back after every loss, until `stop`.
   void start();
@@ -120,6 +179,17 @@ class WAKELINE_API PushClient {
   void kick();
   /// The app has dealt with this push; it never comes again. For `manual_accept`.
   void accept(std::uint64_t id);
+
+  /// Puts a message into the outbox, online or not, started or not. When it returns a key, the
+  /// message is on disk: it goes out in order as soon as the server is there, over any crash, until
+  /// its outcome is told. A Wakeline server keeps one message of a key; another broker may get it
+  /// twice when the line or the app dies before its answer is here.
+  /// Returns: the key. A key that waits already is not added again.
+  /// Errors: kInvalidArgument and kTooLarge (name the field), kBusy (64 wait: nothing is dropped
+  /// for a new one), kStorageFull, kPermission, kNotFound (the folder), kOs: not written, not sent.
+  Result<std::string> send(const Message& message);
+  /// Messages that wait: to be sent, or for their outcome to be heard.
+  std::size_t outbox_size() const;
 
   /// What to register at the app server, so that nobody between it and this app reads a push.
   SealingKeys sealing_keys() const;

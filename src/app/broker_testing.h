@@ -48,6 +48,15 @@ class TestBroker {
   void greet_with(mqtt::Reason reason) {
     engine_->call([&] { greeting_ = reason; });
   }
+  /// The answer to a PUBLISH from now on.
+  void answer_publish_with(mqtt::Reason reason) {
+    engine_->call([&] { verdict_ = reason; });
+  }
+  /// What the device has published.
+  std::vector<mqtt::Publish> published() const {
+    const std::lock_guard lock(mutex_);
+    return published_;
+  }
   void send(const mqtt::Packet& packet) {
     engine_->call([&] {
       base::Bytes bytes;
@@ -116,6 +125,13 @@ class TestBroker {
       connack.session_present = greeting_ == mqtt::Reason::kSuccess;
       if (connack.session_present) connack.properties.user = {{"epoch", "e1"}};
       WL_CHECK(mqtt::encode(connack, mqtt::Version::k5, out));
+    } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {
+      {
+        const std::lock_guard lock(mutex_);
+        published_.push_back(*publish);
+      }
+      WL_CHECK(mqtt::encode(mqtt::Ack{.packet_id = publish->packet_id, .reason = verdict_},
+                            mqtt::Version::k5, out));
     } else if (std::holds_alternative<mqtt::Pingreq>(packet)) {
       WL_CHECK(mqtt::encode(mqtt::Pingresp{}, mqtt::Version::k5, out));
     }
@@ -134,10 +150,12 @@ class TestBroker {
   std::unique_ptr<io::Stream> device_;
   base::Bytes input_;
   mqtt::Reason greeting_ = mqtt::Reason::kSuccess;
+  mqtt::Reason verdict_ = mqtt::Reason::kSuccess;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  std::vector<std::string> heard_;  // under mutex_
+  std::vector<std::string> heard_;        // under mutex_
+  std::vector<mqtt::Publish> published_;  // under mutex_
 };
 
 }  // namespace wakeline::app::test

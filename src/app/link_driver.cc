@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "core/link/lines.h"
 #include "core/link/memory.h"
+#include "core/link/outbox.h"
 #include "io/clock.h"
 #include "io/file.h"
 
@@ -22,6 +23,8 @@ namespace {
 
 /// The machine itself slept when the clocks went apart by so much (link.md §4).
 constexpr base::Duration kSlept = std::chrono::seconds(2);
+/// A wake may come later by this part of the wait.
+constexpr int kWakeSlack = 4;
 constexpr base::Duration kStorageRetryMin = std::chrono::seconds(1);
 constexpr base::Duration kStorageRetryMax = std::chrono::minutes(1);
 
@@ -33,9 +36,11 @@ bool is_loopback(const std::string& address) {
 
 bool is_loopback_name(const std::string& host) { return host == "localhost" || is_loopback(host); }
 
-std::string text_of(const link::Memory& memory) {
-  return link::encode(memory, io::wall_now().time_since_epoch() - io::now().time_since_epoch());
+base::Duration boot_to_wall() {
+  return io::wall_now().time_since_epoch() - io::now().time_since_epoch();
 }
+
+std::string text_of(const link::Memory& memory) { return link::encode(memory, boot_to_wall()); }
 
 /// How a connection ended, for the machine: a reset and a silence may be a NAT's doing.
 link::Why why_of(const base::Error& error) {
@@ -80,7 +85,8 @@ LinkDriver::LinkDriver(Core& core, Settings settings, Hooks hooks)
     : core_(core),
       settings_(std::move(settings)),
       hooks_(std::move(hooks)),
-      link_(settings_.config, settings_.memory, base::Random(io::random_seed())),
+      link_(settings_.config, settings_.memory, base::Random(io::random_seed()),
+            std::exchange(settings_.outbox, {})),
       written_(settings_.memory) {
   core_.add_listener(this);
 }
@@ -89,6 +95,9 @@ LinkDriver::~LinkDriver() {
   stop();
   alive_.reset();
   writer_.reset();
+  outbox_writer_.reset();
+  for (const Send& send : std::exchange(sends_, {}))
+    send.done(base::fail(base::ErrorCode::kClosed, "push_client"));
   // What the app accepted while the last write was under way.
   if (unwritten_ && !(link_.memory() == written_)) {
     const auto last = io::write_file(settings_.state_file, text_of(link_.memory()));
@@ -116,6 +125,44 @@ void LinkDriver::feed(Event event) {
   actions_.clear();
   feeding_ = false;
   timer_->set(link_.next_deadline());
+  ask_for_wake();
+}
+
+/// Suspended, no timer of ours runs: the host is asked for a wake in the link's window (C40). Where
+/// it gives none, the keep-alive handler is the next occasion.
+void LinkDriver::ask_for_wake() {
+  link::WakeWindow wanted;
+  if (core_.state() == AppState::kBackground) wanted = link_.next_wake();
+  if (wanted == wake_wanted_) return;
+  wake_wanted_ = wanted;
+  const std::uint64_t current = ++wakes_asked_;
+  if (wake_ != 0) core_.contract().wakes().cancel(std::exchange(wake_, 0));
+  if (wanted.latest == base::kNever) return;
+  const base::Instant now = io::now();
+  const auto from_now = [now](base::Instant at) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::max(at - now, base::Duration::zero()));
+  };
+  const auto earliest = from_now(wanted.earliest);
+  // A moment alone merges with nothing else that wakes; a little later is as good.
+  const auto latest = std::max(from_now(wanted.latest), earliest + earliest / kWakeSlack);
+  core_.contract().wakes().request(
+      earliest, latest,
+      [this, current, alive = std::weak_ptr(alive_)] {
+        if (alive.expired() || current != wakes_asked_) return;
+        wake_ = 0;
+        feed([](link::Link& link, base::Instant at, link::Actions& out) {
+          link.on_deadline(at, out);
+        });
+      },
+      [this, current, alive = std::weak_ptr(alive_)](const Result<Wakes::Key>& key) {
+        if (alive.expired()) return;
+        if (!key)
+          base::log(base::LogLevel::kDebug, "link", "no wake: {}", key.error().message);
+        else if (current == wakes_asked_)
+          wake_ = *key;
+        else
+          core_.contract().wakes().cancel(*key);
+      });
 }
 
 void LinkDriver::later(std::function<void()> task) {
@@ -158,6 +205,24 @@ void LinkDriver::kick() {
 void LinkDriver::accept(link::DeliveryId delivery) {
   feed([delivery](link::Link& link, base::Instant now, link::Actions& out) {
     link.accept(now, delivery, out);
+  });
+}
+
+void LinkDriver::send(link::Message message, base::Duration time_to_live,
+                      std::function<void(base::Result<void>)> done) {
+  base::Result<std::uint64_t> serial;
+  feed([&](link::Link& link, base::Instant now, link::Actions& out) {
+    message.until = base::saturating_add(now, time_to_live);
+    serial = link.send(now, std::move(message), out);
+  });
+  if (!serial) return done(base::fail(serial.error()));
+  if (*serial == 0) return done({});
+  sends_.push_back({*serial, std::move(done)});
+}
+
+void LinkDriver::outcome_taken(std::uint64_t number) {
+  feed([number](link::Link& link, base::Instant now, link::Actions& out) {
+    link.outcome_taken(now, number, out);
   });
 }
 
@@ -386,6 +451,46 @@ void LinkDriver::on_written(std::uint64_t serial, const base::Result<void>& writ
     link.on_persisted(now, serial, out);
   });
 }
+
+void LinkDriver::carry_out(const link::StoreOutbox& store) {
+  const auto done = [this, &loop = core_.engine().loop(), serial = store.serial,
+                     alive = std::weak_ptr(alive_)](const base::Result<void>& written) {
+    loop.post([this, serial, written, alive] {
+      if (!alive.expired()) on_outbox_written(serial, written);
+    });
+  };
+  if (!outbox_writer_) {
+    auto writer = StateWriter::start(settings_.outbox_file);
+    if (!writer) return done(base::fail(writer.error()));
+    outbox_writer_ = std::move(*writer);
+  }
+  outbox_writer_->write(link::encode(store.messages, boot_to_wall()), done);
+}
+
+void LinkDriver::on_outbox_written(std::uint64_t serial, const base::Result<void>& written) {
+  if (!written)
+    base::log(base::LogLevel::kError, "link", "{}: {}", settings_.outbox_file,
+              base::to_string(written.error()));
+  feed([&](link::Link& link, base::Instant now, link::Actions& out) {
+    if (written)
+      link.on_outbox_stored(now, serial, out);
+    else
+      link.on_outbox_failed(now, serial, out);
+  });
+  for (std::size_t i = 0; i < sends_.size();) {
+    if (sends_[i].serial > serial) {
+      ++i;
+      continue;
+    }
+    const auto done = std::move(sends_[i].done);
+    sends_.erase(sends_.begin() + static_cast<std::ptrdiff_t>(i));
+    done(written);
+  }
+}
+
+void LinkDriver::carry_out(const link::Outcome& outcome) { hooks_.outcome(outcome); }
+
+void LinkDriver::carry_out(const link::Missed& missed) { hooks_.missed(missed); }
 
 void LinkDriver::carry_out(const link::Deliver& deliver) { hooks_.deliver(deliver.delivery); }
 

@@ -25,12 +25,17 @@ class LinkDriver : public HostListener {
   struct Settings {
     link::Config config;
     link::Memory memory;
+    std::vector<link::Message> outbox;    ///< what an earlier run left
     std::shared_ptr<io::TlsContext> tls;  ///< null: plain, to loopback addresses alone
     std::string state_file;
+    std::string outbox_file;
   };
   struct Hooks {
     std::function<void(const link::Delivery&)> deliver;
     std::function<void(const link::Report&, base::Instant now)> report;
+    /// Answered by outcome_taken.
+    std::function<void(const link::Outcome&)> outcome;
+    std::function<void(const link::Missed&)> missed;
   };
 
   /// `core` outlives it. Errors: kOs.
@@ -45,6 +50,12 @@ class LinkDriver : public HostListener {
   void stop();
   void kick();
   void accept(link::DeliveryId delivery);
+  /// `message` has passed check(). `done` once it is on disk, or is not; `until` is set from
+  /// `time_to_live`. Errors: kBusy (full), kStorageFull and those of io::write_file.
+  void send(link::Message message, base::Duration time_to_live,
+            std::function<void(base::Result<void>)> done);
+  void outcome_taken(std::uint64_t number);
+  std::size_t outbox_size() const { return link_.outbox_size(); }
   void is_wake_capable(std::function<void(bool)> done);
 
   void on_host_state(AppState state) override;
@@ -73,6 +84,9 @@ class LinkDriver : public HostListener {
   void carry_out(const link::Persist& persist);
   void carry_out(const link::Deliver& deliver);
   void carry_out(const link::Report& report);
+  void carry_out(const link::StoreOutbox& store);
+  void carry_out(const link::Outcome& outcome);
+  void carry_out(const link::Missed& missed);
 
   void on_tcp(link::AttemptId id, int fd);
   void on_connected(link::AttemptId id, base::Result<std::unique_ptr<io::Stream>> result);
@@ -81,9 +95,11 @@ class LinkDriver : public HostListener {
   void untag(Line& line);
   void on_woken();
   void read_network();
+  void ask_for_wake();
   link::LineFacts line_facts() const;
   void write_state();
   void on_written(std::uint64_t serial, const base::Result<void>& written);
+  void on_outbox_written(std::uint64_t serial, const base::Result<void>& written);
   void later(std::function<void()> task);
 
   Core& core_;
@@ -99,12 +115,21 @@ class LinkDriver : public HostListener {
   std::optional<link::Persist> unwritten_;
   std::unique_ptr<StateWriter> writer_;
   link::Memory written_;  ///< as the file has it
+  struct Send {
+    std::uint64_t serial;  ///< of the StoreOutbox that makes it safe
+    std::function<void(base::Result<void>)> done;
+  };
+  std::vector<Send> sends_;
+  std::unique_ptr<StateWriter> outbox_writer_;  ///< from the first message on
   std::unique_ptr<io::NetworkWatch> network_watch_;
   io::NetworkView network_;
   base::Duration asleep_ = io::time_asleep();  ///< of the machine, as last seen
   base::Duration storage_retry_{};
   std::uint64_t holds_ = 0;  ///< counts HoldAwake and LetGo: an answer of an earlier one is late
   TaskKey task_ = 0;
+  link::WakeWindow wake_wanted_;
+  Wakes::Key wake_ = 0;            ///< 0: none, or not answered yet
+  std::uint64_t wakes_asked_ = 0;  ///< an answer of an earlier one is late
   KeepAlive::Key keep_alive_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <wakeline/push_client.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "app/link_driver.h"
 #include "base/log.h"
 #include "core/link/memory.h"
+#include "core/link/outbox.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/web_push_keys.h"
@@ -28,6 +30,8 @@ class PushCore {
     std::mutex mutex;
     std::function<void(const Push&)> on_push;         // under mutex
     std::function<void(const LinkStatus&)> on_state;  // under mutex
+    std::function<void(const Missed&)> on_missed;     // under mutex
+    std::function<void(const Outcome&)> on_outcome;   // under mutex
     LinkStatus status;                                // under mutex
   };
 
@@ -50,17 +54,28 @@ class PushCore {
   LinkDriver& driver() { return *driver_; }
   Inbox& inbox() { return *inbox_; }
   const io::WebPushKeys& keys() const { return keys_; }
+  const std::string& device() const { return device_; }
 
  private:
   PushCore(std::shared_ptr<Core> core, io::WebPushKeys keys)
       : core_(std::move(core)), keys_(std::move(keys)) {}
   void deliver(const link::Delivery& delivery);
   void report(const link::Report& report, base::Instant now);
+  void outcome(const link::Outcome& outcome);
+  void missed(const link::Missed& missed);
+  /// The handler that is set by then; none once the client is gone.
+  template <class Handler>
+  static Handler handler_of(Inbox& inbox, Handler Inbox::* which) {
+    if (inbox.closed) return {};
+    const std::lock_guard lock(inbox.mutex);
+    return inbox.*which;
+  }
 
   std::shared_ptr<Core> core_;
   const io::WebPushKeys keys_;
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   bool manual_accept_ = false;
+  std::string device_;
   io::UniqueFd state_lock_;
   std::shared_ptr<LinkDriver> driver_;  // on the loop's thread
 };
@@ -82,6 +97,11 @@ bool is_loopback_name(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+/// Of 128 random bits.
+std::string new_key() {
+  return fmt::format("{:016x}{:016x}", io::random_seed(), io::random_seed());
+}
+
 Error invalid(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
 
 Result<link::Config> make_config(const PushClient::Options& options) {
@@ -99,27 +119,27 @@ Result<link::Config> make_config(const PushClient::Options& options) {
   return config;
 }
 
-/// What an earlier run remembered; nothing where there was none.
-Result<link::Memory> read_memory(const std::string& file) {
-  const auto text = io::read_file(file, link::kMemoryTextMax);
-  if (!text && text.error().code == base::ErrorCode::kNotFound) return link::Memory{};
+/// What an earlier run left in a file of `limit` bytes at most; an empty one where there was none.
+template <class State, class Decode>
+Result<State> read_state(const std::string& file, std::size_t limit, Decode decode) {
+  const auto text = io::read_file(file, limit);
+  if (!text && text.error().code == base::ErrorCode::kNotFound) return State{};
   if (!text && text.error().code != base::ErrorCode::kTooLarge) {
     return to_public(text.error(), file);
   }
   const base::Duration boot_to_wall =
       io::wall_now().time_since_epoch() - io::now().time_since_epoch();
-  const auto memory = text ? link::decode_memory(*text, boot_to_wall)
-                           : base::Result<link::Memory>(base::fail(text.error()));
-  if (memory) return *memory;
+  auto state = text ? decode(*text, boot_to_wall) : base::Result<State>(base::fail(text.error()));
+  if (state) return std::move(*state);
   // No crash tears it, so somebody else wrote it. An app that never rings again would be worse than
   // a push that rings twice: it is set aside, and the server says what it still keeps.
   const std::string aside = file + ".corrupt";
   base::log(base::LogLevel::kError, "link", "{}: {}; moved to {}", file,
-            base::to_string(memory.error()), aside);
+            base::to_string(state.error()), aside);
   if (::rename(file.c_str(), aside.c_str()) != 0) {
     return to_public(base::os_error("rename", errno), file);
   }
-  return link::Memory{};
+  return State{};
 }
 
 /// The keys of an earlier run, or new ones where there were none.
@@ -197,23 +217,34 @@ Result<std::unique_ptr<PushCore>> PushCore::create(std::shared_ptr<Core> core,
     return Error{ErrorCode::kBusy, settings.state_file + " is in use by another push client"};
   }
   if (!lock) return to_public(lock.error(), lock_file);
-  auto memory = read_memory(settings.state_file);
+  settings.outbox_file = settings.state_file + ".outbox";
+  auto memory = read_state<link::Memory>(
+      settings.state_file, link::kMemoryTextMax,
+      [](auto text, auto offset) { return link::decode_memory(text, offset); });
   if (!memory) return memory.error();
+  auto outbox = read_state<std::vector<link::Message>>(
+      settings.outbox_file, link::kOutboxTextMax,
+      [](auto text, auto offset) { return link::decode_outbox(text, offset); });
+  if (!outbox) return outbox.error();
   auto keys =
       read_keys(options.keys_file.empty() ? settings.state_file + ".keys" : options.keys_file);
   if (!keys) return keys.error();
   settings.memory = std::move(*memory);
+  settings.outbox = std::move(*outbox);
 
   std::unique_ptr<PushCore> made(new PushCore(std::move(core), *keys));
   made->state_lock_ = std::move(*lock);
   made->manual_accept_ = options.manual_accept;
+  made->device_ = options.device;
   base::Result<void> created;
   made->call([&, raw = made.get()] {
     auto driver = LinkDriver::create(
         *raw->core_, std::move(settings),
         {.deliver = [raw](const link::Delivery& delivery) { raw->deliver(delivery); },
          .report = [raw](const link::Report& report,
-                         base::Instant now) { raw->report(report, now); }});
+                         base::Instant now) { raw->report(report, now); },
+         .outcome = [raw](const link::Outcome& outcome) { raw->outcome(outcome); },
+         .missed = [raw](const link::Missed& missed) { raw->missed(missed); }});
     if (driver) {
       raw->driver_ = std::move(*driver);
     } else {
@@ -228,12 +259,7 @@ void PushCore::deliver(const link::Delivery& delivery) {
   core_->dispatcher().post([inbox = inbox_, push = to_public_push(delivery, keys_),
                             core = core_.get(), driver = std::weak_ptr(driver_),
                             manual = manual_accept_] {
-    if (inbox->closed) return;
-    std::function<void(const Push&)> handler;
-    {
-      const std::lock_guard lock(inbox->mutex);
-      handler = inbox->on_push;
-    }
+    const auto handler = handler_of(*inbox, &Inbox::on_push);
     if (!handler) return;  // stays with the server until a run that wants it
     handler(push);
     if (manual) return;
@@ -257,19 +283,40 @@ void PushCore::report(const link::Report& report, base::Instant now) {
     inbox_->status = status;
   }
   core_->dispatcher().post([inbox = inbox_, status] {
-    if (inbox->closed) return;
-    std::function<void(const LinkStatus&)> handler;
-    {
-      const std::lock_guard lock(inbox->mutex);
-      handler = inbox->on_state;
-    }
-    if (handler) handler(status);
+    if (const auto handler = handler_of(*inbox, &Inbox::on_state)) handler(status);
   });
+}
+
+void PushCore::outcome(const link::Outcome& outcome) {
+  const Outcome told{outcome.key, static_cast<SendResult>(outcome.result), outcome.maybe_received,
+                     outcome.detail};
+  core_->dispatcher().post([inbox = inbox_, told, number = outcome.number, core = core_.get(),
+                            driver = std::weak_ptr(driver_)] {
+    if (inbox->closed) return;  // the next run hears of it
+    if (const auto handler = handler_of(*inbox, &Inbox::on_outcome)) handler(told);
+    core->engine().loop().post([driver, number] {
+      if (const auto alive = driver.lock()) alive->outcome_taken(number);
+    });
+  });
+}
+
+void PushCore::missed(const link::Missed& missed) {
+  core_->dispatcher().post(
+      [inbox = inbox_, told = Missed{missed.first, missed.last, missed.count}] {
+        if (const auto handler = handler_of(*inbox, &Inbox::on_missed)) handler(told);
+      });
 }
 
 }  // namespace app
 
 static_assert(static_cast<int>(LinkState::kReady) == static_cast<int>(link::State::kReady));
+
+static_assert(static_cast<int>(SendResult::kRefused) ==
+              static_cast<int>(link::SendResult::kRefused));
+
+std::string_view name(SendResult result) {
+  return link::name(static_cast<link::SendResult>(result));
+}
 
 std::string_view name(LinkState state) { return link::name(static_cast<link::State>(state)); }
 
@@ -292,6 +339,45 @@ void PushClient::on_push(std::function<void(const Push&)> handler) {
 void PushClient::on_state(std::function<void(const LinkStatus&)> handler) {
   const std::lock_guard lock(core_->inbox().mutex);
   core_->inbox().on_state = std::move(handler);
+}
+
+void PushClient::on_missed(std::function<void(const Missed&)> handler) {
+  const std::lock_guard lock(core_->inbox().mutex);
+  core_->inbox().on_missed = std::move(handler);
+}
+
+void PushClient::on_outcome(std::function<void(const Outcome&)> handler) {
+  const std::lock_guard lock(core_->inbox().mutex);
+  core_->inbox().on_outcome = std::move(handler);
+}
+
+Result<std::string> PushClient::send(const Message& message) {
+  constexpr std::chrono::seconds kLongest =
+      std::chrono::duration_cast<std::chrono::seconds>(link::kOutboxTimeMax);
+  if (message.time_to_live < std::chrono::seconds(1) || message.time_to_live > kLongest)
+    return invalid("time_to_live must be from 1 s to 28 days");
+  link::Message wanted;
+  wanted.key = message.key.empty() ? new_key() : message.key;
+  wanted.topic =
+      message.topic.empty()
+          ? wire::report_topic(static_cast<wire::ReportKind>(message.kind), core_->device())
+          : message.topic;
+  wanted.content_type = message.content_type;
+  wanted.correlation.assign(message.correlation.begin(), message.correlation.end());
+  wanted.body.assign(message.body.begin(), message.body.end());
+  if (const auto checked = link::check(wanted); !checked) return to_public(checked.error());
+  const std::string key = wanted.key;
+  const auto stored = core_->core().engine().wait_for<base::Result<void>>([&](auto done) {
+    core_->driver().send(std::move(wanted), message.time_to_live, std::move(done));
+  });
+  if (!stored) return to_public(stored.error());
+  return key;
+}
+
+std::size_t PushClient::outbox_size() const {
+  std::size_t size = 0;
+  core_->call([&] { size = core_->driver().outbox_size(); });
+  return size;
 }
 
 void PushClient::start() {

@@ -122,6 +122,116 @@ TEST_F(PushClientTest, AcknowledgesByHandWhenAskedTo) {
   EXPECT_EQ(broker.take(1), Words{"PUBACK"});
 }
 
+TEST_F(PushClientTest, SendsAReplyAndTellsWhatBecameOfIt) {
+  PushClient client = create(options());
+  std::vector<Outcome> outcomes;
+  client.on_outcome([&](const Outcome& outcome) { outcomes.push_back(outcome); });
+  const auto key = client.send({.body = "yes", .content_type = "text/plain", .correlation = "7"});
+  ASSERT_TRUE(key) << key.error().message;
+  EXPECT_EQ(client.outbox_size(), 1U);
+  client.start();
+  ASSERT_TRUE(dispatch_until(app, [&] { return !outcomes.empty(); }));
+  EXPECT_EQ(outcomes, (std::vector<Outcome>{{.key = *key}}));
+  EXPECT_EQ(client.outbox_size(), 0U);
+  const auto published = broker.published();
+  ASSERT_EQ(published.size(), 1U);
+  EXPECT_EQ(published[0].topic, "wakeline/reply/door");
+  EXPECT_EQ(base::as_text(published[0].payload), "yes");
+  EXPECT_EQ(published[0].properties.content_type, "text/plain");
+  EXPECT_EQ(published[0].properties.correlation_data, base::Bytes{'7'});
+  EXPECT_EQ(published[0].properties.user_value("key"), *key);
+}
+
+TEST_F(PushClientTest, SendsInTheNextRunWhatThisOneCouldNot) {
+  {
+    PushClient client = create(options());
+    ASSERT_TRUE(client.send({.body = "first", .key = "k1"}));
+    ASSERT_TRUE(client.send({.kind = MessageKind::kReceipt, .body = "second", .key = "k2"}));
+  }
+  PushClient client = create(options());
+  std::vector<std::string> keys;
+  client.on_outcome([&](const Outcome& outcome) { keys.push_back(outcome.key); });
+  EXPECT_EQ(client.outbox_size(), 2U);
+  client.start();
+  ASSERT_TRUE(dispatch_until(app, [&] { return keys.size() == 2; }));
+  EXPECT_EQ(keys, (std::vector<std::string>{"k1", "k2"}));
+  EXPECT_EQ(broker.published().back().topic, "wakeline/receipt/door");
+}
+
+TEST_F(PushClientTest, TellsAnOutcomeAgainInTheNextRunWhenItsHandlerThrew) {
+  std::vector<std::string> keys;
+  {
+    PushClient client = create(options());
+    client.on_outcome([](const Outcome&) { throw std::runtime_error("the app's own"); });
+    ASSERT_TRUE(client.send({.body = "x", .key = "k1"}));
+    client.start();
+    EXPECT_THROW(dispatch_until(app, [] { return false; }), std::runtime_error);
+  }
+  PushClient client = create(options());
+  client.on_outcome([&](const Outcome& outcome) { keys.push_back(outcome.key); });
+  client.start();
+  ASSERT_TRUE(dispatch_until(app, [&] { return !keys.empty(); }));
+  EXPECT_EQ(keys, Words{"k1"});
+}
+
+TEST_F(PushClientTest, TellsThatAMessageExpiredOrWasRefused) {
+  PushClient client = create(options());
+  std::vector<Outcome> outcomes;
+  client.on_outcome([&](const Outcome& outcome) { outcomes.push_back(outcome); });
+  ASSERT_TRUE(client.send({.body = "x", .key = "old", .time_to_live = std::chrono::seconds(1)}));
+  ASSERT_TRUE(dispatch_until(app, [&] { return !outcomes.empty(); }));
+  EXPECT_EQ(outcomes.back(), (Outcome{.key = "old", .result = SendResult::kExpired}));
+  broker.answer_publish_with(mqtt::Reason::kNotAuthorized);
+  client.start();
+  ASSERT_TRUE(client.send({.body = "x", .topic = "of/others", .key = "other"}));
+  ASSERT_TRUE(dispatch_until(app, [&] { return outcomes.size() == 2; }));
+  EXPECT_EQ(outcomes.back(),
+            (Outcome{.key = "other", .result = SendResult::kRefused, .detail = "0x87"}));
+}
+
+TEST_F(PushClientTest, RefusesFaultyMessagesAndMoreThanItHolds) {
+  PushClient client = create(options());
+  const auto code = [&](const Message& message) {
+    const auto sent = client.send(message);
+    return sent ? ErrorCode::kOk : sent.error().code;
+  };
+  EXPECT_EQ(code({.body = std::string(4'097, 'x')}), ErrorCode::kTooLarge);
+  EXPECT_EQ(code({.topic = "all/#"}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.key = "two words"}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.time_to_live = std::chrono::seconds(0)}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.time_to_live = std::chrono::hours(24 * 29)}), ErrorCode::kInvalidArgument);
+  for (int i = 0; i < 64; ++i) ASSERT_EQ(code({.key = "k" + std::to_string(i)}), ErrorCode::kOk);
+  EXPECT_EQ(code({.key = "k0"}), ErrorCode::kOk);  // is there
+  EXPECT_EQ(code({}), ErrorCode::kBusy);
+}
+
+TEST_F(PushClientTest, SaysThatAMessageCannotBeKeptAndHoldsAPushUntilTheDiskIsBack) {
+  PushClient client = create(options());
+  go_online(client);
+  std::filesystem::rename(folder.file("state"), folder.file("away"));
+  EXPECT_EQ(client.send({.body = "x"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(client.outbox_size(), 0U);
+  broker.push(1, 10, "ring");
+  ASSERT_TRUE(await_pushes(1));
+  EXPECT_FALSE(client.send({.body = "y"}));
+  EXPECT_EQ(broker.heard(), 0U);  // no PUBACK, and nothing sent
+  std::filesystem::rename(folder.file("away"), folder.file("state"));
+  EXPECT_EQ(broker.take(1), Words{"PUBACK"});
+  EXPECT_TRUE(client.send({.body = "z"}));
+  EXPECT_EQ(broker.take(1), Words{"PUBLISH"});
+}
+
+TEST_F(PushClientTest, TellsThatPushesNeverCome) {
+  PushClient client = create(options());
+  std::vector<Missed> missed;
+  client.on_missed([&](const Missed& gap) { missed.push_back(gap); });
+  go_online(client);
+  broker.push(4, 10, "first");
+  broker.push(7, 11, "second");
+  ASSERT_TRUE(await_pushes(2));
+  EXPECT_EQ(missed, (std::vector<Missed>{{.first = 5, .last = 6, .count = 2}}));
+}
+
 TEST_F(PushClientTest, TagsItsSocketBeforeTheFirstByteAndHoldsTheAppAwakeMeanwhile) {
   PushClient client = create(options());
   go_online(client);
@@ -141,6 +251,30 @@ TEST_F(PushClientTest, TagsItsSocketBeforeTheFirstByteAndHoldsTheAppAwakeMeanwhi
   const auto last = peer.take(2);
   EXPECT_EQ(last[0], host::Message(host::Untag{.tag = 3}));
   EXPECT_EQ(last[1], host::Message(host::SetKeepAlive{.timeout_s = 0}));
+}
+
+TEST_F(PushClientTest, AsksTheHostForAWakeWhenItWaitsInTheBackgroundC40) {
+  PushClient client = create(options());
+  broker.greet_with(mqtt::Reason::kServerBusy);
+  client.start();
+  const auto asked = [&] {
+    for (const auto& message : peer.heard())
+      if (const auto* wake = std::get_if<host::RequestWake>(&message)) return wake->latest_ms;
+    return 0U;
+  };
+  ASSERT_TRUE(dispatch_until(app, [&] { return asked() > 0; }));
+  const auto status = client.status();
+  EXPECT_EQ(status.state, LinkState::kWaiting);
+  // Not before the link wants it, nor much later.
+  EXPECT_LE(asked(), status.retry_in->count() * 5 / 4 + 2);
+  broker.greet_with(mqtt::Reason::kSuccess);
+  client.kick();
+  ASSERT_TRUE(dispatch_until(app, [&] { return client.status().state == LinkState::kReady; }));
+  EXPECT_TRUE(dispatch_until(app, [&] {
+    return std::ranges::any_of(peer.heard(), [](const host::Message& message) {
+      return std::holds_alternative<host::CancelWake>(message);
+    });
+  }));
 }
 
 TEST_F(PushClientTest, PingsInTheKeepAliveWindowButNotForBytesOfItsOwnSocket) {

@@ -377,7 +377,8 @@ void DeviceShard::store_report(Slot slot, const session::Report& report) {
                                         .accepted = io::wall_now(),
                                         .content_type = report.content_type,
                                         .correlation = report.correlation,
-                                        .body = report.body},
+                                        .body = report.body,
+                                        .key = report.key},
                                        stored, post_);
   if (!asked) poller_->post([stored, error = asked.error()] { stored(base::fail(error)); });
 }

@@ -138,6 +138,10 @@ class Process : public std::enable_shared_from_this<Process> {
   void carry_out(const link::Persist& a);
   void carry_out(const link::Deliver& a);
   void carry_out(const link::Report& a);
+  // The apps of the simulator send nothing.
+  void carry_out(const link::StoreOutbox& /*a*/) {}
+  void carry_out(const link::Outcome& /*a*/) {}
+  void carry_out(const link::Missed& /*a*/) {}
   void on_handshake(link::AttemptId attempt, const ConnectionPtr& connection);
 
   Kernel& kernel_;

@@ -7,12 +7,26 @@ namespace wakeline::store {
 
 using base::ErrorCode;
 
+namespace {
+
+/// They lie beside those of pushes, which are visible ASCII: none of those begins with a space.
+std::string key_of(const Report& report) { return ' ' + report.key; }
+
+}  // namespace
+
 base::Result<ReportTable> ReportTable::prepare(Database& database) {
   ReportTable table(database);
   const struct {
     Statement& statement;
     std::string_view sql;
   } rows[] = {
+      {table.find_key_, "SELECT sequence FROM keys WHERE device = ?1 AND key = ?2"},
+      {table.add_key_,
+       "INSERT OR REPLACE INTO keys (device, key, sequence, expires) VALUES (?1, ?2, ?3, ?4)"},
+      {table.trim_keys_,
+       "DELETE FROM keys WHERE device = ?1 AND key >= ' ' AND key < '!' AND sequence <="
+       " (SELECT sequence FROM keys WHERE device = ?1 AND key >= ' ' AND key < '!'"
+       "  ORDER BY sequence DESC LIMIT 1 OFFSET ?2)"},
       {table.count_,
        "SELECT (SELECT count(*) FROM reports WHERE device = ?1) FROM devices WHERE id = ?1"},
       {table.add_,
@@ -48,6 +62,15 @@ base::Result<ReportTable> ReportTable::prepare(Database& database) {
 }
 
 base::Result<std::uint64_t> ReportTable::add(const Report& report) {
+  if (!report.key.empty()) {
+    const auto known = find_key_.with(report.device.value, key_of(report)).step();
+    if (!known) return base::fail(known.error());
+    if (*known) {
+      const auto first = static_cast<std::uint64_t>(find_key_.integer(0));
+      find_key_.reset();
+      return first;
+    }
+  }
   auto row = count_.with(report.device.value).step();
   if (!row) return base::fail(row.error());
   if (!*row) return base::fail(ErrorCode::kNotFound, "store.device");
@@ -61,7 +84,17 @@ base::Result<std::uint64_t> ReportTable::add(const Report& report) {
   if (!row) return base::fail(row.error());
   const auto id = static_cast<std::uint64_t>(add_.integer(0));
   add_.reset();
+  if (!report.key.empty()) {
+    if (auto remembered = remember(report, id); !remembered) return base::fail(remembered.error());
+  }
   return id;
+}
+
+base::Result<void> ReportTable::remember(const Report& report, std::uint64_t id) {
+  const std::int64_t until = to_ms(report.accepted + kReportKeysKept);
+  if (auto ran = add_key_.with(report.device.value, key_of(report), id, until).run(); !ran)
+    return ran;
+  return trim_keys_.with(report.device.value, kReportKeysMax).run();
 }
 
 base::Result<std::vector<Report>> ReportTable::list(std::uint64_t after, std::string_view device,

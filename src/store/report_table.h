@@ -16,7 +16,8 @@ class ReportTable {
   /// `database` must outlive the table.
   static base::Result<ReportTable> prepare(Database& database);
 
-  /// Returns: its id. Errors: kBusy (kReportsMax), kNotFound (no such device), those of
+  /// Returns: its id; of the first one where the device's key is known (also when that was fetched
+  /// since). Errors: kBusy (kReportsMax), kNotFound (no such device), those of
   /// Statement::step.
   base::Result<std::uint64_t> add(const Report& report);
   /// The oldest `limit` with an id above `after`; of one device, or of all when it is empty.
@@ -37,10 +38,11 @@ class ReportTable {
 
  private:
   explicit ReportTable(Database& database) : database_(&database) {}
+  base::Result<void> remember(const Report& report, std::uint64_t id);
 
   Database* database_;
-  Statement count_, add_, list_, remove_through_, sweep_, may_join_, join_, leave_, leave_all_,
-      in_any_;
+  Statement find_key_, add_key_, trim_keys_, count_, add_, list_, remove_through_, sweep_,
+      may_join_, join_, leave_, leave_all_, in_any_;
 };
 
 }  // namespace wakeline::store

@@ -55,6 +55,35 @@ class ReportTableTest : public testing::Test {
   DeviceId door_, window_;
 };
 
+TEST_F(ReportTableTest, KeepsOneReportOfAKeyAlsoWhenThatWasFetchedSince) {
+  Report keyed = report(door_);
+  keyed.key = "k1";
+  EXPECT_EQ(table_->add(keyed), 1U);
+  EXPECT_EQ(table_->add(keyed), 1U);
+  Report others = report(window_);
+  others.key = "k1";
+  EXPECT_EQ(table_->add(others), 2U);
+  EXPECT_EQ(table_->remove_through(2), 2);
+  EXPECT_EQ(table_->add(keyed), 1U);
+  EXPECT_EQ(table_->list(0, "", 10), std::vector<Report>{});
+}
+
+TEST_F(ReportTableTest, RemembersTheNewestKeysOfADeviceWithinABound) {
+  ASSERT_TRUE(database_.run("BEGIN"));
+  for (std::int64_t i = 0; i <= kReportKeysMax; ++i) {
+    Report keyed = report(door_);
+    keyed.key = "k" + std::to_string(i);
+    ASSERT_EQ(table_->add(keyed), static_cast<std::uint64_t>(i + 1));
+    ASSERT_EQ(table_->remove_through(static_cast<std::uint64_t>(i + 1)), 1);
+  }
+  ASSERT_TRUE(database_.run("COMMIT"));
+  Report oldest = report(door_);
+  oldest.key = "k1";
+  EXPECT_EQ(table_->add(oldest), 2U);
+  oldest.key = "k0";  // one too many
+  EXPECT_EQ(table_->add(oldest), static_cast<std::uint64_t>(kReportKeysMax + 2));
+}
+
 TEST_F(ReportTableTest, ListsWhatWasSaidInOrderAndForgetsWhatWasFetched) {
   EXPECT_EQ(table_->add(report(door_)), 1U);
   EXPECT_EQ(table_->add(report(window_)), 2U);

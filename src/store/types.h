@@ -27,6 +27,10 @@ inline constexpr std::uint32_t kQueueMax = 1'000;
 inline constexpr std::int64_t kReportsMax = 1'000;
 /// How long a report waits to be fetched.
 inline constexpr base::Duration kReportsKept = std::chrono::hours(24 * 28);
+/// Keys of reports that are remembered for a device, the newest, longer than it may try. It sends
+/// what was not acknowledged first, and no more than 64 wait there.
+inline constexpr std::int64_t kReportKeysMax = 1'024;
+inline constexpr base::Duration kReportKeysKept = kReportsKept + std::chrono::hours(24);
 /// How long an idempotency key is remembered after the life of its push.
 inline constexpr base::Duration kIdempotencyKept = std::chrono::hours(24);
 
@@ -84,6 +88,7 @@ struct Report {
   std::string content_type{};
   base::Bytes correlation{};
   base::Bytes body{};
+  std::string key{};  ///< idempotency key of its device; empty: none, and as read
   friend bool operator==(const Report&, const Report&) = default;
 };
 

@@ -282,6 +282,11 @@ std::optional<ReportKind> report_of_topic(std::string_view topic, std::string_vi
   return std::nullopt;
 }
 
+bool is_idempotency_key(std::string_view key) {
+  return key.size() <= kIdempotencyKeyMax &&
+         std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7F'; });
+}
+
 bool is_device_name(std::string_view device) {
   return !device.empty() && device.size() <= kDeviceNameMax && device[0] != '.' &&
          device[0] != '-' &&

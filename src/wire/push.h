@@ -111,6 +111,8 @@ inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C
 inline constexpr std::string_view kRetryAfter =
     "retry-after";                                       ///< CONNACK 0x89/0x97, DISCONNECT: in ms
 inline constexpr std::string_view kUrgency = "urgency";  ///< PUBLISH: Urgency's name
+inline constexpr std::string_view kKey =
+    "key";  ///< PUBLISH of a device: idempotency key; what comes twice with it is one report
 inline constexpr std::string_view kContentEncoding =
     "content-encoding";  ///< PUBLISH: BodyEncoding's name; absent: PushContent
 }  // namespace property
@@ -130,6 +132,8 @@ std::string_view name(ReportKind kind);
 std::string report_topic(ReportKind kind, std::string_view device);
 /// What a device publishes there; nothing for a topic that is not one of its own three.
 std::optional<ReportKind> report_of_topic(std::string_view topic, std::string_view device);
+/// At most kIdempotencyKeyMax of visible ASCII; also none.
+bool is_idempotency_key(std::string_view key);
 /// 1..kDeviceNameMax characters of [A-Za-z0-9._-], not starting with a dot or dash.
 bool is_device_name(std::string_view device);
 

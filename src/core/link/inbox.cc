@@ -17,12 +17,34 @@ void Inbox::on_new_epoch(Memory& memory, std::uint64_t epoch) {
   memory.epoch = epoch;
   memory.accepted_high = 0;
   memory.unaccepted.clear();
+  high_ = 0;
+  missed_.reset();
   std::erase_if(entries_, [](const Entry& e) { return e.sequence != 0; });
+}
+
+/// What the server passed over on its way to `sequence`: numbers above all that ever came, and
+/// those that an earlier run had without accepting them. Where nothing came yet nothing is known.
+void Inbox::note_missed(const Memory& memory, Sequence sequence) {
+  Missed missed{.first = 0, .last = 0, .count = 0};
+  const auto add = [&missed](Sequence first, Sequence last) {
+    if (missed.count == 0) missed.first = first;
+    missed.last = last;
+    missed.count += last - first + 1;
+  };
+  for (const Sequence s : memory.unaccepted) {
+    const bool held = std::ranges::find(entries_, s, &Entry::sequence) != entries_.end();
+    if (s < sequence && !held) add(s, s);
+  }
+  const Sequence known = std::max(high_, memory.accepted_high);
+  if (known != 0 && sequence > known + 1) add(known + 1, sequence - 1);
+  high_ = std::max(high_, sequence);
+  missed_ = missed.count > 0 ? std::optional(missed) : std::nullopt;
 }
 
 Inbox::Arrival Inbox::on_numbered(Memory& memory, Sequence sequence, std::uint16_t packet_id) {
   if (sequence < connection_high_) return {Verdict::kOutOfOrder, {}};
   connection_high_ = sequence;
+  note_missed(memory, sequence);
 
   // What this connection passed over is gone at the server.
   std::erase_if(entries_, [&](const Entry& e) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/link/types.h"
@@ -48,6 +50,9 @@ class Inbox {
   /// `digest` is of the topic and the payload: a broker may use the id of an acknowledged message
   /// for another one, and send that twice as well.
   Arrival on_unnumbered(std::uint16_t packet_id, bool duplicate, std::uint64_t digest);
+  /// Numbers that the last on_numbered has proven to be gone and that the app never had in this
+  /// run; each once.
+  std::optional<Missed> take_missed() { return std::exchange(missed_, std::nullopt); }
   /// A delivery that nobody acknowledges (QoS 0).
   DeliveryId on_unacknowledged() { return {++last_id_}; }
 
@@ -83,10 +88,13 @@ class Inbox {
   Arrival add(Sequence sequence, std::uint16_t packet_id, std::uint64_t digest);
   void remember(Acknowledged done);
   std::size_t waiting(const Memory& memory) const;
+  void note_missed(const Memory& memory, Sequence sequence);
 
   std::vector<Entry> entries_;
   std::vector<Acknowledged> acknowledged_;  ///< the newest kUnacceptedMax, newest last
   Sequence connection_high_ = 0;            ///< the highest number on the present connection
+  Sequence high_ = 0;  ///< the highest that came in this run, of this epoch; 0: none
+  std::optional<Missed> missed_;
   std::uint64_t last_id_ = 0;
 };
 

@@ -65,7 +65,24 @@ std::string line(const Report& a) {
   return text;
 }
 
+std::string line(const StoreOutbox& a) {
+  return fmt::format("store_outbox serial={} messages={}", a.serial, a.messages.size());
+}
+std::string line(const Outcome& a) {
+  return fmt::format("outcome #{} key={} {}{}{}", a.number, a.key, name(a.result),
+                     a.maybe_received ? " maybe_received" : "",
+                     a.detail.empty() ? "" : " detail=" + one_line(a.detail));
+}
+std::string line(const Missed& a) {
+  return fmt::format("missed {}..{} count={}", a.first, a.last, a.count);
+}
+
 }  // namespace
+
+std::string_view name(SendResult result) {
+  constexpr std::string_view kNames[] = {"sent", "expired", "refused"};
+  return kNames[static_cast<std::size_t>(result)];
+}
 
 std::string_view name(State state) {
   constexpr std::string_view kNames[] = {"stopped", "no_network", "waiting", "connecting", "ready"};

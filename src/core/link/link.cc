@@ -42,11 +42,12 @@ base::Result<void> check(const Config& config) {
   return {};
 }
 
-Link::Link(Config config, Memory memory, base::Random random)
+Link::Link(Config config, Memory memory, base::Random random, std::vector<Message> outbox)
     : config_(std::move(config)),
       memory_(std::move(memory)),
       random_(random),
       attempt_(memory_.attempts),
+      outbox_(std::move(outbox)),
       hurried_at_(Instant::min()) {
   WL_CHECK(check(config_));
   changes_.fill(Instant::min());
@@ -55,6 +56,7 @@ Link::Link(Config config, Memory memory, base::Random random)
 void Link::start(Instant now, Actions& out) {
   if (state_ != State::kStopped) return;
   memory_.networks.forget_the_future(now);
+  outbox_.forget_the_future(now);
   use_network(now, facts_.key);
   const Instant quiet = quiet_until(now);
   if (quiet > now)
@@ -218,6 +220,7 @@ void Link::on_deadline(Instant now, Actions& out) {
       case Timer::kProbe:
         on_probe_timer(now, due, out);
         break;
+      case Timer::kOutbox:  // settle() looks at it
       case Timer::kCount:
         break;
     }
@@ -391,6 +394,7 @@ void Link::set_state(State state, Why why, Instant until, std::string detail, Ac
 
 bool Link::busy(Instant now) const {
   if (persisting_ || inbox_.busy() || state_ == State::kConnecting) return true;
+  if (outbox_busy(now)) return true;
   if (live_ && (live_->pinging || moving_)) return true;
   if (probe_ && probe_->phase != Probe::Phase::kIdle) return true;
   if (timers_.is_set(Timer::kNetwork)) return true;
@@ -410,8 +414,9 @@ WakeWindow Link::next_wake() const {
   return wake;
 }
 
-/// Ends every event: one timer for the race, and awake or not.
+/// Ends every event: the outbox, one timer for the race, and awake or not.
 void Link::settle(Instant now, Actions& out) {
+  run_outbox(now, out);
   note_writes(now, out);
   if (race_.running())
     timers_.set(Timer::kRace, race_.next_deadline());

@@ -9,6 +9,7 @@
 #include "core/link/backoff.h"
 #include "core/link/inbox.h"
 #include "core/link/inflow.h"
+#include "core/link/outbox.h"
 #include "core/link/race.h"
 #include "core/link/types.h"
 
@@ -32,8 +33,8 @@ base::Result<void> check(const Config& config);
 /// delivered when memory knows it. `docs/protocol.md` has the proof obligations.
 class Link {
  public:
-  /// `config` has passed check().
-  Link(Config config, Memory memory, base::Random random);
+  /// `config` has passed check(); `outbox` is what an earlier run left.
+  Link(Config config, Memory memory, base::Random random, std::vector<Message> outbox = {});
 
   void start(Instant now, Actions& out);
   /// DISCONNECT, close; nothing more until start. What the app accepts later is still remembered.
@@ -55,6 +56,18 @@ class Link {
 
   /// The app took the push (its handler returned, or it said so later).
   void accept(Instant now, DeliveryId delivery, Actions& out);
+
+  /// A message for the app's server. It goes out once it is on disk, online or later, and its
+  /// Outcome follows. `message` has passed check().
+  /// Returns: the StoreOutbox after which it is safe; 0: its key waits there already.
+  /// Errors: kBusy (kOutboxMax wait: none is dropped for another).
+  base::Result<std::uint64_t> send(Instant now, Message message, Actions& out);
+  void on_outbox_stored(Instant now, std::uint64_t serial, Actions& out);
+  /// It is not on disk. What it would have made safe is not sent; the rest is written again later.
+  void on_outbox_failed(Instant now, std::uint64_t serial, Actions& out);
+  /// The app knows what became of the message.
+  void outcome_taken(Instant now, std::uint64_t number, Actions& out);
+  std::size_t outbox_size() const { return outbox_.size(); }
 
   /// The keep-alive handler runs, the host woke the app for another reason than this link's own
   /// socket, or the machine slept: prove the line (link.md §4) or, when waiting, try now.
@@ -99,6 +112,7 @@ class Link {
     kNetwork,
     kMove,
     kProbe,
+    kOutbox,  ///< a message's time is over, a pause is, an answer is late
     kCount
   };
   /// When to come back after the live connection is lost.
@@ -197,6 +211,13 @@ class Link {
   void probe_died(Instant now, Actions& out);
   void end_probe(Actions& out);
 
+  // link_outbox.cc: the app's messages.
+  void run_outbox(Instant now, Actions& out);
+  void arm_outbox();
+  void store_outbox(Actions& out);
+  void on_ack(Instant now, const wire::mqtt::Ack& ack, Actions& out);
+  bool outbox_busy(Instant now) const;
+
   // link_packets.cc: what is said over it.
   Inflow* inflow_of(AttemptId attempt);
   void say_connect(Instant now, AttemptId attempt, Actions& out);
@@ -240,9 +261,16 @@ class Link {
   NetworkFacts new_facts_;            ///< that settle; Timer::kNetwork
   std::array<Instant, 3> changes_{};  ///< the last changes of network, the newest first
   Inbox inbox_;
-  Instant not_before_{};     ///< bad credentials: no sooner, whatever happens
-  Instant hurried_at_;       ///< the last try that didn't wait for its time
-  bool subscribed_ = false;  ///< the server's session of ours has the subscription
+  Outbox outbox_;
+  std::uint64_t outbox_serial_ = 0;  ///< of the last StoreOutbox
+  bool storing_ = false;
+  Instant store_again_ = base::kNever;       ///< after one that failed
+  Instant outbox_answer_at_ = base::kNever;  ///< an answer is late then, and the line asked
+  Instant outbox_resume_ = base::kNever;     ///< the server wanted none until then
+  std::uint32_t outbox_pauses_ = 0;          ///< in a row
+  Instant not_before_{};                     ///< bad credentials: no sooner, whatever happens
+  Instant hurried_at_;                       ///< the last try that didn't wait for its time
+  bool subscribed_ = false;                  ///< the server's session of ours has the subscription
   bool foreground_ = false;
 
   std::uint64_t serial_ = 0;  ///< of the last Persist

@@ -170,6 +170,8 @@ void Link::on_packet(Instant now, AttemptId attempt, mqtt::Packet packet, Action
     on_pingresp(now, out);
   } else if (const auto* disconnect = std::get_if<mqtt::Disconnect>(&packet)) {
     on_disconnect(now, *disconnect, out);
+  } else if (const auto* ack = std::get_if<mqtt::Ack>(&packet)) {
+    on_ack(now, *ack, out);
   } else {
     on_protocol_error(now, attempt, Reason::kProtocolError, out);
   }
@@ -213,6 +215,11 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
 
   bool changed = false;
   inbox_.on_login(connack.session_present);
+  const auto& p = connack.properties;
+  outbox_.on_login(
+      {.window = std::min<std::size_t>(p.receive_maximum.value_or(kOutboxWindow), kOutboxWindow),
+       .packet = p.maximum_packet_size.value_or(mqtt::kPacketMax),
+       .acknowledges = p.maximum_qos.value_or(1) > 0});
   if (live_->numbered && **epoch != memory_.epoch) {
     inbox_.on_new_epoch(memory_, **epoch);
     changed = true;
@@ -318,6 +325,7 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
         return;
     }
   }
+  if (const auto missed = inbox_.take_missed()) out.push(*missed);
   delivery.duplicate = publish.duplicate;
   delivery.urgency = publish.properties.user_value(property::kUrgency).value_or("");
   delivery.encoding = publish.properties.user_value(property::kContentEncoding).value_or("");

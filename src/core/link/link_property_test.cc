@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -11,7 +12,8 @@
 
 /// Any order of events, right ones and late ones: never two live connections, nothing given twice
 /// to one run of the app, nothing acknowledged that is not durable, every connection ends closed or
-/// live; and left alone, the link comes online and delivers all.
+/// live; no message of the app goes out that is not durable, and none that is durable is lost; and
+/// left alone, the link comes online and delivers all, both ways.
 namespace wakeline::link::test {
 namespace {
 
@@ -24,7 +26,7 @@ class World {
 
   void step() {
     now_ += random_.between(Duration::zero(), seconds(random_.chance(1, 20) ? 1'000 : 2));
-    switch (random_.below(16)) {
+    switch (random_.below(19)) {
       case 0:
       case 1:
         return resolve(random_.chance(1, 3));
@@ -50,6 +52,12 @@ class World {
         return change_surroundings();
       case 14:
         return crash();
+      case 15:
+        return send_message();
+      case 16:
+        return write_outbox();
+      case 17:
+        return take_outcome();
       default:
         return fire();
     }
@@ -65,6 +73,8 @@ class World {
       serve();
       accept_one();
       write_memory();
+      write_outbox();
+      take_outcome();
       if (!settled()) {
         if (link_.next_deadline() != base::kNever) now_ = std::max(now_, link_.next_deadline());
         fire();
@@ -74,6 +84,7 @@ class World {
     RC_ASSERT(lines() == 1U);
     RC_ASSERT(!awake_);
     for (Sequence s = 1; s <= last_stored_; ++s) RC_ASSERT(accepted_ever_.contains(s));
+    for (const std::string& key : promised_) RC_ASSERT(told_.contains(key));
   }
 
  private:
@@ -88,7 +99,7 @@ class World {
 
   bool settled() const {
     return link_.state() == State::kReady && stored_.empty() && held_.empty() && !writing_ &&
-           lines() == 1 && !awake_;
+           lines() == 1 && !awake_ && link_.outbox_size() == 0 && !storing_;
   }
   /// Connections but for the probe.
   std::size_t lines() const {
@@ -149,6 +160,18 @@ class World {
     RC_ASSERT(!(last_report_ == a));
     last_report_ = a;
   }
+
+  void carry_out(const StoreOutbox& a) {
+    RC_ASSERT(!storing_);
+    storing_ = a;
+  }
+  void carry_out(const Outcome& a) {
+    RC_ASSERT(a.result == SendResult::kSent);  // their time is long, and the server takes all
+    RC_ASSERT(received_.contains(a.key));
+    outcomes_.push_back(a.number);
+    telling_[a.number] = a.key;
+  }
+  void carry_out(const Missed&) {}  // a push of a new connection may be ahead of those that wait
 
   void resolve(bool fails) {
     const std::uint64_t g = random_.chance(1, 10) ? generation_ - 1 : generation_;
@@ -257,6 +280,14 @@ class World {
       if (random_.chance(1, 2)) connack.properties.user.emplace_back("probe", "1");
       say(c, connack);
       for (const Sequence s : stored_) publish(c, s, true);
+    } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {
+      const std::string key(publish->properties.user_value("key").value());
+      RC_ASSERT(safe(key));
+      received_.insert(key);
+      const bool later = random_.chance(1, 4);
+      say(c, mqtt::Ack{.packet_id = publish->packet_id,
+                       .reason = later ? mqtt::Reason::kQuotaExceeded : mqtt::Reason::kSuccess,
+                       .properties = {}});
     } else if (const auto* ack = std::get_if<mqtt::Ack>(&packet)) {
       RC_ASSERT(c.in_flight.contains(ack->packet_id));
       const Sequence s = c.in_flight.at(ack->packet_id);
@@ -291,8 +322,34 @@ class World {
     writing_.reset();
     event([&] { link_.on_persisted(now_, serial, out_); });
   }
+  bool safe(const std::string& key) const {
+    return std::ranges::find(outbox_, key, &Message::key) != outbox_.end();
+  }
+  void send_message() {
+    Message m{.key = fmt::format("k{}", ++last_key_), .topic = "wakeline/reply/door"};
+    event([&] { static_cast<void>(link_.send(now_, std::move(m), out_)); });
+  }
+  void write_outbox() {
+    if (!storing_) return;
+    const StoreOutbox written = *std::exchange(storing_, std::nullopt);
+    if (random_.chance(1, 6))
+      return event([&] { link_.on_outbox_failed(now_, written.serial, out_); });
+    outbox_ = written.messages;
+    for (const Message& m : outbox_) promised_.insert(m.key);
+    event([&] { link_.on_outbox_stored(now_, written.serial, out_); });
+  }
+  void take_outcome() {
+    if (outcomes_.empty()) return;
+    const std::uint64_t number = outcomes_.front();
+    outcomes_.erase(outcomes_.begin());
+    told_.insert(telling_.at(number));
+    event([&] { link_.outcome_taken(now_, number, out_); });
+  }
   /// The app dies; a new run starts from the disk.
   void crash() {
+    storing_.reset();
+    outcomes_.clear();
+    telling_.clear();
     open_.clear();
     held_.clear();
     writing_.reset();
@@ -300,7 +357,7 @@ class World {
     awake_ = false;
     last_report_.reset();
     out_.clear();
-    link_ = Link(config(), disk_, base::Random(random_.next()));
+    link_ = Link(config(), disk_, base::Random(random_.next()), outbox_);
     last_attempt_ = disk_.attempts;
     event([&] { link_.start(now_, out_); });
   }
@@ -325,6 +382,12 @@ class World {
   std::set<Sequence> accepted_;
   std::set<Sequence> accepted_ever_;
   std::set<Sequence> durable_;
+  std::vector<Message> outbox_;  ///< on disk
+  std::optional<StoreOutbox> storing_;
+  std::vector<std::uint64_t> outcomes_;  ///< that the app has still to hear of
+  std::map<std::uint64_t, std::string> telling_;
+  std::set<std::string> promised_, received_, told_;
+  std::uint64_t last_key_ = 0;
 };
 
 RC_GTEST_PROP(LinkProperty, KeepsItsPromisesInAnyOrderOfEvents, (std::uint64_t seed)) {

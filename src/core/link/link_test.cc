@@ -278,6 +278,28 @@ TEST(Link, ClosesOnMalformedBytes) {
   EXPECT_EQ(pen.link.state(), State::kWaiting);
 }
 
+TEST(Link, FollowsNoRedirectAndASecondOneWaitsLonger) {
+  for (const auto reason : {mqtt::Reason::kUseAnotherServer, static_cast<mqtt::Reason>(0x9D)}) {
+    Pen pen;
+    pen.start();
+    Duration longest{};
+    for (int round = 0; round < 12; ++round) {
+      if (!pen.started) pen.resolved();
+      pen.connected(pen.attempt);
+      mqtt::Connack elsewhere{.reason = reason, .properties = {}};
+      elsewhere.properties.server_reference = "elsewhere.example:1";
+      pen.heard(pen.attempt, {elsewhere});
+      ASSERT_EQ(pen.link.state(), State::kWaiting);
+      EXPECT_GT(pen.waits(), seconds(0));
+      longest = std::max(longest, pen.waits());
+      // The token goes to the server that the app named, to nobody else.
+      const auto again = pen.deadline();
+      EXPECT_THAT(again, testing::Contains(Action(Resolve{pen.generation, "push.example", 8'883})));
+    }
+    EXPECT_GT(longest, minutes(5));
+  }
+}
+
 TEST(Link, StopsWithGoodbyeAndStartsAgain) {
   Pen pen;
   pen.go_online();

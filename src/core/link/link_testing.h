@@ -84,8 +84,8 @@ inline Action delivered(std::uint64_t id, Sequence sequence, bool duplicate = fa
 /// A link and its time. Each call gives the actions of that one event.
 class Pen {
  public:
-  explicit Pen(Config c = config(), Memory memory = {})
-      : link(std::move(c), std::move(memory), base::Random(7)) {}
+  explicit Pen(Config c = config(), Memory memory = {}, std::vector<Message> outbox = {})
+      : link(std::move(c), std::move(memory), base::Random(7), std::move(outbox)) {}
 
   Link link;
   Instant now{seconds(1'000)};
@@ -102,6 +102,7 @@ class Pen {
       if (const auto* c = std::get_if<Connect>(&a)) (c->probe ? probe : attempt) = c->attempt.value;
       if (const auto* r = std::get_if<Resolve>(&a)) generation = r->generation;
       if (const auto* p = std::get_if<Persist>(&a)) serial = p->serial;
+      if (const auto* s = std::get_if<StoreOutbox>(&a)) outbox_serial = s->serial;
     }
     auto actions = out.items();
     for (Action& a : actions)  // what was learnt of networks has tests of its own
@@ -136,6 +137,18 @@ class Pen {
   }
   std::vector<Action> accepted(std::uint64_t delivery) {
     return did([&](Actions& out) { link.accept(now, {delivery}, out); });
+  }
+  std::vector<Action> send(Message message) {
+    return did([&](Actions& out) { sent = link.send(now, std::move(message), out); });
+  }
+  std::vector<Action> outbox_stored() {
+    return did([&](Actions& out) { link.on_outbox_stored(now, outbox_serial, out); });
+  }
+  std::vector<Action> outbox_failed() {
+    return did([&](Actions& out) { link.on_outbox_failed(now, outbox_serial, out); });
+  }
+  std::vector<Action> taken(std::uint64_t number) {
+    return did([&](Actions& out) { link.outcome_taken(now, number, out); });
   }
   std::vector<Action> woken() {
     return did([&](Actions& out) { link.on_woken(now, out); });
@@ -180,6 +193,8 @@ class Pen {
 
   std::uint64_t generation = 0;
   std::uint64_t serial = 0;
+  std::uint64_t outbox_serial = 0;
+  base::Result<std::uint64_t> sent = 0;  ///< what the last send() returned
   std::uint64_t fingerprint = 0;
   bool started = false;  ///< an attempt, with the last event
 

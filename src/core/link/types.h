@@ -32,6 +32,11 @@ using Sequence = std::uint64_t;
 inline constexpr std::size_t kRacingMax = 3;  ///< connections tried at once (link.md §3)
 inline constexpr std::size_t kUnacceptedMax =
     64;  ///< pushes given to the app and not accepted yet; our Receive Maximum
+inline constexpr std::size_t kOutboxMax = 64;       ///< messages of the app that wait
+inline constexpr std::size_t kOutboxWindow = 16;    ///< of them in flight, as our server takes them
+inline constexpr std::size_t kOutboxWordMax = 256;  ///< bytes of a topic, a type, a correlation
+/// The longest that a message waits, as a push does.
+inline constexpr Duration kOutboxTimeMax = std::chrono::hours(24 * 28);
 
 struct Config {
   std::string host;
@@ -110,6 +115,21 @@ struct Delivery {
   std::string encoding = {};  ///< of the payload, a BodyEncoding's name; empty: our JSON, or unsaid
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
+
+/// A message of the app for its server.
+struct Message {
+  std::uint64_t number = 0;  ///< rises with each; given by the outbox
+  std::string key;           ///< visible ASCII: a message that comes twice is one
+  std::string topic;
+  std::string content_type = {};
+  base::Bytes correlation = {};
+  base::Bytes body = {};
+  Instant until = base::kNever;  ///< of no use any more then
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
+enum class SendResult : std::uint8_t { kSent, kExpired, kRefused };
+std::string_view name(SendResult);
 
 enum class State : std::uint8_t { kStopped, kNoNetwork, kWaiting, kConnecting, kReady };
 std::string_view name(State);
@@ -201,8 +221,32 @@ struct Report {
   friend bool operator==(const Report&, const Report&) = default;
 };
 
+/// Write the app's outbox durably, then answer with on_outbox_stored or on_outbox_failed. At most
+/// one is under way.
+struct StoreOutbox {
+  std::uint64_t serial;
+  std::vector<Message> messages;
+  friend bool operator==(const StoreOutbox&, const StoreOutbox&) = default;
+};
+/// Tell the app what became of its message; when it knows, call outcome_taken(number).
+struct Outcome {
+  std::uint64_t number;
+  std::string key;
+  SendResult result;
+  bool maybe_received;  ///< it went out, and no answer came in time
+  std::string detail;   ///< why it was refused
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+/// Tell the app that pushes which the server had accepted never come: expired, replaced, withdrawn.
+struct Missed {
+  Sequence first;
+  Sequence last;
+  std::uint64_t count;  ///< of the numbers between them
+  friend bool operator==(const Missed&, const Missed&) = default;
+};
+
 using Action = std::variant<Resolve, Connect, Write, SetHeartbeat, Close, HoldAwake, LetGo, Persist,
-                            Deliver, Report>;
+                            Deliver, Report, StoreOutbox, Outcome, Missed>;
 using Actions = base::BoundedList<Action, 512>;
 
 }  // namespace wakeline::link

@@ -49,12 +49,16 @@ void Session::on_publish(Instant now, std::string_view device, const mqtt::Publi
     topic = known;
   }
   const bool waits = publish.qos == mqtt::Qos::kAtLeastOnce;
+  const std::string_view key =
+      publish.properties.user_value(wire::property::kKey).value_or(std::string_view());
   const auto kind = wire::report_of_topic(topic, device);
   std::optional<Reason> refused;
   if (!kind || (rights_ >> static_cast<unsigned>(*kind) & 1U) == 0)
     refused = Reason::kNotAuthorized;
   else if (publish.payload.size() > wire::kPushBodyMax)
     refused = Reason::kQuotaExceeded;
+  else if (!wire::is_idempotency_key(key))
+    refused = Reason::kImplementationSpecific;
   if (refused) {
     // PUBACK can say so in version 5; else only the end of the connection does (§4.13.2; 3.1.1
     // §3.3.5).
@@ -71,7 +75,7 @@ void Session::on_publish(Instant now, std::string_view device, const mqtt::Publi
   }
   out.push(Report{*kind, publish.packet_id, publish.payload,
                   publish.properties.content_type.value_or(""),
-                  publish.properties.correlation_data.value_or(base::Bytes())});
+                  publish.properties.correlation_data.value_or(base::Bytes()), std::string(key)});
 }
 
 void Session::on_report_stored(Instant, std::uint16_t packet_id, Reason reason, Actions& out) {

@@ -94,6 +94,7 @@ struct Report {
   base::Bytes body;
   std::string content_type;
   base::Bytes correlation;
+  std::string key = {};  ///< idempotency key; empty: none
   friend bool operator==(const Report&, const Report&) = default;
 };
 /// The device asks to join or leave a group. Check that it may, make it durable, then call

@@ -31,8 +31,9 @@ TEST(ReportOfADevice, IsAcknowledgedWhenItIsStoredAndNotBefore) {
   auto reply = publish("wakeline/reply/door");
   reply.properties.content_type = "text/plain";
   reply.properties.correlation_data = base::Bytes{7};
+  reply.properties.user = {{"key", "k1"}};
   EXPECT_EQ(bench.packet(reply),
-            List{(Report{wire::ReportKind::kReply, 3, {'o', 'k'}, "text/plain", {7}})});
+            List{(Report{wire::ReportKind::kReply, 3, {'o', 'k'}, "text/plain", {7}, "k1"})});
   EXPECT_EQ(bench.packet(reply), List{});  // the same again, while it is under way
   bench.session.on_report_stored(at(seconds(2)), 3, Reason::kSuccess, bench.out);
   EXPECT_EQ(bench.take(), List{puback(3)});
@@ -95,6 +96,13 @@ TEST(TopicAlias, StandsForTheTopicOfThisConnection) {
   EXPECT_EQ(bench.packet(never_set).back(), Action(CloseLink{Reason::kProtocolError}));
   bench.connect(connect_v5(false));
   EXPECT_EQ(bench.packet(second).back(), Action(CloseLink{Reason::kProtocolError}));
+}
+
+TEST(ReportOfADevice, IsRefusedWithAKeyThatIsNone) {
+  Bench bench = Bench::ready();
+  auto reply = publish("wakeline/reply/door");
+  reply.properties.user = {{"key", "two words"}};
+  EXPECT_EQ(bench.packet(reply), List{puback(3, Reason::kImplementationSpecific)});
 }
 
 TEST(WillOfADevice, IsPublishedWhenItsLineBreaks) {

@@ -316,6 +316,9 @@ class LinkClient {
     });
   }
   void carry_out(const link::Report&) {}
+  void carry_out(const link::StoreOutbox&) {}
+  void carry_out(const link::Outcome&) {}
+  void carry_out(const link::Missed&) {}
 
   // --- the kernel's keep-alive (C39), and the contract's
   void watch(Lane::Socket number, Socket& socket) {
