@@ -5,6 +5,10 @@
 //   doorbell [CREDENTIALS]     the file that `wakeline server add-device NAME --output FILE` wrote;
 //                              without it, the environment's DOORBELL_CREDENTIALS
 //
+// With DOORBELL_WEB_PUSH, an address of the server as "https://push.example.org:8443", and
+// DOORBELL_SUBSCRIPTION, a file, it gets itself a Web Push endpoint and writes it there for the app
+// server (subscribe.cc).
+//
 // Exit codes: 0 it was asked to end (SIGINT, SIGTERM); 2 no credentials were named; 3 the
 // credentials, or what they name, cannot be used; 4 the system gave no thread or descriptor.
 #include <wakeline/app.h>
@@ -14,6 +18,8 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+
+#include "subscribe.h"
 
 namespace {
 
@@ -71,6 +77,14 @@ int main(int argc, char** argv) {
     say("line " + std::string(name(status.state)) + " (" + status.why + ")");
   });
   client->on_push([&](const wakeline::Push& push) { ring(*app, push); });
+  const char* service = std::getenv("DOORBELL_WEB_PUSH");
+  const char* file = std::getenv("DOORBELL_SUBSCRIPTION");
+  if (service != nullptr && file != nullptr) {
+    // Its connection would not wake us.
+    const auto awake = app->begin_background_task("subscribe", [] {});
+    const std::string failure = subscribe(*options, client->sealing_keys(), service, file);
+    say(failure.empty() ? "Web Push subscription in " + std::string(file) : failure);
+  }
   client->start();
   app->run();
 
