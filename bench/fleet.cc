@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <utility>
 
-#include "bed.h"
 #include "io/clock.h"
 #include "wire/push.h"
 
@@ -49,8 +49,8 @@ Outcome<void> Fleet::open(std::size_t i) {
   ::setsockopt(member.fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   sockaddr_in from{};
   from.sin_family = AF_INET;
-  from.sin_addr.s_addr =
-      htonl(INADDR_LOOPBACK + 1 + static_cast<std::uint32_t>(i / kPortsOfOneAddress));
+  from.sin_addr.s_addr = htonl(
+      INADDR_LOOPBACK + 1 + static_cast<std::uint32_t>((target_.first + i) / kPortsOfOneAddress));
   if (::bind(member.fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0)
     return failed("bind", errno);
   sockaddr_in to{};
@@ -72,8 +72,55 @@ void Fleet::lose(std::size_t i, const char* why) {
   member.phase = Phase::kGone;
   member.transport.reset();
   member.fd.reset();
-  ++lost_;
   why_ = why;
+  if (!random_) {
+    ++lost_;
+    return;
+  }
+  const base::Duration within = member.within > base::Duration::zero() ? member.within : unknown_;
+  returns_.longest = std::max({returns_.longest, member.within, member.no_sooner});
+  // A slot is met at about its time (link.md §2); all else within its window.
+  const base::Duration wait =
+      member.no_sooner > base::Duration::zero()
+          ? member.no_sooner + random_->between(base::Duration::zero(),
+                                                base::Duration(std::chrono::milliseconds(500)))
+          : random_->between(base::Duration::zero(), within);
+  back_at_.emplace(io::now() + wait, i);
+}
+
+void Fleet::come_back(base::Duration unknown, std::uint64_t seed) {
+  unknown_ = unknown;
+  random_.emplace(seed);
+}
+
+void Fleet::hear(Member& member, const mqtt::Properties& properties) {
+  const auto ms = [&](std::string_view name) {
+    const std::string_view text = properties.user_value(name).value_or("");
+    std::uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return std::chrono::milliseconds(value);
+  };
+  if (const auto spread = ms(wire::property::kSpread); spread.count() > 0) member.within = spread;
+  if (const auto drain = ms(wire::property::kDrain); drain.count() > 0) {
+    member.within = drain;
+    ++returns_.told_drain;
+  }
+  if (const auto after = ms(wire::property::kRetryAfter); after.count() > 0) {
+    member.no_sooner = after;
+    ++returns_.told_busy;
+  }
+}
+
+Outcome<void> Fleet::bring_back() {
+  while (!back_at_.empty() && back_at_.begin()->first <= io::now()) {
+    const std::size_t i = back_at_.begin()->second;
+    back_at_.erase(back_at_.begin());
+    const base::Duration within = members_[i].within;
+    ++returns_.attempts;
+    if (auto opened = open(i); !opened) return opened;
+    members_[i].within = within;
+  }
+  return {};
 }
 
 void Fleet::on_event(std::size_t i) {
@@ -104,13 +151,21 @@ void Fleet::on_event(std::size_t i) {
   }
   if (member.phase == Phase::kGreeting && member.in.empty() && member.out.empty()) {
     member.phase = Phase::kSubscribing;  // greets once
-    const std::string name = target_.prefix + std::to_string(i);
-    mqtt::Connect connect{.clean_start = true,
+    const std::string name = target_.prefix + std::to_string(target_.first + i);
+    if (target_.greeting) {
+      const std::string text = target_.greeting(name);
+      member.out.assign(text.begin(), text.end());
+      flush(i);
+      if (members_[i].phase != Phase::kGone) poller_->change(member.fd.get(), EPOLLIN, i);
+      return;
+    }
+    mqtt::Connect connect{.version = target_.version,
+                          .clean_start = !random_,
                           .keep_alive_s = 3'000,
                           .client_id = name,
                           .user_name = name,
                           .password = base::Bytes(target_.token.begin(), target_.token.end())};
-    connect.properties.session_expiry_s = 3'600;
+    if (target_.version == mqtt::Version::k5) connect.properties.session_expiry_s = 3'600;
     send(i, connect);
     if (members_[i].phase == Phase::kGone) return;
     poller_->change(member.fd.get(), EPOLLIN, i);
@@ -127,12 +182,16 @@ void Fleet::read(std::size_t i) {
     const auto result = member.transport->read(block);
     if (result.step == io::Step::kWantRead || result.step == io::Step::kWantWrite) return;
     if (result.step != io::Step::kDone) return lose(i, "closed by the server");
+    if (target_.greeting) {
+      if (std::exchange(member.phase, Phase::kReady) != Phase::kReady) ++ready_;
+      if (result.bytes < block.size() && !target_.tls) return;
+      continue;
+    }
     member.in.insert(member.in.end(), block.begin(),
                      block.begin() + static_cast<std::ptrdiff_t>(result.bytes));
     std::size_t used = 0;
     for (;;) {
-      const auto decoded =
-          mqtt::decode(base::BytesView(member.in).subspan(used), mqtt::Version::k5);
+      const auto decoded = mqtt::decode(base::BytesView(member.in).subspan(used), target_.version);
       if (!decoded) return lose(i, "no MQTT");
       if (decoded->consumed == 0) break;
       used += decoded->consumed;
@@ -148,8 +207,9 @@ void Fleet::read(std::size_t i) {
 void Fleet::on_packet(std::size_t i, const mqtt::Packet& packet) {
   Member& member = members_[i];
   if (const auto* connack = std::get_if<mqtt::Connack>(&packet)) {
+    hear(member, connack->properties);
     if (connack->reason != mqtt::Reason::kSuccess) return lose(i, "refused");
-    const std::string name = target_.prefix + std::to_string(i);
+    const std::string name = target_.prefix + std::to_string(target_.first + i);
     send(i, mqtt::Subscribe{
                 .packet_id = 1,
                 .topics = {{.filter = wire::inbox_topic(name), .qos = mqtt::Qos::kAtLeastOnce}}});
@@ -160,6 +220,8 @@ void Fleet::on_packet(std::size_t i, const mqtt::Packet& packet) {
     ++pongs_;
   } else if (std::holds_alternative<mqtt::Ack>(packet)) {
     ++acknowledged_;
+  } else if (const auto* last = std::get_if<mqtt::Disconnect>(&packet)) {
+    hear(member, last->properties);
   } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {
     if (on_push_ != nullptr && *on_push_) (*on_push_)(i, publish->payload);
     if (publish->qos == mqtt::Qos::kAtLeastOnce)
@@ -169,7 +231,7 @@ void Fleet::on_packet(std::size_t i, const mqtt::Packet& packet) {
 
 void Fleet::send(std::size_t i, const mqtt::Packet& packet) {
   Member& member = members_[i];
-  if (!mqtt::encode(packet, mqtt::Version::k5, member.out)) return lose(i, "encode");
+  if (!mqtt::encode(packet, target_.version, member.out)) return lose(i, "encode");
   flush(i);
 }
 
@@ -189,7 +251,10 @@ void Fleet::flush(std::size_t i) {
 }
 
 Outcome<void> Fleet::turn(base::Duration patience) {
-  for (const epoll_event& event : poller_->wait(io::now() + patience)) {
+  if (auto back = bring_back(); !back) return back;
+  base::Instant until = io::now() + patience;
+  if (!back_at_.empty()) until = std::min(until, back_at_.begin()->first);
+  for (const epoll_event& event : poller_->wait(until)) {
     const auto i = static_cast<std::size_t>(event.data.u64);
     on_event(i);
     Member& member = members_[i];
@@ -201,7 +266,7 @@ Outcome<void> Fleet::turn(base::Duration patience) {
 }
 
 Outcome<double> Fleet::grow(std::size_t count, std::size_t in_flight) {
-  const std::int64_t start = monotonic_ns();
+  const base::Instant start = io::now();
   base::Instant last_step = io::now();
   std::size_t last_ready = ready_;
   while (ready_ < count) {
@@ -216,14 +281,14 @@ Outcome<double> Fleet::grow(std::size_t count, std::size_t in_flight) {
     if (io::now() - last_step > kPatience)
       return std::unexpected(fmt::format("only {} of {} devices got in", ready_, count));
   }
-  return static_cast<double>(monotonic_ns() - start) / 1e9;
+  return std::chrono::duration<double>(io::now() - start).count();
 }
 
 Outcome<double> Fleet::storm(std::size_t in_flight) {
   const std::size_t count = members_.size();
   members_.clear();
   ready_ = lost_ = 0;
-  const std::int64_t start = monotonic_ns();
+  const base::Instant start = io::now();
   std::deque<std::size_t> waiting;
   for (std::size_t i = 0; i < count; ++i) {
     members_.emplace_back();
@@ -247,10 +312,10 @@ Outcome<double> Fleet::storm(std::size_t in_flight) {
       open_now -= lost_ - lost_before;
       lost_before = lost_;
     }
-    if (monotonic_ns() - start > 120'000'000'000)
+    if (io::now() - start > std::chrono::minutes(2))
       return std::unexpected(fmt::format("only {} of {} came back in two minutes", ready_, count));
   }
-  return static_cast<double>(monotonic_ns() - start) / 1e9;
+  return std::chrono::duration<double>(io::now() - start).count();
 }
 
 Outcome<void> Fleet::ping(std::size_t count) {

@@ -14,9 +14,9 @@ namespace {
 
 using Context = boost::asio::ssl::context;
 
-base::Result<void> check_readable(const std::string& file) {
+base::Result<void> check_readable(const std::string& file, const char* where = "PEM file") {
   if (::access(file.c_str(), R_OK) != 0)
-    return base::fail(base::ErrorCode::kNotFound, "PEM file", errno);
+    return base::fail(base::ErrorCode::kNotFound, where, errno);
   return {};
 }
 
@@ -30,6 +30,16 @@ base::Result<void> set_versions(Context& context) {
     return base::fail(base::ErrorCode::kTls, "TLS version");
   }
   SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  return {};
+}
+
+base::Result<void> load_revoked(Context& context, const std::string& file) {
+  if (auto readable = check_readable(file, "client CRL file"); !readable) return readable;
+  X509_STORE* store = SSL_CTX_get_cert_store(context.native_handle());
+  X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+  if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) <= 0 ||
+      X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) != 1)
+    return base::fail(base::ErrorCode::kTls, "client CRL file");
   return {};
 }
 
@@ -59,7 +69,8 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& 
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate_file,
                                                              const std::string& key_file,
-                                                             const std::string& client_ca_file) {
+                                                             const std::string& client_ca_file,
+                                                             const std::string& client_crl_file) {
   Context context(Context::tls_server);
   if (auto set = set_versions(context); !set) return base::fail(set.error());
   for (const auto& file : {certificate_file, key_file}) {
@@ -76,7 +87,7 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& 
   SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context.native_handle(), SSL_SESS_CACHE_OFF);
   if (!client_ca_file.empty()) {
-    if (auto readable = check_readable(client_ca_file); !readable)
+    if (auto readable = check_readable(client_ca_file, "client CA file"); !readable)
       return base::fail(readable.error());
     context.load_verify_file(client_ca_file, error);
     if (error) return fail_tls("client CA file");
@@ -84,6 +95,10 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& 
     if (names == nullptr) return fail_tls("client CA file");
     SSL_CTX_set_client_CA_list(context.native_handle(), names);
     SSL_CTX_set_verify(context.native_handle(), SSL_VERIFY_PEER, nullptr);  // asked for, optional
+    if (!client_crl_file.empty()) {
+      if (auto loaded = load_revoked(context, client_crl_file); !loaded)
+        return base::fail(loaded.error());
+    }
   }
   return std::make_shared<TlsContext>(std::move(context));
 }

@@ -21,10 +21,12 @@ class TlsContext {
   /// verified. Errors: kTls, kNotFound (a file that cannot be read).
   static base::Result<std::shared_ptr<TlsContext>> client(const std::string& ca_file);
   /// PEM files. With `client_ca_file` a client may show a certificate of that authority, and one
-  /// that shows another is refused. Errors: kTls, kNotFound.
+  /// that shows another is refused; with `client_crl_file` also one that the authority has revoked
+  /// there, and every one when that list is out of date. Errors: kTls, kNotFound.
   static base::Result<std::shared_ptr<TlsContext>> server(const std::string& certificate_file,
                                                           const std::string& key_file,
-                                                          const std::string& client_ca_file = {});
+                                                          const std::string& client_ca_file = {},
+                                                          const std::string& client_crl_file = {});
 
   ssl_ctx_st* native() const;
   explicit TlsContext(boost::asio::ssl::context context);

@@ -206,6 +206,11 @@ StepResult Transport::write(base::BytesView bytes) {
   return failed(base::os_error("send", errno));
 }
 
+void Transport::rebind(int fd) {
+  fd_ = fd;
+  if (tls_ != nullptr) tls_->socket.fd = fd;
+}
+
 std::string Transport::peer_name() const {
   if (tls_ == nullptr || SSL_get_verify_result(tls_->ssl) != X509_V_OK) return {};
   const std::unique_ptr<X509, decltype(&X509_free)> shown(SSL_get1_peer_certificate(tls_->ssl),

@@ -44,6 +44,8 @@ class Transport {
   /// Tells the peer that nothing more comes (TLS close_notify, then FIN). Does not wait.
   void finish();
 
+  /// The socket has another descriptor now.
+  void rebind(int fd);
   bool is_tls() const { return tls_ != nullptr; }
   /// The common name of the verified certificate that the peer showed; empty: none.
   std::string peer_name() const;

@@ -121,7 +121,7 @@ Outcome<void> remove_device(const std::string& folder, const std::string& name) 
   auto registry = open_registry(DataFolder(folder), Database::Mode::kWrite);
   if (!registry) return std::unexpected(registry.error());
   if (auto removed = registry->remove_device(name); !removed) return failure(name, removed.error());
-  tell_removed(DataFolder(folder).control(), name);
+  tell_changed(DataFolder(folder).control(), name);
   return {};
 }
 

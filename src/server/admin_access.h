@@ -34,6 +34,22 @@ Outcome<void> leave(const std::string& folder, const std::string& device,
 Outcome<std::vector<store::Members::Entry>> memberships(const std::string& folder,
                                                         const std::string& device);
 
+/// What a device may publish: a bit for each wire::ReportKind. A running server heeds a change at
+/// once. Errors: kNotFound, kBusy, kStorageFull, kStorage.
+Outcome<void> set_rights(const std::string& folder, const std::string& device, std::uint8_t rights);
+Outcome<std::uint8_t> rights(const std::string& folder, const std::string& device);
+/// "reply receipt"; "none".
+std::string rights_text(std::uint8_t rights);
+/// From words: reply, receipt, presence; or none, alone. Nothing for others.
+std::optional<std::uint8_t> rights_from(const std::vector<std::string>& words);
+/// Lets a device join a group by itself, or not any more; then it leaves it.
+/// Errors: kInvalidArgument (the group), kNotFound (the device), kBusy, kStorageFull, kStorage.
+Outcome<void> permit_group(const std::string& folder, const std::string& device,
+                           const std::string& group, bool permit);
+/// By name: those that it may join.
+Outcome<std::vector<std::string>> permitted_groups(const std::string& folder,
+                                                   const std::string& device);
+
 /// A copy of the store, whole or not there, also beside a running server. Put back as `store.db` it
 /// has another epoch. Errors: kAlreadyExists (the file), kNotFound, kStorageFull, kStorage.
 Outcome<void> backup_store(const std::string& folder, const std::string& to);

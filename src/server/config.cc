@@ -35,6 +35,10 @@ struct Key {
 std::string shown(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }
@@ -220,6 +224,9 @@ std::vector<Key> make_keys() {
       text("tls", "client_ca_file",
            "PEM file of the authority whose certificates devices may log in with; empty: none",
            false, [](O& o) -> std::string& { return o.client_ca_file; }),
+      text("tls", "client_crl_file",
+           "PEM file of the certificates that this authority has revoked; empty: none", false,
+           [](O& o) -> std::string& { return o.client_crl_file; }),
       text(
           "push", "public_url",
           "What the addresses of Web Push begin with; empty: the Host that a request names", false,
@@ -233,6 +240,11 @@ std::vector<Key> make_keys() {
                   [](O& o) -> U32& { return o.limits.arriving_per_address_max; }),
       number<U32>("limits", "shards", "Threads that hold devices; 0: one for each processor", false,
                   [](O& o) -> U32& { return o.limits.shards; }),
+      flag(
+          "limits", "file_tables",
+          "Each shard has a file table of its own: the limit of open files bounds a shard, not the "
+          "server; an upgrade tells all devices to come back then",
+          false, [](O& o) -> bool& { return o.limits.file_tables; }),
       number<U32>("limits", "http_connections_max", "App servers' connections", true,
                   [](O& o) -> U32& { return o.limits.http_connections_max; }),
       number<U32>("limits", "http_connections_per_address",

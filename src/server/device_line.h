@@ -62,6 +62,13 @@ class DeviceLine {
   State take_apart();
   static DeviceLine put_together(State state);
 
+  /// In another file table the socket has another descriptor.
+  void close_descriptor() { fd_.reset(); }
+  void rebind(io::UniqueFd fd) {
+    fd_ = std::move(fd);
+    transport_.rebind(fd_.get());
+  }
+
   /// For the poller: whether it waits for the socket to take more.
   bool waits_to_write = false;
   bool dirty = false;       ///< among those to be flushed at the end of the turn

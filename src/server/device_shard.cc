@@ -61,7 +61,15 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
     store::Store& store, std::shared_ptr<ShardsCommon> common) {
   auto poller = io::Poller::create();
   if (!poller) return base::fail(poller.error());
+  const bool tables = common->limits.file_tables;
   std::unique_ptr<DeviceShard> shard(new DeviceShard(std::move(common), store, std::move(*poller)));
+  if (tables) {
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+      return base::fail(base::os_error("socketpair", errno));
+    shard->moved_in_.reset(pair[0]);
+    shard->moved_out_.reset(pair[1]);
+  }
   auto reader = store.reader(shard->post_);
   if (!reader) return base::fail(reader.error());
   shard->reader_ = std::move(*reader);
@@ -71,13 +79,23 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
 DeviceShard::~DeviceShard() { join(); }
 
 void DeviceShard::start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
-                        std::vector<FrozenDevice> frozen) {
+                        std::vector<FrozenDevice> frozen, std::vector<int> of_others,
+                        std::function<void()> ready) {
   shards_ = std::move(shards);
   ports_ = std::move(ports);
-  now_ = io::now();
-  for (FrozenDevice& device : frozen) thaw(std::move(device));
-  flush_dirty();
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this, frozen = std::move(frozen), of_others = std::move(of_others),
+                         ready = std::move(ready)]() mutable {
+    if (common_->limits.file_tables) own_file_table(of_others);
+    {
+      const std::scoped_lock lock(mutex_);
+      now_ = io::now();
+      for (FrozenDevice& device : frozen) thaw(std::move(device));
+      frozen.clear();
+      flush_dirty();
+    }
+    if (ready) ready();
+    run();
+  });
 }
 
 void DeviceShard::stop() {
@@ -98,6 +116,9 @@ void DeviceShard::run() {
     lock.lock();
     turn(events);
   }
+  // What is left of other shards ends here, where its descriptors are.
+  moving_.clear();
+  moved_.clear();
 }
 
 void DeviceShard::turn(std::span<const epoll_event> events) {
@@ -113,6 +134,7 @@ void DeviceShard::turn(std::span<const epoll_event> events) {
   for (const auto& task : poller_->take_tasks()) task();
   fire(now_);
   flush_dirty();
+  move_out();
   const base::Duration took = io::now() - now_;
   accept_batch_ = took > kTurnMax ? std::max(kBatchMin, accept_batch_ / 2)
                                   : std::min(kBatchMax, accept_batch_ + kBatchMin);
@@ -123,6 +145,7 @@ base::Instant DeviceShard::next_deadline() const {
   if (!arrive_by_.empty()) next = std::min(next, arrive_by_.front().at);
   if (!probe_by_.empty()) next = std::min(next, probe_by_.front().at);
   if (!leave_by_.empty()) next = std::min(next, leave_by_.front().at);
+  if (!moving_.empty()) next = std::min(next, now_ + kMoveAgain);
   if (!ports_open_ && !stopping_ && !paused_) next = std::min(next, accept_from_);
   return next;
 }
@@ -242,7 +265,8 @@ void DeviceShard::say_goodbye(bool to_all) {
 
 void DeviceShard::pause(std::function<void()> done) {
   poller_->post([this, done = std::move(done)] {
-    say_goodbye(false);
+    // A socket that is in our table alone is not handed over.
+    say_goodbye(common_->limits.file_tables);
     for (Slot slot = 0; slot < devices_.size(); ++slot) {
       const KnownDevice& device = devices_[slot];
       if (device.used && device.line.open()) poller_->remove(device.line.fd());
@@ -272,7 +296,7 @@ void DeviceShard::freeze(std::function<void(std::vector<FrozenDevice>)> done) {
   });
 }
 
-/// Before the thread runs.
+/// Before anything else happens to the shard.
 void DeviceShard::thaw(FrozenDevice frozen) {
   auto session = session::Session::thaw(frozen.session);
   if (!session) {

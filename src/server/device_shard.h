@@ -67,8 +67,11 @@ class DeviceShard {
 
   /// Starts the thread. `shards` are all of them, this one included; `ports` are shared; `frozen`
   /// are those devices of it that go on from where another process left them.
+  /// `of_others` are descriptors of devices of other shards, to be closed where the table is its
+  /// own; `ready` is called on the thread when the devices are there.
   void start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
-             std::vector<FrozenDevice> frozen = {});
+             std::vector<FrozenDevice> frozen = {}, std::vector<int> of_others = {},
+             std::function<void()> ready = nullptr);
   /// Any thread, as all below. Says goodbye to every device and ends the thread soon.
   void stop();
   void join();
@@ -83,8 +86,8 @@ class DeviceShard {
   bool receives(std::string_view device);
   bool online(std::string_view device);
   void on_push_stored(std::string device, StoredPush push);
-  /// The device is no more: its connection and its session end.
-  void expel(std::string device);
+  /// See MqttFront.
+  void look_again(std::string device);
 
   /// Which of `count` shards a device belongs to.
   static std::size_t shard_of(std::string_view device, std::size_t count);
@@ -96,6 +99,8 @@ class DeviceShard {
   static constexpr Key kPort = Key{1} << 62;
   /// How long a line that goes may take to hear our last words.
   static constexpr base::Duration kLeavingMax = std::chrono::seconds(2);
+  /// Until a socket that found no room at its shard is tried again.
+  static constexpr base::Duration kMoveAgain = std::chrono::milliseconds(2);
   /// A probe is silent for half an hour at the most (the client's longest heartbeat), and asks
   /// then.
   static constexpr base::Duration kProbeMax = std::chrono::minutes(35);
@@ -115,6 +120,12 @@ class DeviceShard {
     std::string device{};          ///< of a probe
     std::unique_ptr<Arrival> arrival{};
   };
+  /// A guest whose socket goes to another file table.
+  struct Moving {
+    DeviceShard* home;
+    std::uint64_t id;
+    std::unique_ptr<Guest> guest;
+  };
   struct Due {
     base::Instant at;
     Key key;
@@ -131,6 +142,7 @@ class DeviceShard {
   void fire(base::Instant now);
   void accept(const DevicePort& port);
   void take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address);
+  void own_file_table(std::span<const int> of_others);
   void begin_stop();
   void say_goodbye(bool to_all);
   void thaw(FrozenDevice frozen);
@@ -154,6 +166,11 @@ class DeviceShard {
   void dismiss(DeviceLine line);
   void settle(Key key);
 
+  // Between file tables: shard_moves.cc
+  void move_out();
+  void take_in_moved(std::uint64_t id, std::unique_ptr<Guest> guest);
+  io::UniqueFd receive_moved(std::uint64_t id);
+
   // Sessions: shard_sessions.cc
   Key on_connect(Key key, const wire::mqtt::Connect& connect);
   void begin_probe(Key key, const std::string& device);
@@ -167,12 +184,14 @@ class DeviceShard {
   Slot slot_for(const store::Device& row);
   void carry_out(Slot slot);
   void forget(Slot slot);
+  void expel(Slot slot);
   void update_timer(Slot slot);
   void write(Slot slot, const wire::mqtt::Packet& packet);
   void publish(Slot slot, const session::Publish& publish);
   void fetch(Slot slot, const session::FetchPending& question);
   void store_report(Slot slot, const session::Report& report);
   void change_group(Slot slot, const session::ChangeGroup& change);
+  void set_urgency(Slot slot, const session::SetUrgency& set);
   void on_store_failed(Slot slot, base::Error error);
   void close(Slot slot, session::Reason reason);
   Key key_of(Slot slot) const;
@@ -185,6 +204,11 @@ class DeviceShard {
   std::vector<DeviceShard*> shards_;
   std::vector<DevicePort> ports_;
   std::thread thread_;
+  /// With file tables: sockets of other shards come in at one end; theirs to write is the other.
+  io::UniqueFd moved_in_, moved_out_;
+  std::deque<Moving> moving_;                              ///< the home has no room for it just now
+  std::unordered_map<std::uint64_t, io::UniqueFd> moved_;  ///< came before its guest
+  std::uint64_t last_move_ = 0;
 
   /// Held by the thread except while it waits; others take it to look at a device.
   std::mutex mutex_;

@@ -38,9 +38,8 @@ struct HttpRequest {
 
 /// The header fields that are kept of a request.
 inline constexpr std::string_view kHttpFields[] = {
-    "authorization",   "content-encoding", "content-type", "host",
-    "idempotency-key", "prefer",           "topic",        "ttl",
-    "urgency"};
+    "authorization", "content-encoding", "content-type", "host", "idempotency-key",
+    "prefer",        "push-receipt",     "topic",        "ttl",  "urgency"};
 
 struct HttpResponse {
   unsigned status = 200;

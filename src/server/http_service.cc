@@ -23,8 +23,8 @@ std::string_view route_of(std::string_view path) {
         "/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/.well-known/unifiedpush"}) {
     if (path == route) return route;
   }
-  for (const std::string_view route :
-       {std::string_view("/v1/subscriptions/"), kWebPushPath, kUnifiedPushPath, kMessagePath}) {
+  for (const std::string_view route : {std::string_view("/v1/subscriptions/"), kWebPushPath,
+                                       kUnifiedPushPath, kMessagePath, kReceiptsPath}) {
     if (path.starts_with(route)) return route;
   }
   return "other";
@@ -38,8 +38,10 @@ base::Result<std::unique_ptr<HttpService>> HttpService::create(Parts parts) {
   if (!directory) return base::fail(directory.error());
   auto secret = (*directory)->secret("messages");
   if (!secret) return base::fail(secret.error());
-  std::unique_ptr<HttpService> service(
-      new HttpService(parts, std::move(*directory), std::move(*secret)));
+  auto receipts_secret = (*directory)->secret("receipts");
+  if (!receipts_secret) return base::fail(receipts_secret.error());
+  std::unique_ptr<HttpService> service(new HttpService(
+      parts, std::move(*directory), std::move(*secret), std::move(*receipts_secret)));
   if (auto added = service->add_last_resort(); !added) return base::fail(added.error());
   return service;
 }
@@ -64,7 +66,7 @@ base::Result<void> HttpService::add_last_resort() {
 }
 
 HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> directory,
-                         base::Bytes secret)
+                         base::Bytes secret, base::Bytes receipts_secret)
     : parts_(parts),
       directory_(std::move(directory)),
       audit_log_(DataFolder(parts.options.data_folder).audit_log()),
@@ -73,10 +75,15 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
                     audit("denied", {{"address", address}, {"why", std::string(why)}}, false);
                   }),
       push_(authorizer_, *directory_, parts.desk, parts.options.limits),
+      receipts_(parts.timers, {.store = parts.store,
+                               .messages_secret = secret,
+                               .secret = std::move(receipts_secret),
+                               .public_url = parts.options.public_url}),
       web_push_({.directory = *directory_,
                  .store = parts.store,
                  .desk = parts.desk,
                  .secret = std::move(secret),
+                 .receipts = receipts_,
                  .public_url = parts.options.public_url,
                  .vapid_required = parts.options.vapid_required},
                 parts.options.limits),
@@ -110,6 +117,7 @@ void HttpService::set_limits(const Limits& limits) {
 
 void HttpService::stop(std::function<void()> on_idle) {
   parts_.desk.set_on_waiting(nullptr);
+  receipts_.stop();
   last_resort_.reset();  // what it did not send is read from the store by the next start
   operators_.stop([this, on_idle = std::move(on_idle)] { front_.stop(on_idle); });
 }
@@ -147,6 +155,7 @@ void HttpService::handle(const HttpRequest& request, const HttpFront::Respond& r
     if (route == kWebPushPath || route == kUnifiedPushPath)
       return web_push_.handle(request, answer);
     if (route == kMessagePath) return web_push_.handle_message(request, answer);
+    if (route == kReceiptsPath) return receipts_.handle(request, answer);
     if (route.starts_with("/v1/subscriptions"))
       return devices_.handle_subscriptions(request, answer);
     if (route == "/v1/fallback") return devices_.handle_fallback(request, answer);
@@ -174,6 +183,7 @@ OpsApi::Stats HttpService::stats() {
           .connections = parts_.devices.connections(),
           .http_connections = front_.connections(),
           .accepted = parts_.desk.accepted(),
+          .delivered = parts_.store.acknowledged(),
           .up = now - started_};
 }
 
@@ -187,6 +197,10 @@ void HttpService::add_gauges() {
   gauge("wakeline_device_connections", "Connections of devices", &OpsApi::Stats::connections);
   gauge("wakeline_http_connections", "Connections of app servers",
         &OpsApi::Stats::http_connections);
+  metrics_.total("wakeline_pushes_accepted_total", "Pushes taken in",
+                 [this] { return static_cast<double>(parts_.desk.accepted()); });
+  metrics_.total("wakeline_pushes_delivered_total", "Pushes that their device has acknowledged",
+                 [this] { return static_cast<double>(parts_.store.acknowledged()); });
   metrics_.gauge("wakeline_start_time_seconds", "When the server started, since 1970",
                  [at = std::chrono::duration<double>(io::wall_now().time_since_epoch()).count()] {
                    return at;

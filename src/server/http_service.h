@@ -13,6 +13,7 @@
 #include "server/ops_api.h"
 #include "server/push_api.h"
 #include "server/push_desk.h"
+#include "server/receipts_api.h"
 #include "server/reports_api.h"
 #include "server/web_push_api.h"
 
@@ -46,7 +47,8 @@ class HttpService {
   void set_limits(const Limits& limits);
 
  private:
-  HttpService(Parts parts, std::unique_ptr<store::Directory> directory, base::Bytes secret);
+  HttpService(Parts parts, std::unique_ptr<store::Directory> directory, base::Bytes secret,
+              base::Bytes receipts_secret);
   void handle(const HttpRequest& request, const HttpFront::Respond& respond, bool trusted);
   /// Counts and times the answer.
   HttpFront::Respond counted(const HttpRequest& request, std::string_view route,
@@ -62,6 +64,7 @@ class HttpService {
   AuditLog audit_log_;
   Authorizer authorizer_;
   PushApi push_;
+  ReceiptsApi receipts_;
   WebPushApi web_push_;
   DeviceApi devices_;
   ReportsApi reports_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "server/http_reply.h"
 
@@ -72,6 +73,16 @@ std::string_view query_value(const HttpRequest& request, std::string_view name) 
       return pair.substr(name.size() + 1);
   }
   return {};
+}
+
+std::optional<std::uint64_t> query_number(const HttpRequest& request, std::string_view name,
+                                          std::uint64_t otherwise, std::uint64_t most) {
+  const std::string_view text = query_value(request, name);
+  if (text.empty()) return otherwise;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
+  return value;
 }
 
 }  // namespace wakeline::server

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,5 +27,10 @@ std::expected<std::string, HttpResponse> read_text(const boost::json::object& ob
                                                    std::string_view name, std::size_t most);
 /// A parameter of the query; empty when it is missing. Only of values that need no escape.
 std::string_view query_value(const HttpRequest& request, std::string_view name);
+
+/// The number in the query; `otherwise` where the parameter is missing, nothing when it is none
+/// from 0 to `most`.
+std::optional<std::uint64_t> query_number(const HttpRequest& request, std::string_view name,
+                                          std::uint64_t otherwise, std::uint64_t most);
 
 }  // namespace wakeline::server

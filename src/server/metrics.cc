@@ -77,6 +77,12 @@ void Metrics::gauge(const std::string& name, const std::string& help, std::funct
   family(name, help, "gauge").gauges[std::move(labels)] = std::move(read);
 }
 
+void Metrics::total(const std::string& name, const std::string& help,
+                    std::function<double()> read) {
+  const std::scoped_lock lock(mutex_);
+  family(name, help, "counter").gauges[{}] = std::move(read);
+}
+
 std::string Metrics::text() const {
   const std::scoped_lock lock(mutex_);
   std::string out;

@@ -57,6 +57,9 @@ class Metrics {
   void gauge(const std::string& name, const std::string& help, std::function<double()> read,
              Labels labels = {});
 
+  /// As a gauge, of what only rises; `name` ends in _total.
+  void total(const std::string& name, const std::string& help, std::function<double()> read);
+
   /// Everything, family by family, by name. Source: Prometheus exposition format 0.0.4.
   std::string text() const;
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/mqtt_front.h"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <iterator>
+#include <latch>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -14,6 +19,14 @@ namespace {
 
 /// More threads than that have been of no use on any machine that was measured.
 constexpr unsigned kShardsMax = 16;
+
+/// A seccomp filter may refuse it. Errors: kPermission, kOs.
+base::Result<void> try_file_table() {
+  int error = 0;
+  std::thread([&] { error = ::unshare(CLONE_FILES) == 0 ? 0 : errno; }).join();
+  if (error == 0) return {};
+  return base::fail(base::os_error("unshare: a file table for each shard", error));
+}
 
 }  // namespace
 
@@ -26,6 +39,9 @@ base::Result<std::unique_ptr<MqttFront>> MqttFront::create(store::Store& store,
   const unsigned count = limits.shards > 0
                              ? limits.shards
                              : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
+  if (limits.file_tables) {
+    if (auto may = try_file_table(); !may) return base::fail(may.error());
+  }
   std::vector<std::unique_ptr<DeviceShard>> shards;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = DeviceShard::create(store, common);
@@ -51,8 +67,29 @@ void MqttFront::start(const std::vector<DevicePort>& ports, std::vector<FrozenDe
   std::vector<std::vector<FrozenDevice>> parts(shards_.size());
   for (FrozenDevice& device : frozen)
     parts[DeviceShard::shard_of(device.name, shards_.size())].push_back(std::move(device));
-  for (std::size_t i = 0; i < shards_.size(); ++i)
-    shards_[i]->start(all, ports, std::move(parts[i]));
+  // With tables of their own, each shard's begins as a copy of ours: what is not its own goes
+  // there, and then here.
+  std::vector<std::vector<int>> descriptors(shards_.size());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    for (const FrozenDevice& device : parts[i]) {
+      if (common_->limits.file_tables && device.line.fd)
+        descriptors[i].push_back(device.line.fd.get());
+    }
+  }
+  const auto ready = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(shards_.size()));
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    std::vector<int> of_others;
+    for (std::size_t other = 0; other < shards_.size(); ++other) {
+      if (other != i)
+        of_others.insert(of_others.end(), descriptors[other].begin(), descriptors[other].end());
+    }
+    shards_[i]->start(all, ports, std::move(parts[i]), std::move(of_others),
+                      [ready] { ready->count_down(); });
+  }
+  ready->wait();
+  for (const auto& of_shard : descriptors) {
+    for (const int fd : of_shard) ::close(fd);
+  }
 }
 
 void MqttFront::pause(std::function<void()> done) {
@@ -99,6 +136,8 @@ void MqttFront::on_push_stored(std::string_view device, StoredPush push) {
   shard_of(device).on_push_stored(std::string(device), std::move(push));
 }
 
-void MqttFront::expel(std::string_view device) { shard_of(device).expel(std::string(device)); }
+void MqttFront::look_again(std::string_view device) {
+  shard_of(device).look_again(std::string(device));
+}
 
 }  // namespace wakeline::server

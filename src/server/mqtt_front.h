@@ -38,8 +38,9 @@ class MqttFront {
   bool online(std::string_view device) const;
   /// The push is durable. Pushes of one device come in the order of their numbers.
   void on_push_stored(std::string_view device, StoredPush push);
-  /// The device was removed: its connection and its session end.
-  void expel(std::string_view device);
+  /// The registry changed: a device that is no more loses its connection and its session, another
+  /// has the rights that it has now.
+  void look_again(std::string_view device);
   std::size_t connections() const { return common_->connections; }
 
  private:

@@ -20,8 +20,8 @@ class OpsApi {
     std::uint64_t waiting = 0;  ///< pushes that no device has acknowledged
     std::uint64_t connections = 0;
     std::uint64_t http_connections = 0;
-    std::uint64_t accepted = 0;  ///< pushes, since the start
-    std::uint64_t delivered = 0;
+    std::uint64_t accepted = 0;   ///< pushes, since the start
+    std::uint64_t delivered = 0;  ///< and acknowledged by their devices, since the start
     base::Duration up{};
   };
   OpsApi(Authorizer& authorizer, store::Store& store, Metrics& metrics,

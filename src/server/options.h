@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -37,6 +39,9 @@ struct Limits {
   /// Connections from one IPv4 address, or one IPv6 /64, that no device has logged in on yet.
   std::uint32_t arriving_per_address_max = 4'096;
   std::uint32_t shards = 0;  ///< threads that hold devices; 0: one for each processor, at most 16
+  /// Each shard has a file table of its own: the limit of open files bounds a shard, not the
+  /// server. An upgrade tells devices on plain lines to come back then, as those on TLS.
+  bool file_tables = false;
   std::uint32_t http_connections_max = 1'000;
   std::uint32_t http_connections_per_address = 0;             ///< 0: no limit of its own
   base::Duration connect_timeout = std::chrono::seconds(10);  ///< TCP to a whole CONNECT, with TLS
@@ -75,6 +80,7 @@ struct ServerOptions {
   /// PEM file of the authority whose certificates devices may log in with, instead of a token;
   /// empty: none.
   std::string client_ca_file;
+  std::string client_crl_file;   ///< those that it has revoked; empty: none
   std::optional<Endpoint> http;  ///< plain
   std::optional<Endpoint> https = Endpoint{"0.0.0.0", 8'443};
   /// For operators' own programs, plain and without tokens: /metrics, /v1/stats and the health
@@ -98,6 +104,9 @@ struct ServerOptions {
   std::string log_format = "text";
   /// Reads the configuration anew, at SIGUSR1; nothing when it is wrong, which has been reported.
   std::function<std::optional<ServerOptions>()> reload;
+  /// Called on the loop's thread when another process has taken over, which is that one; the server
+  /// ends then.
+  std::function<void(pid_t heir)> on_handed_over;
   /// Called on the loop's thread when every port is open.
   std::function<void(const Ports&)> on_ready;
 };

@@ -36,14 +36,17 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
                      .encoding = static_cast<std::uint8_t>(order.encoding),
                      .accepted = now,
                      .expires = now + lives,
-                     .idempotency_key = std::move(order.idempotency_key)});
+                     .idempotency_key = std::move(order.idempotency_key),
+                     .receipt = order.receipt});
   return store_.add(
       push, [this, push, done = std::move(done)](const base::Result<store::Accepted>& result) {
         if (result && !result->repeated) ++accepted_;
         if (result && result->waits) {
-          devices_.on_push_stored(push->device, {result->device, result->sequence, push});
           plan_sweep(push->expires);
-          if (on_waiting_) on_waiting_();
+          if (!result->held) {
+            devices_.on_push_stored(push->device, {result->device, result->sequence, push});
+            if (on_waiting_) on_waiting_();
+          }
         }
         done(result);
       });

@@ -20,6 +20,7 @@ struct PushOrder {
   std::string topic{};  ///< replaces a waiting push of the device with this one; empty: none
   std::string idempotency_key{};  ///< empty: none
   std::string group{};            ///< that it was sent to; empty: to the device itself
+  std::uint64_t receipt = 0;      ///< where a receipt goes, see store::NewPush
 };
 
 /// Takes pushes in: to the store, then to the device; and sweeps out what expired.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/reports_api.h"
 
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -21,17 +20,6 @@ namespace {
 
 /// Reports in one answer: at 4,096 bytes of body each, about half a megabyte.
 constexpr std::uint64_t kLimitMax = 100;
-
-/// `otherwise` where the parameter is missing; nothing when it is no number of the range.
-std::optional<std::uint64_t> number(const HttpRequest& request, std::string_view name,
-                                    std::uint64_t otherwise, std::uint64_t most) {
-  const std::string_view text = query_value(request, name);
-  if (text.empty()) return otherwise;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
-  return value;
-}
 
 HttpResponse no_number(std::string_view name) {
   return failure_reply(400, ErrorCode::kMalformed, "must be a whole number within its range", name);
@@ -63,9 +51,9 @@ void ReportsApi::handle(const HttpRequest& request, const HttpFront::Respond& re
 
 void ReportsApi::list(const HttpRequest& request, const HttpFront::Respond& respond) {
   constexpr std::uint64_t kHighest = ~std::uint64_t{0} >> 1;  // the column is signed
-  const auto after = number(request, "after", 0, kHighest);
+  const auto after = query_number(request, "after", 0, kHighest);
   if (!after) return respond(no_number("after"));
-  const auto limit = number(request, "limit", kLimitMax, kLimitMax);
+  const auto limit = query_number(request, "limit", kLimitMax, kLimitMax);
   if (!limit) return respond(no_number("limit"));
   const std::string_view device = query_value(request, "device");
   if (!device.empty() && !wire::is_device_name(device))
@@ -81,7 +69,7 @@ void ReportsApi::list(const HttpRequest& request, const HttpFront::Respond& resp
 }
 
 void ReportsApi::remove(const HttpRequest& request, const HttpFront::Respond& respond) {
-  const auto through = number(request, "through", 0, ~std::uint64_t{0} >> 1);
+  const auto through = query_number(request, "through", 0, ~std::uint64_t{0} >> 1);
   if (!through || *through == 0) return respond(no_number("through"));
   const auto queued = store_.remove_reports(*through, [respond](base::Result<void> done) {
     if (!done) return respond(unavailable_reply(done.error()));

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -43,6 +44,17 @@ bool is_loopback(const std::string& address) {
   boost::system::error_code error;
   const auto parsed = boost::asio::ip::make_address(address, error);
   return !error && parsed.is_loopback();
+}
+
+/// A descriptor for each device: as many as we may have. The soft limit is for programs that use
+/// select(2).
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max) return;
+  files.rlim_cur = files.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0)
+    base::log(LogLevel::kWarning, "server", "{}",
+              base::to_string(base::os_error("setrlimit", errno)));
 }
 
 /// One server a folder: two would each think that it knows what the other's devices have.
@@ -120,6 +132,10 @@ class RealServer : public Server {
 
 Outcome<void> RealServer::prepare() {
   io::ignore_sigpipe();
+  raise_file_limit();
+  if (options_.limits.file_tables) {
+    if (auto set = store::lock_by_open_file(); !set) return failure("file tables", set.error());
+  }
   const DataFolder folder(options_.data_folder);
   auto first_start = prepare_data_folder(options_.data_folder, options_.names);
   if (!first_start) return std::unexpected(first_start.error());
@@ -128,8 +144,17 @@ Outcome<void> RealServer::prepare() {
                                          [this] { timers_.fire(io::now()); });
   if (!timer) return failure("timer", timer.error());
   timer_ = std::move(*timer);
-  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file);
-  if (!tls) return failure(folder.certificate(), tls.error());
+  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file,
+                                    options_.client_crl_file);
+  if (!tls) {
+    const std::string_view where = tls.error().where;
+    const bool ours = !where.starts_with("client");
+    const bool revoked = where.starts_with("client CRL");
+    return failure(ours      ? folder.certificate()
+                   : revoked ? options_.client_crl_file
+                             : options_.client_ca_file,
+                   tls.error());
+  }
   tls_ = std::move(*tls);
   if (auto claimed = claim(folder); !claimed) return claimed;
   if (auto opened = open_store(folder); !opened) return opened;
@@ -285,7 +310,7 @@ void RealServer::open_control() {
   auto control = Control::open(
       loop_, DataFolder(options_.data_folder).control(),
       [this](io::UniqueFd channel) { begin_upgrade(std::move(channel)); },
-      [this](const std::string& device) { mqtt_->expel(device); });
+      [this](const std::string& device) { mqtt_->look_again(device); });
   if (!control) {
     base::log(LogLevel::kError, "server", "control: {}", base::to_string(control.error()));
     return;
@@ -341,9 +366,11 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
   Inheritance all{.lock = std::move(lock_), .ports = std::move(sockets_), .devices = {}};
   all.devices = std::move(devices);
   const auto handed = hand_over(upgrade_channel_.get(), all);
+  const pid_t heir = process_at(upgrade_channel_.get());
   upgrade_channel_.reset();
   if (handed) {
     base::log(LogLevel::kInfo, "server", "handed over {} sessions", all.devices.size());
+    if (options_.on_handed_over && heir > 0) options_.on_handed_over(heir);
     stopping_ = true;
     timer_.reset();
     signals_.reset();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -61,6 +62,7 @@ struct DeviceShard::CarryOut {
   void operator()(const session::CloseLink& action) const { shard.close(slot, action.reason); }
   void operator()(const session::Report& action) const { shard.store_report(slot, action); }
   void operator()(const session::ChangeGroup& action) const { shard.change_group(slot, action); }
+  void operator()(const session::SetUrgency& action) const { shard.set_urgency(slot, action); }
   void operator()(const session::LeaveGroups&) const {
     // Every clean start says so; few devices are in a group. A read that fails says nothing.
     const auto any = shard.reader_->in_any_group(device().id);
@@ -197,6 +199,12 @@ void DeviceShard::settle(Key key) {
   DeviceShard* home = shards_[shard_of(guest.arrival->row.name, shards_.size())];
   guest.line.dirty = guest.line.waits_to_write = false;
   if (home == this) return adopt(std::move(guest.line), *guest.arrival);
+  if (common_->limits.file_tables) {
+    const auto index =
+        static_cast<std::uint64_t>(std::ranges::find(shards_, this) - shards_.begin());
+    moving_.push_back({home, index << 48 | ++last_move_, std::move(node.mapped())});
+    return;  // at the end of the turn
+  }
   // A task must be copyable.
   auto moved = std::make_shared<std::unique_ptr<Guest>>(std::move(node.mapped()));
   home->poller_->post(
@@ -243,7 +251,8 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   config_.spread =
       std::max(common_->spread_min,
                admission_.spread(common_->connections / std::max<std::size_t>(shards_.size(), 1)));
-  device.session.on_connect(now_, config_, device.name, connect, asked_, arrival.row.rights);
+  device.session.on_connect(now_, config_, device.name, connect, asked_, arrival.row.rights,
+                            static_cast<wire::Urgency>(arrival.row.lowest));
   carry_out(slot);
   // What came behind the CONNECT, and in the same block.
   if (line_of(key) == nullptr) return;
@@ -403,11 +412,33 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
   if (!asked) poller_->post([changed, error = asked.error()] { changed(base::fail(error)); });
 }
 
+void DeviceShard::set_urgency(Slot slot, const session::SetUrgency& set) {
+  const KnownDevice& device = devices_[slot];
+  const auto done = [this, name = device.name, id = device.id,
+                     lowest = set.lowest](const base::Result<store::Sequence>& through) {
+    const auto found = devices_.find(name);
+    if (!found || devices_[*found].id != id) return;
+    const Slot known = *found;
+    if (!through) return on_store_failed(known, through.error());
+    devices_[known].session.on_urgency_set(lowest, *through, asked_);
+    carry_out(known);
+  };
+  const auto asked = store_.set_lowest(
+      device.id, static_cast<std::uint8_t>(set.lowest),
+      set.after == session::SetUrgency::kNone ? std::nullopt : std::optional(set.after), done,
+      post_);
+  if (!asked) poller_->post([done, error = asked.error()] { done(base::fail(error)); });
+}
+
 void DeviceShard::on_push_stored(std::string device, StoredPush push) {
   poller_->post([this, device = std::move(device), push = std::move(push)] {
     const auto found = devices_.find(device);
     if (!found || devices_[*found].id != push.device) return;
     const Slot slot = *found;
+    // It was stored before the device asked for quiet, and is withheld since.
+    if (push.push &&
+        static_cast<wire::Urgency>(push.push->urgency) < devices_[slot].session.lowest_urgency())
+      return;
     hot_ = &push;
     devices_[slot].session.on_push_stored(now_, config_, push.sequence, asked_);
     carry_out(slot);
@@ -415,15 +446,23 @@ void DeviceShard::on_push_stored(std::string device, StoredPush push) {
   });
 }
 
-void DeviceShard::expel(std::string device) {
+void DeviceShard::look_again(std::string device) {
   poller_->post([this, device = std::move(device)] {
     const auto found = devices_.find(device);
     if (!found) return;
-    const Slot slot = *found;
-    devices_[slot].session.on_expelled(now_, Reason::kNotAuthorized, asked_);
-    carry_out(slot);
-    if (devices_[slot].used) forget(slot);  // a kept session too
+    const auto row = reader_->registry().find_device(device);
+    if (!row) return base::log(LogLevel::kError, "mqtt", "{}", base::to_string(row.error()));
+    if (*row && (*row)->id == devices_[*found].id)
+      devices_[*found].session.set_rights((*row)->rights);
+    else
+      expel(*found);
   });
+}
+
+void DeviceShard::expel(Slot slot) {
+  devices_[slot].session.on_expelled(now_, Reason::kNotAuthorized, asked_);
+  carry_out(slot);
+  if (devices_[slot].used) forget(slot);  // a kept session too
 }
 
 }  // namespace wakeline::server

@@ -21,7 +21,7 @@ using base::ErrorCode;
 namespace {
 
 constexpr std::string_view kUpgrade = "upgrade 1";
-constexpr std::string_view kRemoved = "removed ";
+constexpr std::string_view kChanged = "changed ";
 constexpr std::size_t kControlMax = 128;      // bytes of a word of another process
 constexpr std::size_t kMessageMax = 160'000;  // bytes; below what a socket takes in one piece
 constexpr int kPatienceS = 60;
@@ -131,21 +131,22 @@ std::optional<FrozenDevice> decode_device(base::ByteReader& reader, io::UniqueFd
   return device;
 }
 
-/// Returns: whether it was the last one.
-base::Result<bool> take(Message message, Inheritance& into) {
-  base::ByteReader reader(message.bytes);
+}  // namespace
+
+base::Result<bool> take_message(base::BytesView bytes, io::UniqueFd fd, Inheritance& into) {
+  base::ByteReader reader(bytes);
   switch (Kind{reader.u8()}) {
     case Kind::kLock:
-      into.lock = std::move(message.fd);
+      into.lock = std::move(fd);
       return false;
     case Kind::kPort: {
       const std::uint8_t kind = reader.u8();
-      if (kind > static_cast<std::uint8_t>(PortKind::kOperators) || !message.fd) break;
-      into.ports.push_back({PortKind{kind}, std::move(message.fd)});
+      if (kind > static_cast<std::uint8_t>(PortKind::kOperators) || !fd) break;
+      into.ports.push_back({PortKind{kind}, std::move(fd)});
       return false;
     }
     case Kind::kDevice: {
-      auto device = decode_device(reader, std::move(message.fd));
+      auto device = decode_device(reader, std::move(fd));
       if (!device) break;
       into.devices.push_back(std::move(*device));
       return false;
@@ -157,6 +158,8 @@ base::Result<bool> take(Message message, Inheritance& into) {
   }
   return base::fail(ErrorCode::kMalformed, "upgrade");
 }
+
+namespace {
 
 base::Result<io::UniqueFd> connect_control(const std::string& path) {
   sockaddr_un address{};
@@ -188,7 +191,7 @@ base::Result<Claimed> claim_inheritance(const std::string& path) {
   for (;;) {
     auto message = receive_one(claimed.channel.get());
     if (!message) return base::fail(message.error());
-    const auto last = take(std::move(*message), claimed.inheritance);
+    const auto last = take_message(message->bytes, std::move(message->fd), claimed.inheritance);
     if (!last) return base::fail(last.error());
     if (*last) return claimed;
   }
@@ -228,10 +231,16 @@ base::Result<void> hand_over(int channel, const Inheritance& inheritance) {
   return {};
 }
 
-void tell_removed(const std::string& path, std::string_view device) {
+pid_t process_at(int channel) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+void tell_changed(const std::string& path, std::string_view device) {
   const auto control = connect_control(path);
   if (!control) return;
-  const std::string word = std::string(kRemoved) + std::string(device);
+  const std::string word = std::string(kChanged) + std::string(device);
   if (const auto sent = send_one(control->get(), base::as_bytes(word), -1); !sent)
     base::log(base::LogLevel::kWarning, "server", "{}", base::to_string(sent.error()));
 }
@@ -240,8 +249,8 @@ namespace {
 
 class RealControl : public Control {
  public:
-  RealControl(OnUpgrade on_upgrade, OnRemoved on_removed)
-      : on_upgrade_(std::move(on_upgrade)), on_removed_(std::move(on_removed)) {}
+  RealControl(OnUpgrade on_upgrade, OnChanged on_changed)
+      : on_upgrade_(std::move(on_upgrade)), on_changed_(std::move(on_changed)) {}
 
   base::Result<void> listen(io::Loop& loop, const std::string& path) {
     auto listener = io::SeqpacketListener::open(
@@ -264,15 +273,15 @@ class RealControl : public Control {
         [this](std::string_view word, std::vector<io::UniqueFd> fds) {
           if (word == kUpgrade && fds.size() == 1) {
             on_upgrade_(std::move(fds.front()));
-          } else if (word.starts_with(kRemoved)) {
-            on_removed_(std::string(word.substr(kRemoved.size())));
+          } else if (word.starts_with(kChanged)) {
+            on_changed_(std::string(word.substr(kChanged.size())));
           }
         },
         [this, it](base::Error) { peers_.erase(it); });
   }
 
   OnUpgrade on_upgrade_;
-  OnRemoved on_removed_;
+  OnChanged on_changed_;
   std::list<std::unique_ptr<io::Seqpacket>> peers_;
   std::unique_ptr<io::SeqpacketListener> listener_;
 };
@@ -280,8 +289,8 @@ class RealControl : public Control {
 }  // namespace
 
 base::Result<std::unique_ptr<Control>> Control::open(io::Loop& loop, const std::string& path,
-                                                     OnUpgrade on_upgrade, OnRemoved on_removed) {
-  auto control = std::make_unique<RealControl>(std::move(on_upgrade), std::move(on_removed));
+                                                     OnUpgrade on_upgrade, OnChanged on_changed) {
+  auto control = std::make_unique<RealControl>(std::move(on_upgrade), std::move(on_changed));
   if (auto listening = control->listen(loop, path); !listening)
     return base::fail(listening.error());
   return control;

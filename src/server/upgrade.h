@@ -39,24 +39,31 @@ struct Claimed {
 };
 base::Result<Claimed> claim_inheritance(const std::string& path);
 base::Result<void> say_taken(int channel);
+/// One message of the process before, with the descriptor that came along. Returns: whether it was
+/// the last one. Errors: kMalformed.
+base::Result<bool> take_message(base::BytesView bytes, io::UniqueFd fd, Inheritance& into);
 
 /// The old process: sends everything and waits until the new one serves. What is sent stays valid
 /// here. Errors: kTimeout, kClosed, kOs; then the new one has nothing.
 base::Result<void> hand_over(int channel, const Inheritance& inheritance);
+
+/// The process that made the channel; 0: it cannot be told.
+pid_t process_at(int channel);
 
 /// The words of other processes of this machine to the running server, at `path`: of the one that
 /// takes over, and of commands that changed the registry beside it.
 class Control {
  public:
   using OnUpgrade = std::function<void(io::UniqueFd channel)>;
-  using OnRemoved = std::function<void(std::string device)>;
+  using OnChanged = std::function<void(std::string device)>;
   /// Errors: those of io::SeqpacketListener.
   static base::Result<std::unique_ptr<Control>> open(io::Loop& loop, const std::string& path,
-                                                     OnUpgrade on_upgrade, OnRemoved on_removed);
+                                                     OnUpgrade on_upgrade, OnChanged on_changed);
   virtual ~Control() = default;
 };
 
-/// Tells the running server that a device is no more. Nothing when none runs.
-void tell_removed(const std::string& path, std::string_view device);
+/// Tells the running server to look at a device again: it is no more, or its rights are others.
+/// Nothing when none runs.
+void tell_changed(const std::string& path, std::string_view device);
 
 }  // namespace wakeline::server

@@ -172,17 +172,20 @@ void WebPushApi::push(const HttpRequest& request, bool strict, std::string_view 
   if (auto refused = refuse_sender(request, *subscription)) return respond(std::move(*refused));
   auto form = Form::read(request, strict);
   if (!form) return respond(std::move(form.error()));
+  const auto receipt = strict ? parts_.receipts.asked_for(request) : std::nullopt;
+  if (receipt && *receipt == 0) return respond(wrong("push-receipt", "is no address of receipts"));
   const base::BytesView body = base::as_bytes(request.body);
   PushOrder order{.device = subscription->device,
                   .body = base::Bytes(body.begin(), body.end()),
                   .encoding = form->encoding,
                   .ttl_s = form->ttl_s,
-                  .urgency = form->urgency};
+                  .urgency = form->urgency,
+                  .receipt = receipt.value_or(0)};
   // Of two subscriptions of a device none may replace the other's messages.
   if (!form->topic.empty()) order.topic = fmt::format("{}:{}", subscription->id, form->topic);
   const auto taken = parts_.desk.accept(
       std::move(order),
-      [this, respond, ttl_s = form->ttl_s, device = subscription->device,
+      [this, respond, ttl_s = form->ttl_s, device = subscription->device, receipt,
        origin = origin_of(request, parts_.public_url)](base::Result<store::Accepted> result) {
         if (!result) {
           base::log(base::LogLevel::kInfo, "http", "push to {}: {}", device,
@@ -192,9 +195,14 @@ void WebPushApi::push(const HttpRequest& request, bool strict, std::string_view 
           return respond(to_reply(store_refusal(result.error())));
         }
         const std::string id = to_text({result->device, result->sequence}, parts_.secret);
-        HttpResponse created{.status = 201};
+        HttpResponse created{.status = receipt ? 202U : 201U};
         created.headers = {{"Location", origin + std::string(kMessagePath) + id},
                            {"TTL", std::to_string(ttl_s)}};
+        if (receipt) {
+          created.headers.emplace_back(
+              "Link", fmt::format("<{}{}>; rel=\"urn:ietf:params:push:receipt\"", origin,
+                                  parts_.receipts.path_of(*receipt)));
+        }
         respond(std::move(created));
       });
   if (!taken) {
@@ -208,7 +216,7 @@ void WebPushApi::handle_message(const HttpRequest& request, const HttpFront::Res
   if (request.method != "DELETE") return respond(method_reply("DELETE"));
   const auto id = read_message_id(request.path().substr(kMessagePath.size()), parts_.secret);
   if (!id) return respond(failure_reply(404, ErrorCode::kNotFound, "there is no such message"));
-  const auto waits = parts_.store.find(id->device, id->sequence, io::wall_now());
+  const auto waits = parts_.store.find_accepted(id->device, id->sequence, io::wall_now());
   if (!waits) {
     base::log(base::LogLevel::kError, "http", "{}", base::to_string(waits.error()));
     return respond(unavailable_reply(waits.error()));

@@ -6,6 +6,7 @@
 #include "server/http_front.h"
 #include "server/push_desk.h"
 #include "server/rate_limiter.h"
+#include "server/receipts_api.h"
 #include "server/vapid.h"
 #include "store/directory.h"
 #include "store/store.h"
@@ -29,7 +30,8 @@ class WebPushApi {
     store::Directory& directory;
     store::Store& store;
     PushDesk& desk;
-    base::Bytes secret;      ///< of the messages' addresses
+    base::Bytes secret;  ///< of the messages' addresses
+    ReceiptsApi& receipts;
     std::string public_url;  ///< empty: by the request's Host
     bool vapid_required = false;
   };

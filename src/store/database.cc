@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #include <cerrno>
+#include <cstdarg>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -42,7 +44,37 @@ std::unexpected<base::Error> failed(sqlite3* handle, const char* where) {
   }
 }
 
+/// In the place of SQLite's fcntl(2). The locks that it takes on the shared memory of a WAL all go
+/// through one descriptor of the process; on the database file, each connection that comes second
+/// only counts. Both is as good for locks of an open file as for those of a process.
+int fcntl_by_open_file(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  int result = 0;
+  if (command == F_SETLK || command == F_SETLKW || command == F_GETLK) {
+    auto* lock = va_arg(list, struct flock*);
+    lock->l_pid = 0;
+    const int other = command == F_SETLK    ? F_OFD_SETLK
+                      : command == F_SETLKW ? F_OFD_SETLKW
+                                            : F_OFD_GETLK;
+    result = ::fcntl(fd, other, lock);
+  } else {
+    result = ::fcntl(fd, command, va_arg(list, int));
+  }
+  va_end(list);
+  return result;
+}
+
 }  // namespace
+
+base::Result<void> lock_by_open_file() {
+  sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
+  if (vfs == nullptr || vfs->iVersion < 3 ||
+      vfs->xSetSystemCall(vfs, "fcntl",
+                          reinterpret_cast<sqlite3_syscall_ptr>(&fcntl_by_open_file)) != SQLITE_OK)
+    return base::fail(ErrorCode::kUnsupported, "store.locks");
+  return {};
+}
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 

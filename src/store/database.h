@@ -54,6 +54,11 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
 };
 
+/// From now on SQLite locks by open file and not by process (F_OFD_SETLK): its connections may be
+/// used by threads with file tables of their own, which are several owners of locks to the kernel.
+/// Call it before the first file is opened. Errors: kUnsupported.
+base::Result<void> lock_by_open_file();
+
 /// One connection to an SQLite file, used by one thread at a time.
 class Database {
  public:

@@ -16,22 +16,29 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
     Statement& statement;
     std::string_view sql;
   } rows[] = {
-      {table.find_device_, "SELECT id, last_sequence, waiting FROM devices WHERE name = ?1"},
+      {table.find_device_,
+       "SELECT id, last_sequence, waiting, lowest FROM devices WHERE name = ?1"},
       {table.find_key_,
        "SELECT sequence FROM keys WHERE device = ?1 AND key = ?2 AND expires > ?3"},
       {table.add_key_,
        "INSERT OR REPLACE INTO keys (device, key, sequence, expires) VALUES (?1, ?2, ?3, ?4)"},
       {table.take_number_, "UPDATE devices SET last_sequence = ?2 WHERE id = ?1"},
       {table.add_,
-       "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding, of_group)"
-       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+       "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding, of_group,"
+       " held, receipt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, nullif(?10, 0))"},
       {table.remove_, "DELETE FROM pushes WHERE device = ?1 AND sequence = ?2"},
       {table.remove_topic_, "DELETE FROM pushes WHERE device = ?1 AND topic = ?2"},
-      {table.remove_through_, "DELETE FROM pushes WHERE device = ?1 AND sequence <= ?2"},
+      {table.remove_through_,
+       "DELETE FROM pushes WHERE device = ?1 AND sequence <= ?2 AND held = 0"},
+      {table.withdraw_, "DELETE FROM pushes WHERE device = ?1 AND (sequence = ?2 OR held_as = ?2)"},
+      {table.find_accepted_,
+       "SELECT 1 FROM pushes"
+       " WHERE device = ?1 AND (sequence = ?2 OR held_as = ?2) AND expires > ?3"},
       {table.remove_expired_of_, "DELETE FROM pushes WHERE device = ?1 AND expires <= ?2"},
       {table.sweep_pushes_,
        "DELETE FROM pushes WHERE (device, sequence) IN"
-       " (SELECT device, sequence FROM pushes WHERE expires <= ?1 LIMIT ?2)"},
+       " (SELECT device, sequence FROM pushes WHERE expires <= ?1"
+       " ORDER BY expires, device, sequence LIMIT ?2)"},
       {table.sweep_keys_,
        "DELETE FROM keys WHERE (device, key) IN"
        " (SELECT device, key FROM keys WHERE expires <= ?1 LIMIT ?2)"},
@@ -39,18 +46,23 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        "SELECT urgency, expires, body, encoding, of_group FROM pushes"
        " WHERE device = ?1 AND sequence = ?2 AND expires > ?3"},
       {table.pending_,
-       "SELECT sequence FROM pushes WHERE device = ?1 AND sequence > ?2 AND expires > ?3"
-       " ORDER BY sequence LIMIT ?4"},
+       "SELECT sequence FROM pushes"
+       " WHERE device = ?1 AND sequence > ?2 AND expires > ?3 AND held = 0 ORDER BY sequence LIMIT "
+       "?4"},
       {table.next_expiry_,
        "SELECT min(at) FROM (SELECT min(expires) AS at FROM pushes"
        " UNION ALL SELECT min(expires) FROM keys)"},
-      {table.any_through_, "SELECT 1 FROM pushes WHERE device = ?1 AND sequence <= ?2 LIMIT 1"},
+      {table.any_through_,
+       "SELECT 1 FROM pushes WHERE device = ?1 AND sequence <= ?2 AND held = 0 LIMIT 1"},
   };
   for (const auto& row : rows) {
     auto statement = database.prepare(row.sql);
     if (!statement) return base::fail(statement.error());
     row.statement = std::move(*statement);
   }
+  auto receipts = ReceiptTable::prepare(database);
+  if (!receipts) return base::fail(receipts.error());
+  table.receipts_.emplace(std::move(*receipts));
   return table;
 }
 
@@ -62,10 +74,12 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   const std::int64_t device = find_device_.integer(0);
   const std::int64_t sequence = find_device_.integer(1) + 1;
   std::int64_t waiting = find_device_.integer(2);
+  const std::int64_t lowest = find_device_.integer(3);
   find_device_.reset();
   Accepted accepted{.device = DeviceId{static_cast<std::uint64_t>(device)},
                     .sequence = static_cast<Sequence>(sequence),
-                    .waits = push.expires > push.accepted};
+                    .waits = push.expires > push.accepted,
+                    .held = push.urgency < lowest};
 
   if (!push.idempotency_key.empty()) {
     row = find_key_.with(device, push.idempotency_key, now).step();
@@ -78,7 +92,12 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
       return accepted;
     }
   }
+  if (push.receipt != 0) {
+    if (auto room = receipts_->check_room(push.receipt); !room) return base::fail(room.error());
+  }
   if (!push.topic.empty()) {
+    if (auto noted = receipts_->note_topic(accepted.device, push.topic); !noted)
+      return base::fail(noted.error());
     if (auto ran = remove_topic_.with(device, push.topic).run(); !ran)
       return base::fail(ran.error());
     waiting -= database_->changes();
@@ -88,11 +107,19 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   }
   if (auto ran = take_number_.with(device, sequence).run(); !ran) return base::fail(ran.error());
   if (accepted.waits) {
-    auto ran =
-        add_.with(device, sequence, static_cast<int>(push.urgency), to_ms(push.expires), push.topic,
-                  base::BytesView(push.body), static_cast<int>(push.encoding), push.group)
-            .run();
+    auto ran = add_.with(device, sequence, static_cast<int>(push.urgency), to_ms(push.expires),
+                         push.topic, base::BytesView(push.body), static_cast<int>(push.encoding),
+                         push.group, accepted.held ? 1 : 0, push.receipt)
+                   .run();
     if (!ran) return base::fail(ran.error());
+  }
+  if (push.receipt != 0) {
+    receipts_->expect();
+    if (!accepted.waits) {  // nobody is there to take it
+      auto added =
+          receipts_->add(push.receipt, accepted.device, accepted.sequence, ReceiptTable::kGone);
+      if (!added) return base::fail(added.error());
+    }
   }
   if (!push.idempotency_key.empty()) {
     const std::int64_t until = to_ms(std::max(push.accepted, push.expires) + kIdempotencyKept);
@@ -106,19 +133,78 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
 base::Result<void> PushTable::make_room(std::int64_t device, std::int64_t waiting,
                                         std::int64_t now) {
   if (waiting < queue_max_) return {};
+  const DeviceId id{static_cast<std::uint64_t>(device)};
+  if (auto noted = receipts_->note_expired_of(id, now); !noted) return noted;
   if (auto ran = remove_expired_of_.with(device, now).run(); !ran) return ran;
   if (waiting - database_->changes() < queue_max_) return {};
   return base::fail(ErrorCode::kBusy, "store.queue");
 }
 
 base::Result<void> PushTable::remove(DeviceId device, Sequence sequence) {
+  if (auto noted = receipts_->note(device, sequence); !noted) return noted;
   return remove_.with(device.value, sequence).run();
 }
 
 base::Result<void> PushTable::remove_through(DeviceId device, Sequence sequence) {
   // A device may claim any number; the column is signed.
   const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
+  if (auto noted = receipts_->note_through(device, std::min(sequence, highest)); !noted)
+    return noted;
   return remove_through_.with(device.value, std::min(sequence, highest)).run();
+}
+
+base::Result<void> PushTable::withdraw(DeviceId device, Sequence sequence) {
+  return withdraw_.with(device.value, sequence).run();
+}
+
+base::Result<bool> PushTable::find_accepted(DeviceId device, Sequence sequence,
+                                            base::WallTime now) {
+  const auto row = find_accepted_.with(device.value, sequence, to_ms(now)).step();
+  find_accepted_.reset();
+  return row;
+}
+
+base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowest,
+                                             std::optional<Sequence> hold_after) {
+  const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
+  const int level = static_cast<int>(lowest);
+  auto set =
+      database_->prepare("UPDATE devices SET lowest = ?2 WHERE id = ?1 RETURNING last_sequence");
+  if (!set) return base::fail(set.error());
+  auto row = set->with(device.value, level).step();
+  if (!row) return base::fail(row.error());
+  if (!*row) return base::fail(ErrorCode::kNotFound, "store.device");
+  std::int64_t last = set->integer(0);
+  if (row = set->step(); !row) return base::fail(row.error());
+  if (hold_after) {
+    auto hold = database_->prepare(
+        "UPDATE pushes SET held = 1 WHERE device = ?1 AND urgency < ?2 AND sequence > ?3");
+    if (!hold) return base::fail(hold.error());
+    if (auto ran = hold->with(device.value, level, std::min(*hold_after, highest)).run(); !ran)
+      return base::fail(ran.error());
+  }
+  auto find = database_->prepare(
+      "SELECT sequence FROM pushes WHERE device = ?1 AND held = 1 AND urgency >= ?2"
+      " ORDER BY sequence");
+  if (!find) return base::fail(find.error());
+  std::vector<std::int64_t> released;
+  for (find->with(device.value, level);;) {
+    row = find->step();
+    if (!row) return base::fail(row.error());
+    if (!*row) break;
+    released.push_back(find->integer(0));
+  }
+  if (released.empty()) return static_cast<Sequence>(last);
+  auto move = database_->prepare(
+      "UPDATE pushes SET held = 0, held_as = coalesce(held_as, sequence), sequence = ?3"
+      " WHERE device = ?1 AND sequence = ?2");
+  if (!move) return base::fail(move.error());
+  for (const std::int64_t sequence : released) {
+    if (auto ran = move->with(device.value, sequence, ++last).run(); !ran)
+      return base::fail(ran.error());
+  }
+  if (auto ran = take_number_.with(device.value, last).run(); !ran) return base::fail(ran.error());
+  return static_cast<Sequence>(last);
 }
 
 base::Result<bool> PushTable::any_through(DeviceId device, Sequence sequence) {
@@ -129,6 +215,8 @@ base::Result<bool> PushTable::any_through(DeviceId device, Sequence sequence) {
 }
 
 base::Result<std::int64_t> PushTable::sweep(base::WallTime now, std::int64_t limit) {
+  if (auto noted = receipts_->note_swept(to_ms(now), limit); !noted)
+    return base::fail(noted.error());
   if (auto ran = sweep_pushes_.with(to_ms(now), limit).run(); !ran) return base::fail(ran.error());
   std::int64_t swept = database_->changes();
   if (auto ran = sweep_keys_.with(to_ms(now), limit).run(); !ran) return base::fail(ran.error());

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "store/database.h"
+#include "store/receipt_table.h"
 #include "store/types.h"
 
 namespace wakeline::store {
@@ -19,6 +20,13 @@ class PushTable {
   base::Result<Accepted> add(const NewPush& push);
   base::Result<void> remove(DeviceId device, Sequence sequence);
   base::Result<void> remove_through(DeviceId device, Sequence sequence);
+  /// Takes a push back by the number under which it was accepted.
+  base::Result<void> withdraw(DeviceId device, Sequence sequence);
+  /// From now on the device takes only pushes of that urgency, or higher ones. What is withheld and
+  /// now taken gets new numbers; with `hold_after` lower ones above that number are withheld.
+  /// Returns: the device's highest number. Errors: kNotFound, kStorageFull, kStorage.
+  base::Result<Sequence> set_lowest(DeviceId device, std::uint8_t lowest,
+                                    std::optional<Sequence> hold_after);
   /// Deletes at most `limit` expired pushes and keys. Returns: how many.
   base::Result<std::int64_t> sweep(base::WallTime now, std::int64_t limit);
 
@@ -26,9 +34,13 @@ class PushTable {
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
   base::Result<Pending> pending(DeviceId device, Sequence after, std::size_t limit,
                                 base::WallTime now);
+  /// Whether a push that was accepted under that number waits, withheld or not.
+  base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now);
   /// The first time that `sweep` has work; nothing when nothing will expire.
   base::Result<std::optional<base::WallTime>> next_expiry();
-  /// Whether the device has a push up to and including `sequence`.
+  /// What the deletions above note for senders that asked.
+  ReceiptTable& receipts() { return *receipts_; }
+  /// Whether the device has a push up to and including `sequence`, not withheld.
   base::Result<bool> any_through(DeviceId device, Sequence sequence);
 
  private:
@@ -38,9 +50,10 @@ class PushTable {
 
   Database* database_;
   std::uint32_t queue_max_;
+  std::optional<ReceiptTable> receipts_;
   Statement find_device_, find_key_, add_key_, take_number_, add_, remove_, remove_topic_,
       remove_through_, remove_expired_of_, sweep_pushes_, sweep_keys_, find_, pending_,
-      next_expiry_, any_through_;
+      next_expiry_, any_through_, withdraw_, find_accepted_;
 };
 
 }  // namespace wakeline::store

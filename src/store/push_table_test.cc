@@ -58,6 +58,45 @@ class PushTableTest : public testing::Test {
   DeviceId window_;
 };
 
+TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
+  const auto push = [](std::uint8_t urgency) {
+    NewPush made = push_to("door");
+    made.urgency = urgency;
+    return made;
+  };
+  EXPECT_EQ(add(push(1)), 1U);
+  EXPECT_EQ(add(push(1)), 2U);
+  // 1 may have been sent: it is not withheld.
+  EXPECT_EQ(*table_->set_lowest(door_, 3, Sequence{1}), 2U);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{1}));
+  const auto urgent = table_->add(push(3));
+  ASSERT_TRUE(urgent);
+  EXPECT_FALSE(urgent->held);
+  ASSERT_TRUE(table_->remove(door_, 1));
+  const auto held = table_->add(push(2));
+  ASSERT_TRUE(held);
+  EXPECT_TRUE(held->held);
+  EXPECT_EQ(held->sequence, 4U);
+  EXPECT_EQ(table_->add(push(2)).error().code, ErrorCode::kBusy);  // they count as waiting
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{3}));
+  // What the device has does not take along what it never saw.
+  ASSERT_TRUE(table_->remove_through(door_, 3));
+  EXPECT_FALSE(*table_->any_through(door_, 10));
+  EXPECT_EQ(waiting("door"), 2U);
+  // By steps, in their order.
+  EXPECT_EQ(*table_->set_lowest(door_, 2, std::nullopt), 5U);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{5}));
+  EXPECT_EQ(*table_->set_lowest(door_, 0, std::nullopt), 6U);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{5, 6}));
+  EXPECT_EQ(add(push(0)), 7U);
+  // Their senders know them by the numbers that they were told.
+  EXPECT_TRUE(*table_->find_accepted(door_, 2, at(seconds(0))));
+  ASSERT_TRUE(table_->withdraw(door_, 2));
+  EXPECT_FALSE(*table_->find_accepted(door_, 2, at(seconds(0))));
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{5, 7}));
+  EXPECT_EQ(table_->set_lowest(DeviceId{99}, 0, std::nullopt).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(PushTableTest, NumbersThePushesOfEachDeviceFromOne) {
   EXPECT_EQ(table_->add(push_to("door")), (Accepted{door_, 1, true, false}));
   EXPECT_EQ(add(push_to("door")), 2U);

@@ -36,6 +36,10 @@ class Reader {
   void remove_through(DeviceId device, Sequence sequence);
   /// Nothing when it is gone or expired.
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
+  /// See PushTable::find_accepted; what another thread deletes is there until that is written.
+  base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
+    return table_->find_accepted(device, sequence, now);
+  }
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
                                 base::WallTime now);
   base::Result<std::optional<base::WallTime>> next_expiry() { return table_->next_expiry(); }
@@ -43,6 +47,10 @@ class Reader {
   base::Result<std::vector<Report>> reports(std::uint64_t after, std::string_view device,
                                             std::size_t limit) {
     return reports_->list(after, device, limit);
+  }
+  base::Result<std::vector<Receipt>> receipts(std::uint64_t group, std::uint64_t after,
+                                              std::size_t limit) {
+    return table_->receipts().list(group, after, limit);
   }
   base::Result<bool> in_any_group(DeviceId device) { return reports_->in_any_group(device); }
   /// For look-ups alone.

@@ -12,14 +12,15 @@ using base::ErrorCode;
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT id, name, token_hash, created, waiting, rights FROM devices";
+    "SELECT id, name, token_hash, created, waiting, rights, lowest FROM devices";
 
 Device read_device(const Statement& row) {
   Device device{.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
                 .name = row.text(1),
                 .created = from_ms(row.integer(3)),
                 .waiting = static_cast<std::uint64_t>(row.integer(4)),
-                .rights = static_cast<std::uint8_t>(row.integer(5))};
+                .rights = static_cast<std::uint8_t>(row.integer(5)),
+                .lowest = static_cast<std::uint8_t>(row.integer(6))};
   // A hash of another length stays zero and fits no token.
   if (const base::Bytes hash = row.blob(2); hash.size() == device.token_hash.size())
     std::ranges::copy(hash, device.token_hash.begin());

@@ -157,6 +157,10 @@ void Store::write_batch(std::vector<Job> batch) {
     }
   }
   answer(std::move(batch), outcomes);
+  if (write_->receipts().take_written() == 0) return;
+  post_([on_receipts = on_receipts_] {
+    if (*on_receipts) (*on_receipts)();
+  });
 }
 
 /// Posts what became of each job, one task for each thread that asked.
@@ -186,6 +190,7 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
       if (other->done) other->post([done = std::move(other->done), result] { done(result); });
     } else if (outcome) {
       auto& remove = std::get<Remove>(batch[i]);
+      acknowledged_ += static_cast<std::uint64_t>(std::get<std::int64_t>(*outcome));
       auto asked_by = remove.asked_by;
       written[std::move(asked_by)].push_back(std::move(remove));
     } else {
@@ -241,7 +246,7 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                                         ? write_->remove_through(remove.device, remove.sequence)
                                         : write_->remove(remove.device, remove.sequence);
                    if (!ran) return base::fail(ran.error());
-                   return Outcome(std::monostate{});
+                   return Outcome(std::int64_t{write_database_.changes()});
                  },
                  [this](const Sweep& sweep) -> base::Result<Outcome> {
                    const auto limit = static_cast<std::int64_t>(kBatchMax);
@@ -249,7 +254,9 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    if (!swept) return base::fail(swept.error());
                    const auto reports = write_reports_->sweep(sweep.now, limit);
                    if (!reports) return base::fail(reports.error());
-                   return Outcome(*swept + *reports);
+                   const auto receipts = write_->receipts().sweep(sweep.now, limit);
+                   if (!receipts) return base::fail(receipts.error());
+                   return Outcome(*swept + *reports + *receipts);
                  },
                  [this](const Other& other) -> base::Result<Outcome> {
                    const auto ran = other.work(write_database_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -83,8 +84,24 @@ class Store {
                                   std::function<void(base::Result<bool>)> done, Post post);
   void leave_groups(DeviceId device);
   base::Result<bool> in_any_group(DeviceId device) { return own_->in_any_group(device); }
+  /// See PushTable::set_lowest. To `done`: the device's highest number. Errors (at once): kBusy.
+  base::Result<void> set_lowest(DeviceId device, std::uint8_t lowest,
+                                std::optional<Sequence> hold_after,
+                                std::function<void(base::Result<Sequence>)> done, Post post);
   /// Deletes the reports up to `id`: they were fetched.
   base::Result<void> remove_reports(std::uint64_t id, OnDone done);
+
+  /// The oldest receipts of a group above `after`, see ReceiptTable.
+  base::Result<std::vector<Receipt>> receipts(std::uint64_t group, std::uint64_t after,
+                                              std::size_t limit) {
+    return own_->receipts(group, after, limit);
+  }
+  /// Deletes those up to `id`: they were fetched.
+  base::Result<void> remove_receipts(std::uint64_t group, std::uint64_t id, OnDone done);
+  /// Posted to the thread that opened the store, whenever new receipts are there.
+  void set_on_receipts(std::function<void()> on_receipts) {
+    *on_receipts_ = std::move(on_receipts);
+  }
 
   /// A further thread's view; its deletions are forgotten there when they are written, through
   /// `post`. Must go before the store. Errors: those of Database::open.
@@ -98,6 +115,9 @@ class Store {
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now) {
     return own_->find(device, sequence, now);
   }
+  base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
+    return own_->find_accepted(device, sequence, now);
+  }
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
                                 base::WallTime now) {
     return own_->pending(device, after, limit, now);
@@ -110,6 +130,8 @@ class Store {
   /// For look-ups alone: its connection does not write.
   Registry& registry() { return own_->registry(); }
   std::uint64_t epoch() const { return own_->registry().epoch(); }
+  /// Pushes that went since the start because their device has them.
+  std::uint64_t acknowledged() const { return acknowledged_; }
 
  private:
   friend class Reader;
@@ -133,7 +155,7 @@ class Store {
     Post post;
   };
   using Job = std::variant<Add, Remove, Sweep, Other>;
-  /// What became of a job: of an Add its number, of a Sweep its count.
+  /// What became of a job: of an Add its number, of the others how many rows went.
   using Outcome = base::Result<std::variant<std::monostate, Accepted, std::int64_t>>;
 
   Store(Options options, Post post, Database write);
@@ -154,13 +176,16 @@ class Store {
   std::optional<PushTable> write_;
   std::optional<ReportTable> write_reports_;
   std::unique_ptr<Reader> own_;
+  /// The opening thread's; shared, as a task may come after the store is gone.
+  std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> jobs_;         // guarded by mutex_
-  std::size_t urgent_ = 0;       // those of `jobs_` that somebody waits for; guarded by mutex_
-  bool stopping_ = false;        // guarded by mutex_
-  bool full_ = false;            // pushes are refused; the writer's
+  std::deque<Job> jobs_;    // guarded by mutex_
+  std::size_t urgent_ = 0;  // those of `jobs_` that somebody waits for; guarded by mutex_
+  bool stopping_ = false;   // guarded by mutex_
+  bool full_ = false;       // pushes are refused; the writer's
+  std::atomic<std::uint64_t> acknowledged_ = 0;
   std::vector<Job> unfinished_;  // deletions that failed; the writer's
   std::thread writer_;
 };

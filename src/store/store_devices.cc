@@ -51,6 +51,22 @@ base::Result<void> Store::change_group(DeviceId device, std::string group, bool 
       std::move(post));
 }
 
+base::Result<void> Store::set_lowest(DeviceId device, std::uint8_t lowest,
+                                     std::optional<Sequence> hold_after,
+                                     std::function<void(base::Result<Sequence>)> done, Post post) {
+  auto found = std::make_shared<Found<Sequence>>();
+  return run(
+      [this, device, lowest, hold_after, found](Database&) -> base::Result<void> {
+        found->result = write_->set_lowest(device, lowest, hold_after);
+        if (found->result || found->result.error().code == base::ErrorCode::kNotFound) return {};
+        return base::fail(found->result.error());
+      },
+      [found, done = std::move(done)](const base::Result<void>& result) {
+        done(result ? found->result : base::fail(result.error()));
+      },
+      std::move(post));
+}
+
 void Store::leave_groups(DeviceId device) {
   enqueue(Other{[this, device](Database&) { return write_reports_->leave_all(device); }, nullptr,
                 nullptr},
@@ -65,6 +81,11 @@ base::Result<void> Store::remove_reports(std::uint64_t id, OnDone done) {
         return {};
       },
       std::move(done));
+}
+
+base::Result<void> Store::remove_receipts(std::uint64_t group, std::uint64_t id, OnDone done) {
+  return run([this, group, id](Database&) { return write_->receipts().remove_through(group, id); },
+             std::move(done));
 }
 
 base::Result<void> Store::add_all(std::vector<NewPush> pushes,
@@ -94,7 +115,7 @@ base::Result<void> Store::add_all(std::vector<NewPush> pushes,
 }
 
 base::Result<void> Store::withdraw(DeviceId device, Sequence sequence, OnDone done) {
-  return run([this, device, sequence](Database&) { return write_->remove(device, sequence); },
+  return run([this, device, sequence](Database&) { return write_->withdraw(device, sequence); },
              std::move(done));
 }
 

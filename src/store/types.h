@@ -31,6 +31,9 @@ inline constexpr base::Duration kReportsKept = std::chrono::hours(24 * 28);
 /// what was not acknowledged first, and no more than 64 wait there.
 inline constexpr std::int64_t kReportKeysMax = 1'024;
 inline constexpr base::Duration kReportKeysKept = kReportsKept + std::chrono::hours(24);
+/// Receipts of one group that nobody has fetched; a push that asks for one more is refused with
+/// kBusy.
+inline constexpr std::size_t kReceiptsMax = 10'000;
 /// How long an idempotency key is remembered after the life of its push.
 inline constexpr base::Duration kIdempotencyKept = std::chrono::hours(24);
 
@@ -41,6 +44,7 @@ struct Device {
   base::WallTime created{};
   std::uint64_t waiting = 0;  ///< pushes that it has not acknowledged
   std::uint8_t rights = 7;    ///< a bit for each kind of report that it may publish
+  std::uint8_t lowest = 0;    ///< urgency of the pushes that it takes now
   friend bool operator==(const Device&, const Device&) = default;
 };
 
@@ -56,6 +60,7 @@ struct NewPush {
   base::WallTime accepted{};
   base::WallTime expires{};
   std::string idempotency_key{};  ///< empty: none
+  std::uint64_t receipt = 0;      ///< the group that a receipt goes to, below 2^63; 0: none
   friend bool operator==(const NewPush&, const NewPush&) = default;
 };
 
@@ -64,6 +69,7 @@ struct Accepted {
   Sequence sequence = 0;
   bool waits = false;     ///< it is in the queue
   bool repeated = false;  ///< the idempotency key was known: the first push's number
+  bool held = false;      ///< it waits, and is withheld: the device takes more urgent ones alone
   friend bool operator==(const Accepted&, const Accepted&) = default;
 };
 
@@ -76,6 +82,15 @@ struct Push {
   std::uint8_t encoding = 0;
   std::string group{};  ///< empty: to the device itself
   friend bool operator==(const Push&, const Push&) = default;
+};
+
+/// What became of a push.
+struct Receipt {
+  std::uint64_t id = 0;  ///< rises with each receipt of the store
+  DeviceId device{};
+  Sequence sequence = 0;  ///< the number that its sender was told
+  int status = 0;         ///< 204: acknowledged; 410: it never will be
+  friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 
 /// What a device published: a reply, a receipt, its presence.

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -15,10 +16,10 @@
 
 namespace wakeline::server {
 
-/// An authority that gives devices certificates.
+/// An authority that gives devices certificates, and takes them back.
 class CertificateAuthority {
  public:
-  /// Its certificate is FOLDER/NAME.pem.
+  /// Its certificate is FOLDER/NAME.pem, its list of revoked ones FOLDER/NAME.crl.
   CertificateAuthority(std::string folder, const std::string& name)
       : base_(std::move(folder) + "/" + name), key_(EVP_EC_gen("P-256")), x509_(X509_new()) {
     fill(x509_.get(), x509_.get(), key_.get(), name, 3'600);
@@ -29,6 +30,7 @@ class CertificateAuthority {
   }
 
   std::string file() const { return base_ + ".pem"; }
+  std::string revoked_file() const { return base_ + ".crl"; }
 
   /// For a device of that name, valid from an hour ago for `seconds` from now.
   ClientCertificate give(const std::string& device, long seconds = 3'600) {
@@ -44,6 +46,23 @@ class CertificateAuthority {
     return {path + ".pem", path + ".key"};
   }
 
+  /// Writes the list, with the certificate that was given last.
+  void revoke_last() {
+    const std::unique_ptr<X509_CRL, decltype(&X509_CRL_free)> list(X509_CRL_new(), &X509_CRL_free);
+    WL_CHECK(X509_CRL_set_version(list.get(), 1) == 1);
+    WL_CHECK(X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(x509_.get())) == 1);
+    const Time now(ASN1_TIME_adj(nullptr, std::time(nullptr), 0, -60));
+    const Time next(ASN1_TIME_adj(nullptr, std::time(nullptr), 1, 0));
+    WL_CHECK(X509_CRL_set1_lastUpdate(list.get(), now.get()) == 1);
+    WL_CHECK(X509_CRL_set1_nextUpdate(list.get(), next.get()) == 1);
+    X509_REVOKED* entry = X509_REVOKED_new();
+    WL_CHECK(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(last_.get())) == 1);
+    WL_CHECK(X509_REVOKED_set_revocationDate(entry, now.get()) == 1);
+    WL_CHECK(X509_CRL_add0_revoked(list.get(), entry) == 1);  // its owner now
+    WL_CHECK(X509_CRL_sign(list.get(), key_.get(), EVP_sha256()) > 0);
+    write(revoked_file(), [&](FILE* to) { return PEM_write_X509_CRL(to, list.get()); });
+  }
+
  private:
   template <auto kFree>
   struct Free {
@@ -54,6 +73,7 @@ class CertificateAuthority {
   };
   using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
   using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+  using Time = std::unique_ptr<ASN1_TIME, Free<ASN1_TIME_free>>;
 
   void fill(X509* certificate, X509* issuer, EVP_PKEY* key, const std::string& name, long seconds) {
     const auto* text = reinterpret_cast<const unsigned char*>(name.c_str());

@@ -20,8 +20,10 @@ using wakeline::server::ServerOptions;
 bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "folder") return options.data_folder = value, true;
   if (key == "name") return options.names.emplace_back(value), true;
+  if (key == "file_tables") return options.limits.file_tables = value == "yes", true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
+  if (key == "client_crl") return options.client_crl_file = value, true;
   if (key == "apns_url") return options.fallback.apns_url = value, true;
   if (key == "apns_id") {
     options.fallback.apns_key_id = value;
@@ -43,6 +45,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "pages") return options.limits.store_pages_max = number, true;
   if (key == "connections") return options.limits.connections_max = number, true;
   if (key == "arriving_per_address") return options.limits.arriving_per_address_max = number, true;
+  if (key == "spread_ms") return options.spread = ms, true;
   if (key == "shards") return options.limits.shards = number, true;
   if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
   if (key == "request_ms") return options.limits.request_timeout = ms, true;

@@ -75,5 +75,18 @@ TEST_F(ServerCertificate, OfARemovedDeviceOrOneThatNeverWasOpensNothing) {
   EXPECT_EQ(log_in(&ghost), Reason::kBadCredentials);
 }
 
+TEST_F(ServerCertificate, ThatWasRevokedEndsTheHandshake) {
+  const auto window = authority_->give("window");
+  const auto door = authority_->give("door");
+  authority_->revoke_last();
+  server_->set("client_crl=" + authority_->revoked_file());
+  EXPECT_EQ(server_->terminate(), 0);
+  ASSERT_TRUE(server_->start());
+  EXPECT_EQ(log_in(&door), std::nullopt);
+  EXPECT_EQ(log_in(&window), Reason::kSuccess);
+  EXPECT_EQ(name_, "window");
+  EXPECT_EQ(log_in(nullptr, "door", token_), Reason::kSuccess);  // its token is another matter
+}
+
 }  // namespace
 }  // namespace wakeline::server

@@ -16,6 +16,7 @@ namespace {
 namespace mqtt = wire::mqtt;
 using mqtt::Reason;
 using mqtt::Version;
+using store::Sequence;
 using std::chrono::milliseconds;
 
 class ServerDevice : public testing::Test {
@@ -110,6 +111,75 @@ TEST_F(ServerDevice, TellsItsWillWhenItsLineBreaksAndNotAfterAnOrderlyEnd) {
   EXPECT_TRUE(reported("\"presence\""));
   const std::string all = reports();
   EXPECT_EQ(all.find("\"presence\""), all.rfind("\"presence\"")) << all;
+}
+
+TEST_F(ServerDevice, ThatAskedForQuietGetsUrgentPushesAloneAndTheOthersLater) {
+  const auto push_of = [&](const std::string& urgency) {
+    return push(R"({"device":"door","title":")" + urgency + R"(","urgency":")" + urgency + "\"}");
+  };
+  const auto title_of = [](const std::optional<mqtt::Publish>& publish) {
+    const auto content =
+        publish ? wire::decode_push_content(publish->payload) : base::fail(base::Error{});
+    return content ? content->title : "none";
+  };
+  MqttPeer door = device();
+  ASSERT_EQ(door.log_in("door", token_, false), Reason::kSuccess);
+  ASSERT_EQ(push_of("low"), 201U);
+  const auto before = door.expect<mqtt::Publish>();
+  ASSERT_EQ(title_of(before), "low");
+  mqtt::Subscribe quiet{.packet_id = 5, .topics = {{.filter = "wakeline/inbox/door"}}};
+  quiet.properties.user = {{"urgency", "high"}};
+  ASSERT_TRUE(door.send(quiet));
+  ASSERT_TRUE(door.expect<mqtt::Suback>());
+  // Whoever is told 201 after the SUBACK may rely on it only when that is durable: an urgent push
+  // goes through the same queue.
+  ASSERT_EQ(push_of("high"), 201U);
+  const auto first = door.expect<mqtt::Publish>();
+  ASSERT_EQ(title_of(first), "high");
+  ASSERT_EQ(push_of("normal"), 201U);
+  ASSERT_EQ(push_of("very-low"), 201U);
+  ASSERT_EQ(push_of("high"), 201U);
+  const auto second = door.expect<mqtt::Publish>();
+  ASSERT_EQ(title_of(second), "high");
+  for (const auto* got : {&*before, &*first, &*second}) ASSERT_TRUE(door.acknowledge(*got));
+  // Quiet outlives the connection, and the server.
+  server_.kill_now();
+  ASSERT_TRUE(server_.start());
+  auto connect = connect_packet("door", token_, false);
+  connect.properties.user = {{"attempt", "1"}};
+  MqttPeer again = device();
+  ASSERT_TRUE(again.send(connect));
+  ASSERT_TRUE(again.expect<mqtt::Connack>());
+  ASSERT_EQ(push_of("high"), 201U);
+  // Those that were not acknowledged for sure before the kill may come once more, urgent all.
+  std::optional<mqtt::Publish> last;
+  Sequence number = 0;
+  do {
+    last = again.expect<mqtt::Publish>();
+    ASSERT_TRUE(last);
+    const std::string title = title_of(last);
+    ASSERT_TRUE(title == "high" || title == "low") << title;
+    number = std::stoull(std::string(last->properties.user_value("seq").value_or("0")));
+    ASSERT_TRUE(again.acknowledge(*last));
+  } while (number < 6);
+  ASSERT_TRUE(again.send(mqtt::Pingreq{}));
+  ASSERT_TRUE(again.expect<mqtt::Pingresp>());  // it has read the acknowledgements
+  connect.properties.user = {{"attempt", "2"}, {"urgency", "very-low"}};
+  MqttPeer loud = device();
+  ASSERT_TRUE(loud.send(connect));
+  ASSERT_TRUE(loud.expect<mqtt::Connack>());
+  std::vector<std::string> titles;
+  std::vector<Sequence> numbers;
+  for (int i = 0; i < 2; ++i) {
+    const auto publish = loud.expect<mqtt::Publish>();
+    titles.push_back(title_of(publish));
+    ASSERT_TRUE(publish);
+    numbers.push_back(
+        std::stoull(std::string(publish->properties.user_value("seq").value_or("0"))));
+    ASSERT_TRUE(loud.acknowledge(*publish));
+  }
+  EXPECT_EQ(titles, (std::vector<std::string>{"normal", "very-low"}));
+  EXPECT_EQ(numbers, (std::vector<Sequence>{7, 8}));
 }
 
 TEST_F(ServerDevice, IsServedOverAWebSocketInPiecesOfAnySize) {

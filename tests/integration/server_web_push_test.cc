@@ -59,6 +59,87 @@ class ServerWebPush : public testing::Test {
 
 const std::string kEncrypted = "TTL: 60\r\nContent-Encoding: aes128gcm\r\n";
 
+TEST_F(ServerWebPush, GivesReceiptsOfWhatWasDeliveredAndOfWhatWasNot) {
+  const std::string path = subscribe();
+  const std::string lines = "TTL: 60\r\nContent-Encoding: aes128gcm\r\n";
+  const auto link_of = [](const HttpAnswer& answer) {
+    constexpr std::string_view kField = "\r\nLink: <http://localhost";
+    const std::size_t at = answer.header.find(kField);
+    if (at == std::string::npos) return std::string();
+    const std::size_t from = at + kField.size();
+    const std::size_t end = answer.header.find('>', from);
+    EXPECT_EQ(answer.header.find("; rel=\"urn:ietf:params:push:receipt\"", end), end + 1);
+    return answer.header.substr(from, end - from);
+  };
+  const HttpAnswer first = post(path, lines + "Prefer: respond-async\r\nTopic: a\r\n", "one");
+  ASSERT_EQ(first.status, 202U) << first.header;
+  const std::string receipts = link_of(first);
+  ASSERT_TRUE(receipts.starts_with("/r/")) << first.header;
+  EXPECT_EQ(ask("GET", receipts, "").status, 204U);
+  // The second takes the first one's place; the third expires with nobody there.
+  const std::string same = lines + "Push-Receipt: http://localhost" + receipts + "\r\n";
+  const HttpAnswer second = post(path, same + "Topic: a\r\n", "two");
+  ASSERT_EQ(second.status, 202U);
+  EXPECT_EQ(link_of(second), receipts);
+  const HttpAnswer third = post(path,
+                                "TTL: 0\r\nContent-Encoding: aes128gcm\r\nPush-Receipt: "
+                                "http://localhost" +
+                                    receipts + "\r\n",
+                                "three");
+  ASSERT_EQ(third.status, 202U);
+  const HttpAnswer gone = ask("GET", receipts, "");
+  ASSERT_EQ(gone.status, 200U) << gone.header;
+  const auto list = json::parse(gone.body).at("receipts").as_array();
+  ASSERT_EQ(list.size(), 2U) << gone.body;
+  EXPECT_EQ(list[0].at("message").as_string(), "http://localhost" + location(first));
+  EXPECT_EQ(list[1].at("message").as_string(), "http://localhost" + location(third));
+  for (const auto& receipt : list) EXPECT_EQ(receipt.at("status").to_number<int>(), 410);
+  const auto last = list[1].at("id").to_number<std::uint64_t>();
+  const std::string next = receipts + "?after=" + std::to_string(last);
+  EXPECT_EQ(ask("GET", next, "", {}, "Prefer: wait=0\r\n").status, 204U);
+  EXPECT_EQ(ask("GET", receipts, "").status, 204U);  // they were read
+
+  // A fetch that waits is answered by the device's acknowledgement.
+  HttpPeer waits{Line(server_.ports.http)};
+  ASSERT_TRUE(
+      waits.line.send(request_text("GET", next, "", {}, "Prefer: respond-async, wait=30\r\n")));
+  MqttPeer door{Line(server_.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", door_), mqtt::Reason::kSuccess);
+  const auto publish = door.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  ASSERT_TRUE(door.acknowledge(*publish));
+  const HttpAnswer delivered = waits.read_answer();
+  ASSERT_EQ(delivered.status, 200U) << delivered.header;
+  const auto one = json::parse(delivered.body).at("receipts").as_array();
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].at("message").as_string(), "http://localhost" + location(second));
+  EXPECT_EQ(one[0].at("status").to_number<int>(), 204);
+
+  // Who did not ask gets none, and an address that is none of ours opens nothing.
+  ASSERT_EQ(post(path, lines, "four").status, 201U);
+  EXPECT_EQ(post(path, lines + "Push-Receipt: https://localhost/r/x\r\n", "five").status, 400U);
+  EXPECT_EQ(ask("GET", "/r/" + std::string(43, 'A'), "").status, 404U);
+  EXPECT_EQ(ask("GET", receipts + "?after=x", "").status, 400U);
+  EXPECT_EQ(ask("POST", receipts, "").status, 405U);
+  EXPECT_EQ(ask("DELETE", receipts, "").status, 204U);
+  EXPECT_EQ(ask("GET", receipts, "").status, 204U);
+}
+
+TEST_F(ServerWebPush, AnswersAWaitingFetchWhenItEnds) {
+  const HttpAnswer pushed =
+      post(subscribe(), "TTL: 60\r\nContent-Encoding: aes128gcm\r\nPrefer: respond-async\r\n", "a");
+  const std::size_t at = pushed.header.find("/r/");
+  ASSERT_NE(at, std::string::npos);
+  const std::string receipts = pushed.header.substr(at, 3 + 43);
+  EXPECT_EQ(ask("GET", receipts, "", {}, "Prefer: wait=1\r\n").status, 204U);
+  HttpPeer waits{Line(server_.ports.http)};
+  ASSERT_TRUE(waits.line.send(request_text("GET", receipts, "", {}, "Prefer: wait=60\r\n")));
+  // Whether it waits already cannot be seen; the end of the server answers it in both cases.
+  EXPECT_EQ(ask("GET", "/healthz", "").status, 200U);
+  EXPECT_EQ(server_.terminate(), 0);
+  EXPECT_EQ(waits.read_answer().status, 204U);
+}
+
 TEST_F(ServerWebPush, DeliversTheBodyUnchangedWithItsEncoding) {
   const std::string path = subscribe();
   std::string body(4'096, '\0');

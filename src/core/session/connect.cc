@@ -68,6 +68,9 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
   if (properties.auth_method)
     return Refusal{Reason::kBadAuthMethod, "only user name and password are served"};
   if (const auto refused = will_refusal(device, connect, rights)) return refused;
+  const auto urgency = properties.user_value(wire::property::kUrgency);
+  if (urgency && !wire::urgency_from_name(*urgency))
+    return Refusal{Reason::kImplementationSpecific, "urgency: very-low, low, normal or high"};
   if (properties.receive_maximum == 0 || properties.maximum_packet_size == 0U)
     return Refusal{Reason::kProtocolError, "a maximum of 0"};
   return std::nullopt;
@@ -76,7 +79,8 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
 }  // namespace
 
 void Session::on_connect(Instant now, const Config& config, std::string_view device,
-                         const mqtt::Connect& connect, Actions& out, Rights rights) {
+                         const mqtt::Connect& connect, Actions& out, Rights rights,
+                         wire::Urgency lowest) {
   WL_CHECK(!online_);
   on_deadline(now, out);       // an expiry that is due, though its timer has not fired yet
   version_ = connect.version;  // a refusal speaks it as well
@@ -93,6 +97,7 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
   }
   const bool present = exists_;
   rights_ = rights;
+  if (!settling_) lowest_ = lowest;
   accept(config, connect);
   heard(now);
   const Sequence received = received_through(config, connect.properties);
@@ -102,6 +107,13 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
     sent_through_ = std::max(sent_through_, received);
   }
   out.push(Write{connack(config, device, connect, present)});
+  // Without a session nobody knows which pushes were sent, and may be acknowledged yet: those that
+  // are there go out once more. A clean start knows none of them.
+  const auto asked = connect.properties.user_value(wire::property::kUrgency);
+  if (asked || connect.clean_start) {
+    ask_for(asked ? *wire::urgency_from_name(*asked) : wire::Urgency::kVeryLow,
+            present || connect.clean_start ? sent_through_ : SetUrgency::kNone, out);
+  }
   pump(out);
 }
 

@@ -15,7 +15,7 @@ void Session::on_push_stored(Instant, const Config&, Sequence sequence, Actions&
   const bool nothing_older = !unasked_ && sent_through_ >= stored_through_;
   stored_through_ = sequence;
   if (!online_ || sequence <= sent_through_) return;  // an answer held it before it was announced
-  if (subscribed() && !fetching_ && nothing_older && unacknowledged() < window_)
+  if (subscribed() && !fetching_ && !settling_ && nothing_older && unacknowledged() < window_)
     return publish(sequence, out);
   pump(out);
 }
@@ -26,6 +26,10 @@ void Session::on_pending(Instant, const Config&, std::uint32_t id,
   if (!fetching_ || id != fetch_id_) return;
   fetching_ = false;
   if (!subscribed()) return;  // asked again when it subscribes again
+  if (settling_) {            // some of these may be withheld by now
+    unasked_ = true;
+    return;
+  }
   for (const Sequence sequence : sequences) {
     WL_CHECK_MSG(sequence > sent_through_ && unacknowledged() < window_, "sequence={} sent={}",
                  sequence, sent_through_);
@@ -54,7 +58,7 @@ void Session::pump(Actions& out) {
     --room;
     out.push(Publish{push.sequence, push.packet_id, true});
   }
-  if (!subscribed() || fetching_ || room == 0) return;
+  if (!subscribed() || fetching_ || settling_ || room == 0) return;
   if (!unasked_ && sent_through_ >= stored_through_) return;
   fetching_ = true;
   unasked_ = false;
@@ -67,6 +71,22 @@ void Session::publish(Sequence sequence, Actions& out) {
   in_flight_.push_back({sequence, id, true});
   sent_through_ = sequence;
   out.push(Publish{sequence, id, false});
+}
+
+void Session::ask_for(wire::Urgency lowest, Sequence after, Actions& out) {
+  if (lowest == lowest_ && !settling_) return;
+  lowest_ = lowest;
+  settling_ = true;
+  out.push(SetUrgency{lowest, after});
+}
+
+void Session::on_urgency_set(wire::Urgency lowest, Sequence through, Actions& out) {
+  if (!settling_ || lowest != lowest_) return;  // another is under way
+  settling_ = false;
+  // What was withheld has numbers that were never announced.
+  stored_through_ = std::max(stored_through_, through);
+  if (subscribed()) unasked_ = true;
+  if (online_) pump(out);
 }
 
 std::size_t Session::unacknowledged() const {

@@ -12,7 +12,7 @@ namespace mqtt = wire::mqtt;
 namespace {
 
 /// Of the layout below; another build refuses what it does not know.
-constexpr std::uint8_t kLayout = 1;
+constexpr std::uint8_t kLayout = 2;
 /// Bounds on what is read: they are those of the machine.
 constexpr std::size_t kListMax = 0xFFFF;
 
@@ -44,6 +44,7 @@ void Session::freeze(base::Bytes& out) const {
     writer.u16(value);
   writer.u8(rights_);
   writer.u8(static_cast<std::uint8_t>(version_));
+  writer.u8(static_cast<std::uint8_t>(lowest_));
   for (const bool value : {online_, exists_, subscribed_, topic_alias_, fetching_, unasked_,
                            static_cast<bool>(extra_)})
     writer.u8(value ? 1 : 0);
@@ -85,6 +86,9 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   const std::uint8_t version = reader.u8();
   if (version != 4 && version != 5) return std::nullopt;
   session.version_ = Version{version};
+  const std::uint8_t lowest = reader.u8();
+  if (lowest > static_cast<std::uint8_t>(wire::Urgency::kHigh)) return std::nullopt;
+  session.lowest_ = wire::Urgency{lowest};
   bool extra = false;
   for (bool* value : {&session.online_, &session.exists_, &session.subscribed_,
                       &session.topic_alias_, &session.fetching_, &session.unasked_, &extra})

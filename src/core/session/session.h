@@ -106,6 +106,16 @@ struct ChangeGroup {
   std::string group;
   friend bool operator==(const ChangeGroup&, const ChangeGroup&) = default;
 };
+/// Make it durable that of this device's pushes only those of that urgency, or higher ones, go out,
+/// now and for those to come; then call on_urgency_set. Lower ones are withheld; when the device
+/// takes them again, they get new numbers, above all others.
+struct SetUrgency {
+  /// Nothing is withheld of what is in the store already.
+  static constexpr Sequence kNone = ~Sequence{0};
+  wire::Urgency lowest;
+  Sequence after;  ///< of what is in the store already, only numbers above it are withheld
+  friend bool operator==(const SetUrgency&, const SetUrgency&) = default;
+};
 /// A clean start: the device leaves every group.
 struct LeaveGroups {
   friend bool operator==(const LeaveGroups&, const LeaveGroups&) = default;
@@ -117,8 +127,8 @@ struct CloseLink {
 };
 
 using Action = std::variant<Write, Publish, FetchPending, Remove, RemoveThrough, CloseLink, Report,
-                            ChangeGroup, LeaveGroups>;
-/// The longest list: a SUBSCRIBE with groups alone, its answer, and a fetch.
+                            ChangeGroup, LeaveGroups, SetUrgency>;
+/// The longest list: a SUBSCRIBE with groups alone, its answer, an urgency and a fetch.
 using Actions = base::BoundedList<Action, 2 * wire::mqtt::kTopicsMax>;
 
 /// "PUBLISH seq=7 id=3 dup": one line for traces; never a password or payload.
@@ -137,7 +147,8 @@ class Session {
   /// An authenticated CONNECT on a new connection. An older connection of the device was ended
   /// before (on_expelled with kSessionTakenOver, on_closed).
   void on_connect(Instant now, const Config& config, std::string_view device,
-                  const wire::mqtt::Connect& connect, Actions& out, Rights rights = kAllRights);
+                  const wire::mqtt::Connect& connect, Actions& out, Rights rights = kAllRights,
+                  wire::Urgency lowest = wire::Urgency::kVeryLow);
   /// Whether a CONNECT is of an older attempt of our own client than the one that is online: it
   /// came late, and must not take the device over.
   bool outdates(const Config& config, const wire::mqtt::Connect& connect) const;
@@ -161,6 +172,8 @@ class Session {
   /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
   void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index, Reason reason,
                      Actions& out);
+  /// What SetUrgency asked for is durable. `through`: the highest number that the device has now.
+  void on_urgency_set(wire::Urgency lowest, Sequence through, Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
   void on_server_stopping(Instant now, Duration drain, Actions& out);
   /// The driver ends the connection: taken over, device removed, store failed.
@@ -173,6 +186,12 @@ class Session {
   static std::optional<Session> thaw(base::BytesView bytes);
   /// After `thaw`: goes on with what it was about to ask.
   void on_thawed(Instant now, const Config& config, Actions& out);
+
+  /// What it may publish from now on.
+  void set_rights(Rights rights) { rights_ = rights; }
+
+  /// Pushes below it are withheld, and not to be told by on_push_stored.
+  wire::Urgency lowest_urgency() const { return lowest_; }
 
   bool online() const { return online_; }
   /// Whether pushes flow: online and subscribed.
@@ -231,6 +250,7 @@ class Session {
   void publish_will(Actions& out);
   void drop_connection_state();
   void answer(const GroupRequest& request, Actions& out);
+  void ask_for(wire::Urgency lowest, Sequence after, Actions& out);
   void heard(Instant now);
   void disconnect(Instant now, Reason reason, const char* what, Actions& out);
   void forget();
@@ -268,6 +288,8 @@ class Session {
   std::uint16_t groups_ = 0;  ///< joined in this session
   Rights rights_ = kAllRights;
   Version version_ = Version::k5;
+  wire::Urgency lowest_ = wire::Urgency::kVeryLow;  ///< of the pushes that go out
+  bool settling_ = false;  ///< SetUrgency is under way: no push goes out before its answer
   bool online_ = false;
   bool exists_ = false;      ///< the standard's session state is there: "session present"
   bool subscribed_ = false;  ///< to its inbox

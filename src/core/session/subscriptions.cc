@@ -24,13 +24,15 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
   const std::string inbox = wire::inbox_topic(device);
   GroupRequest request{.packet_id = subscribe.packet_id, .waits = 0, .join = true, .reasons = {}};
   bool granted = false;
+  const auto urgency = subscribe.properties.user_value(wire::property::kUrgency);
+  const auto lowest = urgency ? wire::urgency_from_name(*urgency) : wire::Urgency::kVeryLow;
   for (const mqtt::TopicRequest& topic : subscribe.topics) {
     if (v5 && topic.filter.starts_with("$share/"))  // §3.2.2.3.13
       return disconnect(now, Reason::kSharedNotSupported, "shared subscriptions", out);
     if (topic.filter == inbox) {
       // Whatever QoS was asked for: a push is deleted when it is acknowledged, and not before.
-      request.reasons.push_back(Reason::kGrantedQos1);
-      granted = true;
+      granted = lowest.has_value();
+      request.reasons.push_back(granted ? Reason::kGrantedQos1 : Reason::kImplementationSpecific);
     } else if (wire::group_of_topic(topic.filter)) {
       request.reasons.push_back(kUndecided);
       ++request.waits;
@@ -46,6 +48,7 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
     out.push(
         ChangeGroup{request.packet_id, static_cast<std::uint16_t>(i), true, std::string(*group)});
   }
+  if (granted) ask_for(*lowest, sent_through_, out);
   if (granted && !subscribed_) {
     subscribed_ = unasked_ = true;
     pump(out);

@@ -34,6 +34,10 @@ struct Printer {
     return fmt::format("{} {} id={}", change.join ? "JOIN" : "LEAVE", change.group,
                        change.packet_id);
   }
+  std::string operator()(const SetUrgency& set) const {
+    if (set.after == SetUrgency::kNone) return fmt::format("URGENCY {}", wire::name(set.lowest));
+    return fmt::format("URGENCY {} after={}", wire::name(set.lowest), set.after);
+  }
   std::string operator()(const LeaveGroups&) const { return "LEAVE all"; }
 };
 
