@@ -26,6 +26,9 @@ struct Options {
   NewDevice device;
   std::vector<std::string> users;
   std::vector<std::string> groups;
+  std::vector<std::string> rights;
+  std::vector<std::string> permit;
+  std::vector<std::string> forbid;
 };
 
 int failed(const server::Failure& failure) {
@@ -73,6 +76,39 @@ int list(const Options& options) {
     table.add({device.name, std::to_string(device.waiting), all});
   }
   table.print();
+  return kExitOk;
+}
+
+/// Sets what was given; then, and without anything given, says what it may publish.
+int rights(const Options& options) {
+  const std::string& name = options.device.name;
+  if (!options.rights.empty()) {
+    const auto wanted = server::rights_from(options.rights);
+    if (!wanted) {
+      return report("devices", base::ErrorCode::kInvalidArgument, "that is no right",
+                    "The rights are reply, receipt, presence; or none, alone.");
+    }
+    if (const auto set = server::set_rights(options.folder, name, *wanted); !set)
+      return failed(set.error());
+  }
+  const auto has = server::rights(options.folder, name);
+  if (!has) return failed(has.error());
+  fmt::print("{}\n", server::rights_text(*has));
+  return kExitOk;
+}
+
+/// Permits and forbids what was given; then says which groups the device may join by itself.
+int groups(const Options& options) {
+  const std::string& name = options.device.name;
+  for (const bool permit : {true, false}) {
+    for (const std::string& group : permit ? options.permit : options.forbid) {
+      const auto done = server::permit_group(options.folder, name, group, permit);
+      if (!done) return failed(done.error());
+    }
+  }
+  const auto list = server::permitted_groups(options.folder, name);
+  if (!list) return failed(list.error());
+  for (const std::string& group : *list) fmt::print("{}\n", group);
   return kExitOk;
 }
 
@@ -156,6 +192,20 @@ void add_devices(CLI::App& root, int& exit_code) {
     add_members(*changes, *options);
     changes->callback([options, joins, &exit_code] { exit_code = change(*options, joins); });
   }
+
+  CLI::App* may = command->add_subcommand(
+      "rights", "Says what a device may publish, and changes it where rights are given");
+  may->add_option("device", options->device.name, "Its name")->required();
+  may->add_option("rights", options->rights, "All that it may: reply, receipt, presence; or none");
+  may->callback([options, &exit_code] { exit_code = rights(*options); });
+
+  CLI::App* joins = command->add_subcommand(
+      "groups", "Says which groups a device may join by itself, and changes it");
+  joins->add_option("device", options->device.name, "Its name")->required();
+  joins->add_option("--permit", options->permit, "It may join this one; may be given again");
+  joins->add_option("--forbid", options->forbid,
+                    "It may not join this one, and leaves it; may be given again");
+  joins->callback([options, &exit_code] { exit_code = groups(*options); });
 }
 
 }  // namespace wakeline::cli

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
+#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -142,7 +143,10 @@ int run_server(const CLI::App& command, const Options& options) {
         file, fmt::format(R"({{"mqtt":{},"mqtts":{},"http":{},"https":{},"operators":{}}})"
                           "\n",
                           ports.mqtt, ports.mqtts, ports.http, ports.https, ports.operators));
+    ::sd_notify(0, "READY=1");
   };
+  // We are the service's main process until the next one is: systemd believes us, not it.
+  wanted.on_handed_over = [](pid_t heir) { ::sd_notifyf(0, "MAINPID=%d", static_cast<int>(heir)); };
   auto started = server::Server::create(std::move(wanted));
   if (!started) return report_failure(started.error());
   say_first_start(options, (*started)->first_start());

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
@@ -15,6 +16,7 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <thread>
 #include <tuple>
 
 #include "linux/cgroup.h"
@@ -150,10 +152,23 @@ Probe probe_yama() {
           "sysctl kernel.yama.ptrace_scope=1"};
 }
 
+namespace {
+
+/// limits.file_tables of the server's configuration; a seccomp filter may refuse it.
+bool may_have_tables() {
+  bool may = false;
+  std::thread([&] { may = ::unshare(CLONE_FILES) == 0; }).join();
+  return may;
+}
+
+}  // namespace
+
 Probe probe_files() {
   rlimit files = {};
   ::getrlimit(RLIMIT_NOFILE, &files);
-  const auto found = fmt::format("RLIMIT_NOFILE {}, at most {}", files.rlim_cur, files.rlim_max);
+  const auto found =
+      fmt::format("RLIMIT_NOFILE {}, at most {}; a table for each shard of the server: {}",
+                  files.rlim_cur, files.rlim_max, may_have_tables() ? "may be" : "not permitted");
   if (files.rlim_max >= kFilesWanted) return good("files", found);
   return {"files", ProbeState::kDegraded, found,
           "fewer apps and tagged sockets: each app takes four descriptors, each tag one",

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <cstring>
 #include <fstream>
 
 #include "io/clock.h"
@@ -85,8 +88,12 @@ class ConfiguredServer {
     return true;
   }
   void reload() const { ::kill(pid_, SIGUSR1); }
+  pid_t pid() const { return pid_; }
   int terminate() {
     ::kill(pid_, SIGTERM);
+    return wait();
+  }
+  int wait() {
     int status = 0;
     ::waitpid(std::exchange(pid_, -1), &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -145,6 +152,161 @@ TEST(OperatorCommands, ManageDevicesAndTokensBesideTheRunningServer) {
   }
   EXPECT_EQ(audit->find(text), std::string::npos);
   EXPECT_EQ(server.terminate(), 0);
+}
+
+TEST(OperatorCommands, SayWhatADeviceMayPublishAndJoinAndTheRunningServerHeedsItAtOnce) {
+  ConfiguredServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  const std::string folder = server.folder_option();
+  const Ran added = wakeline("devices add door" + folder);
+  MqttPeer door{Line(server.mqtt)};
+  ASSERT_EQ(door.log_in("door", added.out.substr(added.out.find("token = ") + 8, 43)),
+            mqtt::Reason::kSuccess);
+  const auto reply = [&](std::uint16_t id) {
+    door.send(mqtt::Publish{.topic = "wakeline/reply/door",
+                            .payload = {'y'},
+                            .qos = mqtt::Qos::kAtLeastOnce,
+                            .packet_id = id});
+    const auto ack = door.expect<mqtt::Ack>();
+    return ack ? ack->reason : mqtt::Reason::kUnspecified;
+  };
+  const auto join = [&](std::uint16_t id) {
+    door.send(mqtt::Subscribe{.packet_id = id, .topics = {{.filter = "wakeline/group/family"}}});
+    const auto suback = door.expect<mqtt::Suback>();
+    return suback ? suback->reasons.front() : mqtt::Reason::kUnspecified;
+  };
+  EXPECT_EQ(wakeline("devices rights door" + folder).out, "reply receipt presence\n");
+  EXPECT_EQ(reply(1), mqtt::Reason::kSuccess);
+  EXPECT_EQ(wakeline("devices rights door receipt presence" + folder).out, "receipt presence\n");
+  EXPECT_TRUE(eventually([&, id = std::uint16_t{2}]() mutable {
+    return reply(id++) == mqtt::Reason::kNotAuthorized;
+  }));
+  EXPECT_EQ(wakeline("devices rights door none" + folder).out, "none\n");
+  EXPECT_EQ(wakeline("devices rights door reply none" + folder).code, 3);
+  EXPECT_EQ(wakeline("devices rights nobody none" + folder).code, 3);
+
+  EXPECT_EQ(join(100), mqtt::Reason::kNotAuthorized);
+  EXPECT_EQ(wakeline("devices groups door --permit family --permit staff" + folder).out,
+            "family\nstaff\n");
+  EXPECT_EQ(join(101), mqtt::Reason::kGrantedQos1);
+  EXPECT_NE(wakeline("devices list" + folder).out.find("group family"), std::string::npos);
+  EXPECT_EQ(wakeline("devices groups door --forbid family" + folder).out, "staff\n");
+  EXPECT_EQ(wakeline("devices list" + folder).out.find("group family"), std::string::npos);
+  EXPECT_EQ(join(102), mqtt::Reason::kNotAuthorized);
+  EXPECT_EQ(wakeline("devices groups door --permit 'a b'" + folder).code, 3);
+  const auto audit = io::read_file(server.data() + "/audit.log", 1'000'000);
+  for (const char* event : {"rights_set", "group_permitted", "group_forbidden"})
+    EXPECT_NE(audit->find(event), std::string::npos) << event;
+}
+
+TEST(OperatorFigures, CountAPushAsDeliveredWhenItsDeviceHasAcknowledgedIt) {
+  ConfiguredServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  const Ran added = wakeline("devices add door" + server.folder_option());
+  const std::string token = added.out.substr(added.out.find("token = ") + 8, 43);
+  const auto text = io::read_file(server.data() + "/admin-token", 100);
+  const std::string sender = text->substr(0, text->size() - 1);
+  const auto figures = [&](const std::string& wanted) {
+    const std::string path = wanted.starts_with('"') ? "/v1/stats" : "/metrics";
+    return HttpPeer(Line(server.operators))
+               .ask("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+               .body.find(wanted) != std::string::npos;
+  };
+  HttpPeer peer{Line(server.http)};
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(peer.push(sender, push_json("door", "ring")).status, 201U);
+  EXPECT_TRUE(figures("\"accepted\":3,\"delivered\":0"));
+  MqttPeer door{Line(server.mqtt)};
+  ASSERT_EQ(door.log_in("door", token), mqtt::Reason::kSuccess);
+  std::optional<mqtt::Publish> got[3];
+  for (auto& push : got) ASSERT_TRUE(push = door.expect<mqtt::Publish>());
+  door.acknowledge(*got[0]);
+  door.acknowledge(*got[0]);  // twice counts once
+  EXPECT_TRUE(eventually([&] { return figures("\"delivered\":1,"); }));
+  // The rest by a CONNECT that says what the app has.
+  auto connect = connect_packet("door", token, false);
+  MqttPeer again{Line(server.mqtt)};
+  ASSERT_TRUE(again.send(connect));
+  const auto connack = again.expect<mqtt::Connack>();
+  ASSERT_TRUE(connack);
+  connect.properties.user = {
+      {"epoch", std::string(connack->properties.user_value("epoch").value_or(""))},
+      {"received", "3"}};
+  MqttPeer last{Line(server.mqtt)};
+  ASSERT_TRUE(last.send(connect));
+  EXPECT_TRUE(eventually([&] { return figures("\"delivered\":3,"); }));
+  EXPECT_TRUE(figures("wakeline_pushes_delivered_total 3\n"));
+}
+
+/// A service manager's end of NOTIFY_SOCKET.
+class Notified {
+ public:
+  explicit Notified(const std::string& path)
+      : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    path.copy(at.sun_path, sizeof at.sun_path - 1);
+    WL_CHECK(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+    const int on = 1;
+    WL_CHECK(::setsockopt(fd_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0);
+  }
+  struct Word {
+    std::string text;
+    pid_t from = 0;
+  };
+  /// The next one; empty when none comes.
+  Word next() const {
+    pollfd wait{fd_.get(), POLLIN, 0};
+    if (::poll(&wait, 1, 30'000) <= 0) return {};
+    char block[256];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+    iovec part{.iov_base = block, .iov_len = sizeof block};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t size = ::recvmsg(fd_.get(), &message, 0);
+    if (size < 0) return {};
+    Word word{.text = std::string(block, static_cast<std::size_t>(size))};
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
+      ucred sender{};
+      std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
+      word.from = sender.pid;
+    }
+    return word;
+  }
+
+ private:
+  io::UniqueFd fd_;
+};
+
+TEST(OperatorUpgrade, TellsTheServiceManagerWhichProcessIsTheMainOneNow) {
+  ConfiguredServer server;
+  const Notified manager(server.file("notify"));
+  ASSERT_EQ(::setenv("NOTIFY_SOCKET", server.file("notify").c_str(), 1), 0);
+  const bool started = server.start();
+  ::unsetenv("NOTIFY_SOCKET");
+  ASSERT_TRUE(started) << server.log();
+  EXPECT_EQ(manager.next().text, "READY=1");
+  ::kill(server.pid(), SIGHUP);
+  // The next one is ready first; it is believed only when the one before has named it.
+  std::string said;
+  pid_t heir = 0;
+  for (int i = 0; i < 2; ++i) {
+    const auto word = manager.next();
+    said += word.text + " ";
+    if (!word.text.starts_with("MAINPID=")) continue;
+    EXPECT_EQ(word.from, server.pid());
+    heir = std::atoi(word.text.c_str() + 8);
+  }
+  EXPECT_NE(said.find("READY=1"), std::string::npos) << said;
+  ASSERT_GT(heir, 0) << said;
+  EXPECT_NE(heir, server.pid());
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_EQ(HttpPeer(Line(server.http)).ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").status,
+            200U);
+  ::kill(heir, SIGTERM);
+  EXPECT_TRUE(eventually([&] { return ::kill(heir, 0) != 0; }));
 }
 
 TEST(OperatorConfiguration, IsTakenOverWithoutDroppingAConnection) {
