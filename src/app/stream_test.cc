@@ -42,7 +42,7 @@ class StreamTest : public testing::Test {
   std::string read(StreamPair& stream, std::size_t size) {
     std::string text;
     dispatch_until(loop, [&] {
-      std::string block(size - text.size(), 0);
+      std::string block(std::min<std::size_t>(size - text.size(), 65'536), 0);
       const auto got = stream.read(block.data(), block.size());
       if (got) text.append(block, 0, *got);
       return !got || text.size() == size;
@@ -311,7 +311,7 @@ TEST_P(StreamBytes, ComeWholeAndInOrderBothWaysAlsoWhenTheyAreMany) {
   auto stream = to_peer();
   std::optional<StreamPeer> server;
   connect(stream, server);
-  std::string text(8 << 20, 0);
+  std::string text(2 << 20, 0);
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 131 >> 7);
   // The peer sends back what it has, only when all of it has come.
   std::thread echo([&] { EXPECT_TRUE(server->send(server->receive(text.size()))); });
@@ -325,7 +325,7 @@ TEST_P(StreamBytes, ComeWholeAndInOrderBothWaysAlsoWhenTheyAreMany) {
     waited = sent < text.size();
     return !waited;
   }));
-  EXPECT_EQ(read(stream, text.size()), text);
+  EXPECT_TRUE(read(stream, text.size()) == text);
   echo.join();
   server->finish();
   EXPECT_TRUE(wait_for(kEndEncountered));

@@ -89,9 +89,9 @@ TEST_F(StreamTls, C32BeginsOnAnOpenPlainStream) {
   EXPECT_EQ(*stream.read(consent.data(), consent.size()), 3u);
   take();
   {
-    const auto shaking = shake(server, certificate);
     ASSERT_TRUE(stream.use_tls({.ca_file = certificate.file}));
     EXPECT_EQ(*stream.write("too early"), 0u);  // nothing leaves in clear
+    const auto shaking = shake(server, certificate);
     ASSERT_TRUE(wait_for(kCanAcceptBytes));
   }
   EXPECT_EQ(take(), Events{kCanAcceptBytes});
