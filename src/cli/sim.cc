@@ -11,6 +11,7 @@
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
 #include "io/file.h"
+#include "sim/digests.h"
 #include "sim/lean/gates.h"
 #include "sim/lean/storm.h"
 #include "sim/report.h"
@@ -237,6 +238,14 @@ void add_sim(CLI::App& root, int& exit_code) {
   command->require_subcommand(1);
   command->add_subcommand("list", "The scenarios that the program brings along")
       ->callback([&exit_code] { exit_code = list(); });
+
+  command
+      ->add_subcommand("digests",
+                       "What a set of seeds comes to, in numbers that no compiler changes")
+      ->callback([&exit_code] {
+        for (const std::string& line : sim::digest_lines()) fmt::print("{}\n", line);
+        exit_code = kExitOk;
+      });
 
   auto proving = std::make_shared<ProveOptions>();
   CLI::App* sub =

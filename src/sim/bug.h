@@ -18,6 +18,15 @@ enum class Bug : std::uint8_t {
   kKeepsOldSession,      ///< the server serves a device's new line beside the old one
   kForgetsWindow,        ///< the server sends more than the device's Receive Maximum
   kExpiresEarly,         ///< the store drops pushes that have not expired
+  kHandsOverNothing,     ///< an upgraded server forgets what is in flight
+  kMixesInboxes,         ///< the server sends a device what is another's
+  kDeliversLate,         ///< the library gives a push after the one that came later
+  kDeliversTwice,        ///< the library gives a push again
+  kIgnoresExpiry,        ///< the app holds a task whose time is over
+  kForgetsUnwatch,       ///< the host watches a socket that it should not
+  kFloods,               ///< the host sends a frozen app all it knows, again and again
+  kStaysDown,            ///< the server does not listen after a restart
+  kRingsNobody,          ///< the server stores a push and tells no session
   kCount
 };
 std::string_view name(Bug);

@@ -15,18 +15,33 @@ std::string_view name(Stop how) {
 
 std::string_view name(Fault::Kind kind) {
   constexpr std::string_view kNames[] = {
-      "cut",        "reset",        "forget",         "offline",    "server_stop", "app_crash",
-      "foreground", "host_restart", "device_restart", "clock_jump", "move",        "sign_in"};
+      "cut",        "reset",        "forget",         "offline",    "server_stop",    "app_crash",
+      "foreground", "host_restart", "device_restart", "clock_jump", "server_upgrade", "move",
+      "sign_in"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Fault::Kind::kCount));
   return kNames[static_cast<std::size_t>(kind)];
 }
 
 std::string_view name(Bug bug) {
-  constexpr std::string_view kNames[] = {
-      "none",         "answers_before_commit", "forgets_acceptance",
-      "skips_sync",   "loses_readiness",       "never_freezes",
-      "runs_late",    "keeps_old_session",     "forgets_window",
-      "expires_early"};
+  constexpr std::string_view kNames[] = {"none",
+                                         "answers_before_commit",
+                                         "forgets_acceptance",
+                                         "skips_sync",
+                                         "loses_readiness",
+                                         "never_freezes",
+                                         "runs_late",
+                                         "keeps_old_session",
+                                         "forgets_window",
+                                         "expires_early",
+                                         "hands_over_nothing",
+                                         "mixes_inboxes",
+                                         "delivers_late",
+                                         "delivers_twice",
+                                         "ignores_expiry",
+                                         "forgets_unwatch",
+                                         "floods",
+                                         "stays_down",
+                                         "rings_nobody"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Bug::kCount));
   return kNames[static_cast<std::size_t>(bug)];
 }
@@ -37,6 +52,7 @@ FaultTarget target_of(Fault::Kind kind) {
     case Fault::Kind::kForeground:
       return FaultTarget::kApp;
     case Fault::Kind::kServerStop:
+    case Fault::Kind::kServerUpgrade:
     case Fault::Kind::kClockJump:
       return FaultTarget::kServer;
     default:

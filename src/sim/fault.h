@@ -34,14 +34,15 @@ struct Fault {
     kHostRestart,    ///< the host's daemon dies and is started again; apps live on
     kDeviceRestart,  ///< the machine loses its power; its boot clock starts anew
     kClockJump,      ///< the server's wall clock is set
+    kServerUpgrade,  ///< another process takes the server's lines and sessions over
     kMove,           ///< the machine goes to another network; its number is `network`
     kSignIn,         ///< into the portal of the machine's network
     kCount
   };
   Instant at;
   Kind kind{};
-  std::size_t target = 0;  ///< machine or app
-  Duration lasts{};
+  std::size_t target = 0;    ///< machine or app
+  Duration lasts{};          ///< of a kMove: the network before stays up so long
   Stop how = Stop::kKilled;  ///< of a kServerStop
   bool new_address = false;  ///< after a kOffline
   Duration by{};             ///< of a kClockJump

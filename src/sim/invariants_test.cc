@@ -73,6 +73,44 @@ TEST(Invariants, SeeAStoreThatDropsWhatHasNotExpired) {
   EXPECT_NE(broken_seed(with("disturbed", Bug::kExpiresEarly), "is lost", 5), 0U);
 }
 
+TEST(Invariants, SeeAnUpgradeThatHandsNothingOver) {
+  EXPECT_NE(broken_seed(with("rolling-upgrade", Bug::kHandsOverNothing), "", 3), 0U);
+}
+
+TEST(Invariants, SeeAPushThatComesToAnother) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kMixesInboxes), " came to app", 5), 0U);
+}
+
+TEST(Invariants, SeePushesInAnotherOrder_C24) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kDeliversLate), "out of order", 5), 0U);
+}
+
+TEST(Invariants, SeeAPushThatIsGivenTwice_C24) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kDeliversTwice), "twice in one run", 5), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatHasToBeKilled_C21) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kIgnoresExpiry), " killed: ", 5), 0U);
+}
+
+TEST(Invariants, SeeAWatchThatSpins_C11) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kForgetsUnwatch), "spins", 5), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatIsFloodedInItsSleep) {
+  EXPECT_NE(broken_seed(with("commuter", Bug::kFloods), "events wait for", 1), 0U);
+}
+
+TEST(Invariants, SeeAnAppThatNeverComesToRest_C34) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kStaysDown), "no rest", 5), 0U);
+}
+
+TEST(Invariants, SeeAPushThatDoesNotRing_C10) {
+  Scenario s = with("suspended-system", Bug::kRingsNobody);
+  s.pushes.clear();
+  EXPECT_NE(broken_seed(s, "did not ring", 1), 0U);
+}
+
 TEST(Shrinking, LeavesWhatAFailureNeedsAndSaysHowToReplayIt) {
   Scenario s = with("disturbed", Bug::kKeepsOldSession);
   const std::uint64_t seed = broken_seed(s, "live sessions", 50);

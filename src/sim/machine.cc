@@ -214,7 +214,7 @@ void Machine::carry_out(const doze::Action& action) {
     s.watched[watch->tag] = {watch->mode, watch->bytes};
     look(s, watch->tag);
   } else if (const auto* unwatch = std::get_if<doze::Unwatch>(&action)) {
-    slot_of(unwatch->app).watched.clear();
+    if (bug_ != Bug::kForgetsUnwatch) slot_of(unwatch->app).watched.clear();
   } else if (const auto* wake = std::get_if<doze::Resume>(&action)) {
     resume(slot_of(wake->app), *wake);
   } else if (const auto* keep_alive = std::get_if<doze::RunKeepAlive>(&action)) {
@@ -259,7 +259,7 @@ void Machine::launch(Slot& s) {
     memory = link::Memory{};
   }
   observer_.remembered(s.app, *memory);
-  Process::Parts parts{kernel_, network_, *this, observer_};
+  const Process::Parts parts{kernel_, network_, *this, observer_, bug_};
   s.process = std::make_shared<Process>(
       parts, names_, *s.model, Process::Place{machine_, s.app, ++s.runs}, std::move(*memory));
   s.connected = true;
@@ -321,8 +321,10 @@ void Machine::network_changed() {
   for (auto& [app, s] : slots_) s.allowance.grant(kernel_.now(), profile_.wake_window);
   if (host_up_)
     event("network", [&](doze::Actions& out) { doze_.on_network_changed(here(), out); });
+  const int times = bug_ == Bug::kFloods ? 300 : 1;
   for (auto& [app, s] : slots_)
-    if (s.process && !s.process->dead() && !s.process->frozen()) s.process->on_network();
+    for (int i = 0; i < times && s.process && !s.process->dead(); ++i)
+      if (!s.process->frozen() || bug_ == Bug::kFloods) s.process->on_network();
 }
 
 // --- messages of the processes

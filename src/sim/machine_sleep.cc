@@ -108,7 +108,9 @@ void Machine::socket_changed(const ProcessPtr& process, link::AttemptId attempt)
 void Machine::look(Slot& s, doze::TagId tag) {
   const auto watched = s.watched.find(tag);
   if (watched == s.watched.end() || bug_ == Bug::kLosesReadiness) return;
-  const End& end = s.tags.at(tag)->client;
+  const auto socket = s.tags.find(tag);
+  if (socket == s.tags.end()) return;
+  const End& end = socket->second->client;
   const bool data = watched->second.mode == doze::WatchMode::kLevel
                         ? !end.unread.empty()
                         : end.received > watched->second.bytes;

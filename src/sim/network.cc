@@ -50,7 +50,7 @@ void Network::set_power(bool on) {
 
 bool Network::has_address(const Connection& c) const {
   const Path& path = paths_[c.machine];
-  return path.online && path.address == c.address;
+  return path.online && has(path, c.address);
 }
 
 bool Network::reaches(std::size_t machine) const {
@@ -77,9 +77,9 @@ void Network::drop_all(std::size_t machine) {
   }
 }
 
-Duration Network::wake_radio(Path& path) {
+Duration Network::wake_radio(Path& path, const NetworkModel& model) {
   const bool was_up = path.radio.up(kernel_.now());
-  const Duration wait = path.radio.on_packet(path.model->radio, kernel_.now());
+  const Duration wait = path.radio.on_packet(model.radio, kernel_.now());
   if (!recording_ || !path.radio.up(kernel_.now())) return wait;
   if (!was_up) path.radio_spans.push_back({kernel_.now(), kernel_.now(), 1});
   path.radio_spans.back().to = path.radio.up_until();
@@ -92,13 +92,15 @@ void Network::mark_dead(Connection& c, DeathCause cause, Instant since) {
   c.dead_of_ = cause;
 }
 
-void Network::mark_all_dead(std::size_t machine, DeathCause cause) {
+/// `spared`: the lines of that address live on; 0: none.
+void Network::mark_all_dead(std::size_t machine, DeathCause cause, std::uint64_t spared) {
   for (const auto& weak : connections_)
-    if (const auto c = weak.lock(); c && c->machine == machine) mark_dead(*c, cause, kernel_.now());
+    if (const auto c = weak.lock(); c && c->machine == machine && c->address != spared)
+      mark_dead(*c, cause, kernel_.now());
 }
 
 bool Network::nat_forgot(const Connection& c) const {
-  const Duration nat = paths_[c.machine].model->nat;
+  const Duration nat = c.network.nat;
   return nat > Duration::zero() && kernel_.now() - c.crossed_nat_ > nat;
 }
 
@@ -110,13 +112,13 @@ bool Network::carries(const Connection& c) const {
 
 /// Nothing comes through, and nothing ever will.
 bool Network::silent(const Connection& c) const {
-  return c.forgotten_ || paths_[c.machine].address != c.address;
+  return c.forgotten_ || !has(paths_[c.machine], c.address);
 }
 
 /// Whether a NAT on the way still knows the connection. Where it does not, a segment is gone, and
 /// the client hears RST or nothing.
 bool Network::crosses_nat(const ConnectionPtr& c, Side to) {
-  const NetworkModel& model = *paths_[c->machine].model;
+  const NetworkModel& model = c->network;
   if (nat_forgot(*c)) {
     c->forgotten_ = true;
     mark_dead(*c, DeathCause::kNat, c->crossed_nat_ + model.nat);
@@ -136,8 +138,8 @@ Instant Network::clear_at(const Connection& c) const {
 
 void Network::connect(std::size_t machine, Duration keep_alive, OnConnected on_connected) {
   Path& path = paths_[machine];
-  const Duration radio = wake_radio(path);
-  kernel_.after(radio + delay(path),
+  const Duration radio = wake_radio(path, *path.model);
+  kernel_.after(radio + delay(path, *path.model),
                 [this, machine, keep_alive, done = std::move(on_connected)]() mutable {
                   handshake(machine, keep_alive, std::move(done), 1);
                 });
@@ -148,7 +150,7 @@ void Network::handshake(std::size_t machine, Duration keep_alive, OnConnected on
   Path& path = paths_[machine];
   const bool portal = path.online && !reaches(machine);
   const bool path_up = path.online && path.cut_until <= kernel_.now() && !path.asleep;
-  if (!path_up || (!powered_ && !portal) || lost(path)) {
+  if (!path_up || (!powered_ && !portal) || lost(path, *path.model)) {
     if (tries >= kHandshakesMax) return on_connected(nullptr);
     kernel_.after(seconds(std::int64_t{1} << (tries - 1)),
                   [this, machine, keep_alive, tries, done = std::move(on_connected)]() mutable {
@@ -156,19 +158,20 @@ void Network::handshake(std::size_t machine, Duration keep_alive, OnConnected on
                   });
     return;
   }
-  wake_radio(path);
+  wake_radio(path, *path.model);
   if (!portal && !on_accept_) {
-    kernel_.after(delay(path), [done = std::move(on_connected)] { done(nullptr); });
+    kernel_.after(delay(path, *path.model), [done = std::move(on_connected)] { done(nullptr); });
     return;
   }
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
-  auto c = std::make_shared<Connection>(next_id_++, machine, path.address, portal, kernel_.now());
+  auto c = std::make_shared<Connection>(next_id_++, machine, path.address, *path.model, portal,
+                                        kernel_.now());
   connections_.push_back(c);
   if (portal)
     c->server.closed = true;
   else
     on_accept_(c);
-  kernel_.after(delay(path), [this, c, keep_alive, done = std::move(on_connected)] {
+  kernel_.after(delay(path, *path.model), [this, c, keep_alive, done = std::move(on_connected)] {
     if (c->client.ended || c->client.closed) return done(nullptr);
     c->keep_alive_ = keep_alive;
     done(c);
@@ -193,11 +196,12 @@ void Network::probe_after(const ConnectionPtr& c) {
 
 void Network::probe(const ConnectionPtr& c) {
   Path& path = paths_[c->machine];
-  wake_radio(path);
+  wake_radio(path, c->network);
   const bool through = path.online && path.cut_until <= kernel_.now();
   bool answered = false;
   // All of them are lost once in a while.
-  for (int i = 0; i < kProbes && !answered; ++i) answered = !lost(path) && !lost(path);
+  for (int i = 0; i < kProbes && !answered; ++i)
+    answered = !lost(path, c->network) && !lost(path, c->network);
   if (c->server_lost_ && powered_ && !silent(*c) && through) return end(*c, Side::kClient, true);
   if (!silent(*c) && through && !crosses_nat(c, Side::kServer) && c->client.ended) return;
   if (!silent(*c) && !c->server_lost_ && through && answered) return probe_after(c);
@@ -230,8 +234,7 @@ void Network::close(const ConnectionPtr& c, Side side, bool noticed) {
   // What is silent on purpose, to find out what a NAT bears, was no line.
   const bool line = !c->to_portal && c->keep_alive_ > Duration::zero();
   if (side == Side::kClient && noticed && line) {
-    if (nat_forgot(*c))
-      mark_dead(*c, DeathCause::kNat, c->crossed_nat_ + paths_[c->machine].model->nat);
+    if (nat_forgot(*c)) mark_dead(*c, DeathCause::kNat, c->crossed_nat_ + c->network.nat);
     if (c->dead_since_ != base::kNever)
       detections_.push_back(
           {c->machine, c->dead_of_, c->dead_since_, kernel_.now() - c->dead_since_});
@@ -245,8 +248,8 @@ void Network::push(const ConnectionPtr& c, Side to, base::Bytes bytes, bool rese
   Connection::Direction& d = to == Side::kClient ? c->to_client_ : c->to_server_;
   Path& path = paths_[c->machine];
   Duration radio{};
-  if (path.online && !silent(*c)) radio = wake_radio(path);
-  Instant at = kernel_.now() + radio + delay(path);
+  if (path.online && !silent(*c)) radio = wake_radio(path, c->network);
+  Instant at = kernel_.now() + radio + delay(path, c->network);
   if (!d.segments.empty()) at = std::max(at, d.segments.back().at);
   d.segments.push_back({at, std::move(bytes), reset});
   if (!d.moving) step(c, to);
@@ -268,10 +271,11 @@ void Network::carry(const ConnectionPtr& c, Side to) {
   if (silent(*c) || c->to_portal) return way.segments.clear();
   Instant again = base::kNever;
   if (const Instant clear = clear_at(*c); clear > kernel_.now()) {
-    again = clear + path.random.between(Duration::zero(), path.model->retransmit_max);
-  } else if (lost(path)) {
+    again = clear + path.random.between(Duration::zero(), c->network.retransmit_max);
+  } else if (lost(path, c->network)) {
     const int doublings = std::min(way.losses++, kRetransmitDoublingsMax);
-    again = kernel_.now() + kRetransmitMin * (std::int64_t{1} << doublings) + 2 * delay(path);
+    again = kernel_.now() + kRetransmitMin * (std::int64_t{1} << doublings) +
+            2 * delay(path, c->network);
   } else if (to == Side::kClient && path.asleep && (!path.hook || !path.hook())) {
     again = kernel_.now() + seconds(5);
   } else if (to == Side::kClient && path.asleep) {
@@ -283,7 +287,7 @@ void Network::carry(const ConnectionPtr& c, Side to) {
     return way.segments.clear();
   } else {
     way.losses = 0;
-    wake_radio(path);
+    wake_radio(path, c->network);
     Connection::Segment segment = std::move(way.segments.front());
     way.segments.pop_front();
     arrive(c, to, std::move(segment));
@@ -330,17 +334,26 @@ void Network::set_online(std::size_t machine, bool online, bool new_address) {
   ++path.changes;
   if (!new_address) return;
   mark_all_dead(machine, DeathCause::kAddressGone);
+  path.old_address = 0;
   ++path.address;
 }
 
-void Network::move(std::size_t machine, const NetworkModel* to) {
+void Network::move(std::size_t machine, const NetworkModel* to, bool overlap) {
   Path& path = paths_[machine];
+  path.old_address = overlap && path.online && to != nullptr ? path.address : 0;
   if (to != nullptr) path.model = to;
   path.online = to != nullptr;
   path.signed_in = false;
   ++path.changes;
-  mark_all_dead(machine, DeathCause::kAddressGone);
+  mark_all_dead(machine, DeathCause::kAddressGone, path.old_address);
   ++path.address;
+}
+
+void Network::leave_old(std::size_t machine) {
+  Path& path = paths_[machine];
+  path.old_address = 0;
+  ++path.changes;
+  mark_all_dead(machine, DeathCause::kAddressGone, path.address);
 }
 
 void Network::sign_in(std::size_t machine) {

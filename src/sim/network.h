@@ -55,17 +55,19 @@ struct Detection {
 /// A TCP connection between a machine and the server.
 class Connection {
  public:
-  Connection(std::uint64_t its_id, std::size_t its_machine, std::uint64_t its_address, bool portal,
-             Instant now)
+  Connection(std::uint64_t its_id, std::size_t its_machine, std::uint64_t its_address,
+             const NetworkModel& its_network, bool portal, Instant now)
       : id(its_id),
         machine(its_machine),
         address(its_address),
+        network(its_network),
         to_portal(portal),
         crossed_nat_(now) {}
 
   const std::uint64_t id;
   const std::size_t machine;
   const std::uint64_t address;  ///< which of the machine's addresses, over time, is its own
+  const NetworkModel& network;  ///< where that address is of
   const bool to_portal;         ///< a captive portal took the server's place: TLS will fail
   End client;
   End server;
@@ -151,8 +153,12 @@ class Network {
   /// The path of the machine carries nothing until then; TCP sends again after it.
   void cut(std::size_t machine, Instant until);
   void set_online(std::size_t machine, bool online, bool new_address);
-  /// Another network, with another address; null: none.
-  void move(std::size_t machine, const NetworkModel* to);
+  /// Another network, with another address; null: none. With `overlap` the one before stays up
+  /// beside it, and its lines live, until leave_old().
+  void move(std::size_t machine, const NetworkModel* to, bool overlap = false);
+  /// Which overlap of the machine this is; 0: none.
+  std::uint64_t overlap(std::size_t machine) const { return paths_[machine].old_address; }
+  void leave_old(std::size_t machine);
   void sign_in(std::size_t machine);
   /// A NAT on the way forgets the machine's connections.
   void forget(std::size_t machine);
@@ -169,22 +175,26 @@ class Network {
     bool signed_in = false;
     bool asleep = false;
     std::uint64_t address = 1;
+    std::uint64_t old_address = 0;  ///< of a network that is still up beside the present one
     std::uint64_t changes = 0;
     Instant cut_until{};
     std::vector<Kernel::Task> on_awake = {};  ///< timers that were due in its sleep
     std::vector<Span> radio_spans = {};
   };
 
-  Duration delay(Path& path) {
-    return path.random.between(path.model->delay_min, path.model->delay_max);
+  static Duration delay(Path& path, const NetworkModel& model) {
+    return path.random.between(model.delay_min, model.delay_max);
   }
-  static bool lost(Path& path) {
-    return path.model->loss_permille > 0 &&
-           path.random.below(1'000) < static_cast<std::uint64_t>(path.model->loss_permille);
+  static bool lost(Path& path, const NetworkModel& model) {
+    return model.loss_permille > 0 &&
+           path.random.below(1'000) < static_cast<std::uint64_t>(model.loss_permille);
   }
-  Duration wake_radio(Path& path);
+  static bool has(const Path& path, std::uint64_t address) {
+    return path.address == address || path.old_address == address;
+  }
+  Duration wake_radio(Path& path, const NetworkModel& model);
   void mark_dead(Connection& c, DeathCause cause, Instant since);
-  void mark_all_dead(std::size_t machine, DeathCause cause);
+  void mark_all_dead(std::size_t machine, DeathCause cause, std::uint64_t spared = 0);
   bool nat_forgot(const Connection& c) const;
   bool silent(const Connection& c) const;
   bool crosses_nat(const ConnectionPtr& c, Side to);

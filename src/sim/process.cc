@@ -35,6 +35,7 @@ Process::Process(Parts parts, Names names, const AppModel& model, Place place, l
       network_(parts.network),
       system_(parts.system),
       observer_(parts.observer),
+      bug_(parts.bug),
       names_(names),
       model_(model),
       place_(place),
@@ -159,6 +160,7 @@ void Process::on_keep_alive() {
 }
 
 void Process::on_expire_task(doze::TaskId task) {
+  if (bug_ == Bug::kIgnoresExpiry) return;
   message([this, task] {
     if (task_ != task) return;
     task_.reset();
@@ -382,6 +384,7 @@ void Process::carry_out(const link::HoldAwake&) {
 
 void Process::carry_out(const link::LetGo&) {
   awake_wanted_ = false;
+  if (bug_ == Bug::kIgnoresExpiry) return;
   if (const auto task = std::exchange(task_, std::nullopt)) system_.end_task(place_.app, *task);
 }
 
@@ -403,6 +406,16 @@ void Process::carry_out(const link::Persist& a) {
 }
 
 void Process::carry_out(const link::Deliver& a) {
+  if (bug_ == Bug::kDeliversLate && !late_) {
+    late_ = a;
+    return;
+  }
+  give(a);
+  if (bug_ == Bug::kDeliversTwice) give(a);
+  if (const auto late = std::exchange(late_, std::nullopt)) give(*late);
+}
+
+void Process::give(const link::Deliver& a) {
   observer_.delivered(place_.app, place_.run, a.delivery);
   // The app's handler: at once, or with work of its own, so in any order.
   const Duration takes =

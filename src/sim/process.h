@@ -9,6 +9,7 @@
 
 #include "core/doze/types.h"
 #include "core/link/link.h"
+#include "sim/bug.h"
 #include "sim/network.h"
 #include "sim/scenario.h"
 
@@ -72,6 +73,7 @@ class Process : public std::enable_shared_from_this<Process> {
     Network& network;
     System& system;
     Observer& observer;
+    Bug bug = Bug::kNone;
   };
   struct Socket {
     ConnectionPtr connection = nullptr;  ///< null until TCP stands
@@ -142,12 +144,14 @@ class Process : public std::enable_shared_from_this<Process> {
   void carry_out(const link::StoreOutbox& /*a*/) {}
   void carry_out(const link::Outcome& /*a*/) {}
   void carry_out(const link::Missed& /*a*/) {}
+  void give(const link::Deliver& a);
   void on_handshake(link::AttemptId attempt, const ConnectionPtr& connection);
 
   Kernel& kernel_;
   Network& network_;
   System& system_;
   Observer& observer_;
+  Bug bug_;
   Names names_;
   const AppModel& model_;
   Place place_;
@@ -156,6 +160,7 @@ class Process : public std::enable_shared_from_this<Process> {
   link::Link link_;
   std::map<link::AttemptId, Socket> sockets_;
   std::vector<link::Sequence> accepted_;  ///< by the app, and not durable yet
+  std::optional<link::Deliver> late_;     ///< of Bug::kDeliversLate
   std::vector<Task> messages_;            ///< waiting for the thaw
   std::vector<Task> events_;
   Instant armed_ = base::kNever;

@@ -287,14 +287,19 @@ class Page {
     Duration dark_a_day;
   };
 
-  static Point measure(const NetworkModel& network, Duration interval) {
+  static lean::LaneWorld lane_of(const NetworkModel& network) {
     lean::LaneWorld world;
     world.stretches = {{.nat = network.nat}};
     world.radio = network.radio;
     world.one_way = (network.delay_min + network.delay_max) / 2;
     world.loss_permille = network.loss_permille;
     world.nat_resets = network.nat_resets;
-    world.measured_from = {};
+    return world;
+  }
+
+  static Point measure(const NetworkModel& network, Duration interval) {
+    lean::LaneWorld world = lane_of(network);
+    world.measured_from = minutes(1);  // without the first login
     world.lasts = hours(24);
     lean::OurWay way;
     way.policy = {.floor = interval, .cap = interval, .prior = interval};
@@ -310,6 +315,31 @@ class Page {
     return {interval, static_cast<double>(day.energy_uj) / 1e6, noticed, day.dark};
   }
 
+  /// What the machine finds by itself: its second day there, and the interval that it ends with.
+  static Point found(const NetworkModel& network) {
+    const lean::LaneFigures day = lean::run_ours(lane_of(network), {}, 1);
+    const Duration interval = day.gaps.empty() ? Duration::zero() : day.gaps.back().second;
+    Point point = measure(network, std::max<Duration>(interval, seconds(1)));
+    point.joules_a_day = static_cast<double>(day.energy_uj) / 1e6;
+    point.dark_a_day = day.dark;
+    return point;
+  }
+
+  /// The answer in a sentence.
+  void advise(const std::vector<Point>& points, const Point& own) {
+    const auto lit = std::ranges::find_if(points.rbegin(), points.rend(), [](const Point& p) {
+      return p.dark_a_day == Duration::zero();
+    });
+    if (lit == points.rend())
+      put("<p>None of these intervals keeps the line lit.");
+    else
+      put("<p>The longest of these without dark time: <strong>{}</strong>, for {:.1f} J a day; a "
+          "dead line is noticed after {} at the worst.",
+          words(lit->interval), lit->joules_a_day, words(lit->noticed));
+    put(" Left to itself, the machine finds {} and takes {:.1f} J.</p>\n", words(own.interval),
+        own.joules_a_day);
+  }
+
   void trade_off() {
     put("<section aria-labelledby=c><h2 id=c>Which keep-alive interval?</h2>\n"
         "<p>An idle day of one device at a fixed interval, on each network of this scenario: what "
@@ -323,12 +353,12 @@ class Page {
     for (const NetworkModel& network : s_.networks) {
       std::vector<Point> points;
       for (const int s : kIntervals) points.push_back(measure(network, seconds(s)));
-      curve(network, points);
+      curve(network, points, found(network));
     }
     put("</section>\n");
   }
 
-  void curve(const NetworkModel& network, const std::vector<Point>& points) {
+  void curve(const NetworkModel& network, const std::vector<Point>& points, const Point& own) {
     double most_j = 1e-9;
     double most_s = 1e-9;
     for (const Point& p : points) {
@@ -374,6 +404,7 @@ class Page {
         "<ul class=legend><li><i class=energy></i>radio energy a day (left)</li>"
         "<li><i class=notice></i>until a dead line is noticed (right)</li></ul>\n",
         most_j, most_s);
+    advise(points, own);
     put("<details><summary>The numbers</summary><div class=scroll tabindex=0 role=group "
         "aria-label=\"Table, can be scrolled\"><table><thead><tr><th scope=col>interval</th>"
         "<th scope=col>radio energy a day</th><th scope=col>until noticed</th><th scope=col>dark a "
@@ -381,6 +412,9 @@ class Page {
     for (const Point& p : points)
       put("<tr><th scope=row>{}</th><td>{:.1f} J</td><td>{}</td><td>{}</td></tr>\n",
           words(p.interval), p.joules_a_day, words(p.noticed), words(p.dark_a_day));
+    put("<tr><th scope=row>{}, found by the machine</th><td>{:.1f} J</td><td>{}</td><td>{}</td>"
+        "</tr>\n",
+        words(own.interval), own.joules_a_day, words(own.noticed), words(own.dark_a_day));
     put("</tbody></table></div></details></figure>\n");
   }
 

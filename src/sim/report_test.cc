@@ -17,9 +17,10 @@ std::string page(const Scenario& scenario) {
 TEST(ReportPage, HasEveryDeviceAndNothingFromElsewhere) {
   const Scenario& s = *find_scenario("hotel");
   const std::string html = page(s);
-  for (const char* part : {"guest 0", "guest 1", "impatient", "What each device did",
-                           "Wakes by cause", "How long until a dead line was noticed",
-                           "Which keep-alive interval?", "NAT forgets after", "aria-label"})
+  for (const char* part :
+       {"guest 0", "guest 1", "impatient", "What each device did", "Wakes by cause",
+        "How long until a dead line was noticed", "Which keep-alive interval?", "NAT forgets after",
+        "The longest of these without dark time", "found by the machine", "aria-label"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* foreign : {"http:", "https:", "<script", "<link", "@import", "url("})
     EXPECT_EQ(html.find(foreign), std::string::npos) << foreign;

@@ -35,6 +35,7 @@ struct Move {
   Duration at{};
   std::string to;      ///< a network; "none": no network, or flight mode
   Duration sign_in{};  ///< into the captive portal, so long after; zero: never
+  Duration overlap{};  ///< the network before stays up so long beside the new one
 };
 
 struct DeviceModel {

@@ -186,7 +186,7 @@ class Table {
 
 constexpr const char* kEventWords =
     "cut, reset, forget, offline, server_stop, app_crash, foreground, host_restart, "
-    "device_restart, clock_jump";
+    "device_restart, clock_jump, server_upgrade";
 
 std::optional<Fault::Kind> kind_of(std::string_view word) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::Kind::kMove); ++i)
@@ -250,10 +250,13 @@ void read_device(Table t, Scenario& s) {
     move.duration("at", m.at);
     move.text("to", m.to);
     move.duration("sign_in", m.sign_in);
+    move.duration("overlap", m.overlap);
     move.close();
     if (m.to != "none" && s.network(m.to) == nullptr)
       move.complain(fmt::format("there is no [[network]] '{}' above this", m.to));
     if (m.at >= s.lasts) move.complain("'at' is after the end of the scenario");
+    if (m.to == "none" && m.overlap > Duration::zero())
+      move.complain("'overlap' is with another network, and 'to' is none");
     d.moves.push_back(std::move(m));
   });
   if (d.apps.empty()) d.apps.emplace_back();

@@ -67,6 +67,7 @@ void Server::start() {
   run_ = std::make_shared<Run>();
   run_->inboxes.resize(store_.inboxes());
   network_.set_power(true);
+  if (bug_ == Bug::kStaysDown) return;
   network_.listen([this](const ConnectionPtr& c) { on_accept(c); });
 }
 
@@ -86,6 +87,32 @@ void Server::stop(Stop how) {
   const auto run = std::exchange(run_, nullptr);
   for (const LinePtr& line : run->lines) network_.close(line->connection, Side::kServer);
   store_.crash();
+}
+
+void Server::upgrade() {
+  if (!up()) return;
+  if (kernel_.tracing()) kernel_.trace("server", "upgrade");
+  store_.flush();
+  flushing_ = false;
+  const auto old = std::exchange(run_, std::make_shared<Run>());
+  run_->inboxes.resize(old->inboxes.size());
+  run_->lines = old->lines;
+  for (std::size_t app = 0; app < old->inboxes.size(); ++app) {
+    base::Bytes frozen;
+    old->inboxes[app].session.freeze(frozen);
+    auto thawed = session::Session::thaw(frozen);
+    if (!thawed) {
+      judge_.violation(fmt::format("the session of {} does not survive an upgrade", app_name(app)));
+      thawed.emplace();
+    }
+    if (bug_ == Bug::kHandsOverNothing) thawed.emplace();
+    run_->inboxes[app].session = std::move(*thawed);
+    run_->inboxes[app].line = old->inboxes[app].line;
+    event(app, "thawed", [&](session::Session& s, session::Actions& out) {
+      s.on_thawed(kernel_.now(), config_, out);
+    });
+  }
+  for (const LinePtr& line : std::vector(run_->lines)) await(line);
 }
 
 // --- pushes
@@ -112,6 +139,7 @@ void Server::post(std::size_t app, std::uint64_t push, Duration ttl, OnAnswer on
 
 void Server::commit(std::size_t app, StoredPush push) {
   const Sequence sequence = store_.commit(app, push);
+  if (bug_ == Bug::kRingsNobody) return;
   if (kernel_.tracing())
     kernel_.trace("server",
                   fmt::format("stored push={} for {} seq={}", push.id, app_name(app), sequence));
@@ -186,7 +214,8 @@ void Server::carry_out(std::size_t app, const session::Action& action, session::
 void Server::publish(std::size_t app, const session::Publish& publish, session::Actions& out) {
   Inbox& d = run_->inboxes[app];
   if (bug_ == Bug::kExpiresEarly && random_.chance(1, 10)) store_.remove(app, publish.sequence);
-  const StoredPush* push = store_.find(app, publish.sequence, wall());
+  const std::size_t from = bug_ == Bug::kMixesInboxes ? (app + 1) % store_.inboxes() : app;
+  const StoredPush* push = store_.find(from, publish.sequence, wall());
   if (push == nullptr) {
     d.session.on_gone(kernel_.now(), config_, publish.sequence, out);
     return;
@@ -235,9 +264,6 @@ void Server::on_accept(const ConnectionPtr& connection) {
     }
     next_admission_ = turn + Duration(seconds(1)) / model_.admits_per_s;
     line->admitted_at = turn;
-    soon(turn - kernel_.now(), [this, weak = std::weak_ptr(line)] {
-      if (const auto admitted = weak.lock()) on_change(admitted);
-    });
   }
   run_->lines.push_back(line);
   connection->server.changed = [this, weak = std::weak_ptr(line)] {
@@ -245,6 +271,16 @@ void Server::on_accept(const ConnectionPtr& connection) {
       if (const auto changed = weak.lock()) on_change(changed);
     });
   };
+  await(line);
+}
+
+/// Its turn, what it has said by then, and the end of its time to say CONNECT.
+void Server::await(const LinePtr& line) {
+  soon(std::max(line->admitted_at - kernel_.now(), Duration::zero()),
+       [this, weak = std::weak_ptr(line)] {
+         if (const auto admitted = weak.lock()) on_change(admitted);
+       });
+  if (line->app || line->probe) return;
   soon(kConnectWait, [this, weak = std::weak_ptr(line)] {
     const auto silent = weak.lock();
     if (silent && !silent->app && !silent->probe) drop(silent);

@@ -28,6 +28,9 @@ class Server {
 
   void start();
   void stop(Stop how);
+  /// Another process of the same machine takes over: every line stays, and every session goes on
+  /// from its bytes (session::Session::freeze). What was under way in the old one is lost with it.
+  void upgrade();
   bool up() const { return run_ != nullptr; }
 
   /// POST of a push; durable before it is answered.
@@ -81,6 +84,7 @@ class Server {
   void arm(std::size_t app);
 
   void on_accept(const ConnectionPtr& connection);
+  void await(const LinePtr& line);
   void on_change(const LinePtr& line);
   void on_connect(const LinePtr& line, const wire::mqtt::Connect& connect);
   void on_line_end(const LinePtr& line);

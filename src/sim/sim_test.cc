@@ -71,7 +71,8 @@ TEST_P(DailyLife, KeepsEveryPromise) {
 INSTANTIATE_TEST_SUITE_P(Scenarios, DailyLife,
                          ::testing::Values("commuter", "no-network-night", "hotel", "hospital",
                                            "crash-at-boot", "chatty-server", "keep-awake-chain",
-                                           "clock-jumps", "suspended-system"),
+                                           "clock-jumps", "suspended-system", "handover",
+                                           "rolling-upgrade", "dead-lines"),
                          [](const auto& parameter) {
                            std::string name = parameter.param;
                            std::ranges::replace(name, '-', '_');

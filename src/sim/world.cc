@@ -159,6 +159,8 @@ void World::happen(const Fault& f) {
     case Fault::Kind::kServerStop:
       server_.stop(f.how);
       return kernel_.after(f.lasts, [this] { server_.start(); });
+    case Fault::Kind::kServerUpgrade:
+      return server_.upgrade();
     case Fault::Kind::kAppCrash:
       return machine_of(f.target).crash(f.target);
     case Fault::Kind::kForeground:
@@ -174,15 +176,27 @@ void World::happen(const Fault& f) {
       for (Push& push : pushes_) push.expired = push.expired || push.expires_at <= server_.wall();
       return server_.jump_clock(f.by);
     case Fault::Kind::kMove:
-      network_.move(f.target,
-                    f.network == kNoNetwork ? nullptr : &scenario_.networks.at(f.network));
-      return machines_[f.target]->network_changed();
+      return move(f);
     case Fault::Kind::kSignIn:
       network_.sign_in(f.target);
       return machines_[f.target]->network_changed();
     case Fault::Kind::kCount:
       return;
   }
+}
+
+void World::move(const Fault& f) {
+  const bool overlap = f.lasts > Duration::zero();
+  network_.move(f.target, f.network == kNoNetwork ? nullptr : &scenario_.networks.at(f.network),
+                overlap);
+  machines_[f.target]->network_changed();
+  const std::uint64_t old = network_.overlap(f.target);
+  if (old == 0) return;
+  kernel_.after(f.lasts, [this, f, old] {
+    if (network_.overlap(f.target) != old) return;  // left before, by another move
+    network_.leave_old(f.target);
+    machines_[f.target]->network_changed();
+  });
 }
 
 void World::heal() {

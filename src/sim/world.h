@@ -54,6 +54,7 @@ class World final : public Observer, public Judge {
   Machine& machine_of(std::size_t app) { return *machines_[places_.apps[app].device]; }
   void schedule(const Selection& keep);
   void happen(const Fault& fault);
+  void move(const Fault& fault);
   void post(std::size_t app, Duration ttl);
   void heal();
   bool at_rest();

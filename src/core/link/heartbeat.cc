@@ -24,6 +24,12 @@ constexpr Duration scaled(Duration gap, int percent) { return gap / 100 * percen
 constexpr int kMargin = 93;
 /// A bracket as narrow as that is not worth a wake; also the step without a probe flow.
 constexpr int kStep = 106;
+/// What a punctual timer leaves where the bracket is narrow, and what it leaves at least: an answer
+/// that had to be sent again comes seconds late.
+constexpr int kBoldMargin = 98;
+constexpr Duration kBoldDistance = std::chrono::seconds(5);
+/// And how narrow that is.
+constexpr int kBoldStep = 101;
 /// Two gaps that differ by less are the same: clocks and round trips blur them.
 constexpr int kBlur = 102;
 
@@ -45,6 +51,7 @@ HeartbeatPolicy::Plan HeartbeatPolicy::decide(const Gaps& gaps, Instant now) con
 Duration HeartbeatPolicy::heartbeat(const Gaps& gaps) const {
   const auto below = [](Duration h, Duration dead) { return dead == Duration::zero() || h < dead; };
   Duration h = scaled(gaps.lo, kMargin);
+  if (!gaps.wary && narrow(gaps)) h = std::max(h, bold(gaps.lo));
   if (gaps.probe_unreliable) {
     // The main flow is the only one to learn from: by steps so small that a wrong one costs little.
     const Duration next = scaled(gaps.lo, kStep);
@@ -53,9 +60,30 @@ Duration HeartbeatPolicy::heartbeat(const Gaps& gaps) const {
     const Duration start = gaps.limit > Duration::zero()  ? gaps.limit
                            : gaps.hint > Duration::zero() ? gaps.hint
                                                           : prior;
-    if (below(start, gaps.hi) && below(start, gaps.doubt)) h = std::max(h, start);
+    // A network that has killed a line is not unknown: from what lives there only the second flow
+    // goes up.
+    const bool unknown = gaps.hi == Duration::zero() && gaps.doubt == Duration::zero();
+    const bool fits = below(start, gaps.hi) && below(start, gaps.doubt);
+    if (fits && (unknown || gaps.limit > Duration::zero())) h = std::max(h, start);
   }
   return std::clamp(h, floor, cap);
+}
+
+/// The heartbeat with little distance; none where that would be too little to be one.
+Duration HeartbeatPolicy::bold(Duration lo) const {
+  if (!punctual || lo <= kBoldDistance) return {};
+  return std::min(scaled(lo, kBoldMargin), lo - kBoldDistance);
+}
+
+/// Whether the bracket is as narrow as it has to be, or the longest heartbeat fits below it.
+bool HeartbeatPolicy::narrow(const Gaps& gaps) const {
+  if (bold(gaps.lo) >= cap && !gaps.wary) return true;
+  const int step = punctual && gaps.lo >= kBoldDistance * 20 ? kBoldStep : kStep;
+  return gaps.hi > Duration::zero() && gaps.hi < scaled(gaps.lo, step);
+}
+
+bool HeartbeatPolicy::settled(const Gaps& gaps) const {
+  return gaps.probe_unreliable || gaps.lo >= longest() || narrow(gaps);
 }
 
 /// The gap that allows a heartbeat of `cap`; a longer one is of no use.
@@ -67,8 +95,8 @@ Duration HeartbeatPolicy::probe(const Gaps& gaps, Instant now) const {
   if (unproven || gaps.probe_unreliable || gaps.lo >= longest()) return {};
   if (gaps.doubt > gaps.lo) return gaps.doubt;
   if (gaps.hi == Duration::zero()) return std::min(2 * gaps.lo, longest());
-  if (gaps.reprobe_at <= now) return gaps.hi;
-  if (gaps.hi < scaled(gaps.lo, kStep)) return {};
+  if (gaps.reprobe_at <= now && heartbeat(gaps) < cap) return gaps.hi;
+  if (narrow(gaps)) return {};
   return middle(gaps.lo, gaps.hi);
 }
 
@@ -76,6 +104,7 @@ Gaps HeartbeatPolicy::learn(Gaps gaps, const GapEvidence& evidence, Instant now)
   const Duration gap = evidence.gap;
   if (gaps.hi > Duration::zero() && now - gaps.proven_at > kProofAge) {
     gaps.reprobe_at = gaps.proven_at = now;
+    gaps.wary = false;
   }
   if (!evidence.alive) {
     if (evidence.flow == Flow::kMain) return main_died(gaps, gap, now);
@@ -104,6 +133,8 @@ Gaps HeartbeatPolicy::found_dead(Gaps gaps, Duration gap, Instant now) const {
     return gaps;
   }
   const Duration proven = std::max(gaps.doubt, gap);
+  // The week's second look found the network as it was.
+  if (gaps.reprobe_at <= now && proven >= gaps.hi) gaps.wary = false;
   if (gaps.hi == Duration::zero() || proven < gaps.hi) gaps.hi = proven;
   gaps.reprobe_at = saturating_add(now, kReprobe);
   gaps.doubt = std::min(gaps.doubt, gap);
@@ -122,6 +153,7 @@ Gaps HeartbeatPolicy::main_died(Gaps gaps, Duration gap, Instant now) const {
     gaps.reprobe_at = saturating_add(now, kReprobe);
     return gaps;
   }
+  if (punctual && gap <= gaps.lo && gap > scaled(gaps.lo, kMargin)) gaps.wary = true;
   // A path fault first: at 5 % loss every second reconnection would shrink the heartbeat else.
   if (gaps.died == Duration::zero()) {
     gaps.died = gap;

@@ -32,6 +32,7 @@ struct Gaps {
   base::Instant proven_at{};  ///< when about `lo` was last proven
   base::Instant reprobe_at = base::kNever;  ///< when `hi` is to be tried again
   bool probe_unreliable = false;            ///< the main flow died where the probe flow lived
+  bool wary = false;                        ///< the line died close below `lo`: keep more distance
   friend bool operator==(const Gaps&, const Gaps&) = default;
 };
 
@@ -44,6 +45,9 @@ struct HeartbeatPolicy {
   base::Duration floor = std::chrono::seconds(40);
   base::Duration cap = std::chrono::seconds(1'680);
   base::Duration prior = std::chrono::seconds(240);  ///< of a network that nobody knows
+  /// The heartbeat's timer fires when it is due: little distance from the NAT's patience will do.
+  /// The kernel's own keep-alive is no such timer: it is late by up to an eighth.
+  bool punctual = false;
   friend bool operator==(const HeartbeatPolicy&, const HeartbeatPolicy&) = default;
 
   struct Plan {
@@ -55,6 +59,8 @@ struct HeartbeatPolicy {
   };
 
   Plan decide(const Gaps& gaps, base::Instant now) const;
+  /// Whether nothing longer will be tried before the next re-probe.
+  bool settled(const Gaps& gaps) const;
   Gaps learn(Gaps gaps, const GapEvidence& evidence, base::Instant now) const;
   /// The server said what serves most clients of this network; zero: it said nothing.
   Gaps learn_hint(Gaps gaps, base::Duration hint, base::Instant now) const;
@@ -63,6 +69,8 @@ struct HeartbeatPolicy {
   base::Duration heartbeat(const Gaps& gaps) const;
   base::Duration probe(const Gaps& gaps, base::Instant now) const;
   base::Duration longest() const;
+  base::Duration bold(base::Duration lo) const;
+  bool narrow(const Gaps& gaps) const;
   Gaps found_dead(Gaps gaps, base::Duration gap, base::Instant now) const;
   Gaps main_died(Gaps gaps, base::Duration gap, base::Instant now) const;
 };

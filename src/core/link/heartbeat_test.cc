@@ -166,13 +166,61 @@ TEST(Heartbeat, TriesAgainWhenItWasAwayForAMonthOrTheServersWordMoved) {
   EXPECT_EQ(probe(kPolicy.learn_hint(gaps, seconds(600), kNow)), seconds(250));
 }
 
+TEST(Heartbeat, LooksForMoreByTheSecondFlowAloneWhereALineHasDied) {
+  Gaps gaps = main_died(main_died({}, seconds(240)), seconds(120));
+  gaps = main_lived(gaps, seconds(60));
+  EXPECT_EQ(heartbeat(gaps), milliseconds(55'800));
+  gaps = {.lo = seconds(139), .main_lo = seconds(139), .hi = seconds(558), .proven_at = kNow};
+  EXPECT_EQ(heartbeat(gaps), milliseconds(129'270)) << "not 240 s, which nobody has seen to live";
+}
+
+constexpr HeartbeatPolicy kPunctual = {.punctual = true};
+Duration bold(const Gaps& gaps) { return kPunctual.decide(gaps, kNow).heartbeat; }
+
+TEST(Heartbeat, KeepsLittleDistanceWhereTheTimerIsPunctualAndTheBracketNarrow) {
+  Gaps gaps{.lo = seconds(600), .main_lo = seconds(558), .hi = seconds(605), .proven_at = kNow};
+  EXPECT_EQ(bold(gaps), seconds(588));
+  EXPECT_TRUE(kPunctual.settled(gaps));
+  EXPECT_EQ(heartbeat(gaps), seconds(558)) << "the kernel's timer is late";
+  gaps.hi = seconds(620);
+  EXPECT_EQ(bold(gaps), seconds(558));
+  EXPECT_GT(kPunctual.decide(gaps, kNow).probe, seconds(600)) << "not narrow enough yet";
+  gaps = {.lo = seconds(120), .hi = seconds(121), .proven_at = kNow};
+  EXPECT_EQ(bold(gaps), seconds(115)) << "five seconds at least, for an answer that comes late";
+  gaps = {.lo = seconds(60), .hi = seconds(62), .proven_at = kNow};
+  EXPECT_EQ(bold(gaps), milliseconds(55'800));
+}
+
+TEST(Heartbeat, LooksNoFurtherWhereTheLongestHeartbeatFits) {
+  const Gaps gaps{
+      .lo = seconds(1'750), .hi = seconds(1'850), .proven_at = kNow, .reprobe_at = kNow};
+  EXPECT_EQ(kPunctual.decide(gaps, kNow), (Plan{seconds(1'680), {}}));
+  EXPECT_GT(kPolicy.decide(gaps, kNow).probe, gaps.lo);
+}
+
+TEST(Heartbeat, KeepsMoreDistanceAfterOneDeathUntilTheBracketIsSeenAgain) {
+  Gaps gaps{.lo = seconds(600),
+            .main_lo = seconds(588),
+            .hi = seconds(605),
+            .proven_at = kNow,
+            .reprobe_at = kNow + hours(24 * 6)};
+  gaps = kPunctual.learn(gaps, {Flow::kMain, false, seconds(588)}, kNow);
+  EXPECT_EQ(bold(gaps), seconds(558));
+  gaps = kPunctual.learn(gaps, {Flow::kMain, true, seconds(558)}, kNow);
+  EXPECT_EQ(bold(gaps), seconds(558));
+  for (int trial = 0; trial < 2; ++trial)
+    gaps = kPunctual.learn(gaps, {Flow::kProbe, false, seconds(605)}, kNow + hours(24 * 7));
+  EXPECT_EQ(bold(gaps), seconds(588));
+}
+
 TEST(Heartbeat, LearnsNothingFromADeathAfterAGapThatNobodyWillLeave) {
   const Gaps gaps = main_lived({}, seconds(240));
   EXPECT_EQ(main_died(gaps, hours(8)), gaps);
 }
 
 /// Whatever is seen in whatever order: bounds hold, and the plan asks for nothing known.
-RC_GTEST_PROP(HeartbeatProperty, KeepsItsBoundsAfterAnyEvidence, ()) {
+RC_GTEST_PROP(HeartbeatProperty, KeepsItsBoundsAfterAnyEvidence, (bool punctual)) {
+  const HeartbeatPolicy policy = {.punctual = punctual};
   Gaps gaps;
   Instant now = kNow;
   const auto steps = *rc::gen::inRange(1, 200);
@@ -180,8 +228,8 @@ RC_GTEST_PROP(HeartbeatProperty, KeepsItsBoundsAfterAnyEvidence, ()) {
     now += seconds(*rc::gen::inRange(1, 100'000));
     const Duration gap = seconds(*rc::gen::inRange(1, 4'000));
     const Flow flow = *rc::gen::element(Flow::kMain, Flow::kProbe);
-    gaps = kPolicy.learn(gaps, {flow, *rc::gen::arbitrary<bool>(), gap}, now);
-    const Plan plan = kPolicy.decide(gaps, now);
+    gaps = policy.learn(gaps, {flow, *rc::gen::arbitrary<bool>(), gap}, now);
+    const Plan plan = policy.decide(gaps, now);
     RC_ASSERT(plan.heartbeat >= kPolicy.floor);
     RC_ASSERT(plan.heartbeat <= kPolicy.cap);
     RC_ASSERT(gaps.main_lo <= gaps.lo);

@@ -50,6 +50,7 @@ Link::Link(Config config, Memory memory, base::Random random, std::vector<Messag
       outbox_(std::move(outbox)),
       hurried_at_(Instant::min()) {
   WL_CHECK(check(config_));
+  config_.heartbeat.punctual = !config_.kernel_keeps_alive;
   changes_.fill(Instant::min());
 }
 
@@ -166,7 +167,7 @@ void Link::on_woken(Instant now, const LineFacts& line, Actions& out) {
 void Link::on_foreground(Instant now, bool foreground, Actions& out) {
   hold_expired_ = false;
   foreground_ = foreground;
-  if (live_) arm_ping(now);
+  if (live_) arm_ping(live_->active_at);
   if (foreground) {
     check_line(now, out);
     try_now(now, Why::kWoken, out);

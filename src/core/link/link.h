@@ -139,6 +139,7 @@ class Link {
     Route route;
     Duration heartbeat{};         ///< as the connection has it
     Duration keep_alive{};        ///< as the server wants it; zero: none
+    Duration declared{};          ///< as CONNECT said it
     int tries = 0;                ///< PINGREQs that went unanswered, the present one included
     bool numbered = false;        ///< our server: an epoch, and a number on each push
     bool probes = false;          ///< the server serves probe flows
@@ -186,7 +187,7 @@ class Link {
   void check_line(Instant now, Actions& out);
   void ping(Instant now, Actions& out);
   void ask(Instant now, Actions& out);
-  void arm_ping(Instant now);
+  void arm_ping(Instant spoke);
   void on_answer_late(Instant now, Instant due, Actions& out);
   void line_died(Instant now, Why why, Actions& out);
   bool killed_by_silence(Instant now, Why why) const;

@@ -131,25 +131,94 @@ TEST(LinkHeartbeat, SpeaksByItselfWhereTheKernelSleepsAndNamesItsWindow) {
   EXPECT_THAT(pen.deadline(), ElementsAre(pingreq(1), HoldAwake{Why::kOnline}));
 }
 
-TEST(LinkHeartbeat, SaysItsHeartbeatToTheServerAndAnewWhenItHasGrown) {
+/// What CONNECT of that attempt says, in seconds.
+int declared(Pen& pen, std::uint64_t attempt) {
+  const auto hello = std::get<Write>(pen.connected(attempt).at(0));
+  const auto decoded = mqtt::decode(hello.bytes, mqtt::Version::k5);
+  return std::get<mqtt::Connect>(decoded->packet).keep_alive_s;
+}
+
+/// A network whose bracket is narrow: 441 s is the heartbeat of a punctual timer.
+Memory settled_memory() {
+  Memory memory;
+  memory.networks.use("", Instant(seconds(900))).gaps = {.lo = seconds(450),
+                                                         .main_lo = seconds(450),
+                                                         .hi = seconds(453),
+                                                         .proven_at = Instant(seconds(900))};
+  return memory;
+}
+
+TEST(LinkHeartbeat, SaysTheLongestHeartbeatWhileItIsStillLearnt) {
   Pen pen(without_kernel());
   pen.start();
   pen.resolved();
-  const auto hello = std::get<Write>(pen.connected(1).at(0));
-  const auto decoded = mqtt::decode(hello.bytes, mqtt::Version::k5);
-  EXPECT_EQ(std::get<mqtt::Connect>(decoded->packet).keep_alive_s, 241);
+  EXPECT_EQ(declared(pen, 1), 1'681);
   pen.heard(1, {our_connack()});
   pen.pass(seconds(500));  // the machine slept; the NAT did not
   pen.woken();
   EXPECT_THAT(pen.heard(1, {mqtt::Pingresp{}}),
-              ElementsAre(Connect{{2}, kAddress, 8883, Duration::zero()}))
+              ::testing::Not(::testing::Contains(::testing::VariantWith<Connect>(::testing::_))))
+      << "a longer heartbeat needs no other login";
+  EXPECT_EQ(pen.link.heartbeat(), seconds(465));
+}
+
+TEST(LinkHeartbeat, SaysASettledHeartbeatAndAnewWhenItHasGrown) {
+  Pen pen(without_kernel(), settled_memory());
+  pen.start();
+  pen.resolved();
+  EXPECT_EQ(declared(pen, 1), 442);
+  pen.heard(1, {our_connack()});
+  pen.pass(seconds(600));
+  pen.woken();
+  EXPECT_THAT(pen.heard(1, {mqtt::Pingresp{}}),
+              ::testing::Contains(Action(Connect{{2}, kAddress, 8883, Duration::zero()})))
       << "the new line stands before the old one is left";
   EXPECT_EQ(pen.link.state(), State::kReady);
-  const auto again = std::get<Write>(pen.connected(2).at(0));
-  const auto anew = mqtt::decode(again.bytes, mqtt::Version::k5);
-  EXPECT_EQ(std::get<mqtt::Connect>(anew->packet).keep_alive_s, 466);
+  EXPECT_EQ(declared(pen, 2), 1'681);
   EXPECT_EQ(pen.heard(2, {our_connack()}).front(), Action(Close{{1}}));
   EXPECT_EQ(pen.link.live(), AttemptId{2});
+}
+
+TEST(LinkHeartbeat, CountsALongerHeartbeatFromTheLastBytesAndNotFromWhenItWasLearnt) {
+  Pen pen(without_kernel());
+  pen.go_online(probing_connack());
+  const auto speak = [&] {
+    pen.deadline();
+    pen.pass(milliseconds(40));
+    pen.heard(pen.attempt, {mqtt::Pingresp{}});
+  };
+  speak();
+  ASSERT_NE(pen.probe, 0U) << "240 s are proven, 480 s to be tried";
+  pen.connected(pen.probe);
+  pen.heard(pen.probe, {mqtt::Connack{}});
+  const Instant asks = pen.now + seconds(480);
+  Instant spoke = pen.now;
+  while (pen.link.next_deadline() < asks) {
+    speak();
+    spoke = pen.now;
+  }
+  ASSERT_LT(spoke + seconds(30), asks) << "the line has been silent for a while";
+  pen.deadline();
+  pen.pass(milliseconds(40));
+  pen.heard(pen.probe, {mqtt::Pingresp{}});
+  pen.failed(pen.probe);  // the next one, which would have a deadline of its own
+  EXPECT_EQ(pen.link.heartbeat(), milliseconds(446'400) + (pen.now - asks - milliseconds(40)));
+  EXPECT_EQ(pen.link.next_wake().latest, spoke + pen.link.heartbeat());
+  pen.foreground(false);
+  EXPECT_EQ(pen.link.next_wake().latest, spoke + pen.link.heartbeat());
+}
+
+TEST(LinkHeartbeat, LogsInNoSecondTimeWhereTheServerWantsAnIntervalOfItsOwn) {
+  Pen pen(without_kernel(), settled_memory());
+  pen.start();
+  pen.resolved();
+  pen.connected(1);
+  auto connack = our_connack();
+  connack.properties.server_keep_alive_s = 300;
+  pen.heard(1, {connack});
+  for (int i = 0; i < 3; ++i)
+    EXPECT_THAT(silent(pen, seconds(299)),
+                ::testing::Not(::testing::Contains(::testing::VariantWith<Connect>(::testing::_))));
 }
 
 TEST(LinkHeartbeat, WritesWhatItHasLearntForTheNextRun) {

@@ -50,16 +50,16 @@ void Link::ask(Instant now, Actions& out) {
 }
 
 /// When the line itself speaks next: by the contract's interval where the kernel keeps the NATs
-/// awake, else by the heartbeat.
-void Link::arm_ping(Instant now) {
+/// awake, else by the heartbeat. `spoke`: the last bytes on it, from where every interval counts.
+void Link::arm_ping(Instant spoke) {
   timers_.clear(Timer::kPing);
   Instant at = base::kNever;
   const Duration keep_alive = live_->keep_alive;
   const bool by_timer = config_.ping_by_timer || foreground_ || !config_.kernel_keeps_alive;
   // A little early: the standard wants a packet within the interval.
   if (keep_alive > Duration::zero() && by_timer)
-    at = now + std::max(keep_alive / 2, keep_alive - seconds(1));
-  if (!config_.kernel_keeps_alive) at = std::min(at, now + live_->heartbeat);
+    at = spoke + std::max(keep_alive / 2, keep_alive - seconds(1));
+  if (!config_.kernel_keeps_alive) at = std::min(at, spoke + live_->heartbeat);
   if (at != base::kNever) timers_.set(Timer::kPing, at);
 }
 
@@ -107,9 +107,12 @@ Duration Link::gap_of(Duration silence) const {
 }
 
 /// What the server may count on: the contract's ping, or the heartbeat where the line speaks by
-/// itself, and a second for the way.
+/// itself, and a second for the way. While it is still being learnt, the longest that it may
+/// become: a longer one could be told by another login alone.
 Duration Link::declared_keep_alive() const {
-  return config_.kernel_keeps_alive ? config_.keep_alive : heartbeat() + seconds(1);
+  if (config_.kernel_keeps_alive) return config_.keep_alive;
+  const bool settled = config_.heartbeat.settled(network_.gaps);
+  return (settled ? heartbeat() : config_.heartbeat.cap) + seconds(1);
 }
 
 /// Bytes came, `silence` after the last of either side.
@@ -135,7 +138,7 @@ void Link::learn(Instant now, const GapEvidence& evidence, Actions& out) {
   if (config_.kernel_keeps_alive)
     out.push(SetHeartbeat{live_->id, live_->heartbeat});
   else
-    arm_ping(now);
+    arm_ping(live_->active_at);  // what is silent by now is silent
 }
 
 /// What was written to the line breaks its silence.

@@ -210,6 +210,7 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
                .route = winner.route,
                .heartbeat = heartbeat(),
                .keep_alive = keep_alive ? Duration(seconds(*keep_alive)) : declared_keep_alive(),
+               .declared = declared_keep_alive(),
                .numbered = epoch->has_value(),
                .probes = connack.properties.user_value(property::kProbe).has_value()};
 
@@ -346,8 +347,9 @@ void Link::on_pingresp(Instant now, Actions& out) {
     learn(now, {Flow::kProbe, false, gap}, out);
   }
   begin_probe(now, out);
-  // The server counts on what CONNECT said: say it anew when it is worth a connection.
-  const bool longer = heartbeat() > live_->keep_alive + live_->keep_alive / 20;
+  // The server counts on what CONNECT said: say it anew when it is worth a connection. A server
+  // that wants its own interval hears nothing new from us.
+  const bool longer = heartbeat() > live_->declared + live_->declared / 20;
   if (!config_.kernel_keeps_alive && longer) move(now, out);
 }
 

@@ -34,14 +34,23 @@ bool read_list(std::string_view text, Sequence high, std::vector<Sequence>& list
   return true;
 }
 
+unsigned bits(const Gaps& g) { return (g.probe_unreliable ? 1U : 0U) | (g.wary ? 2U : 0U); }
+
+bool read_bits(Words& words, Gaps& g) {
+  std::uint8_t both = 0;
+  if (!words.read(both) || both > 3) return false;
+  g.probe_unreliable = (both & 1) != 0;
+  g.wary = (both & 2) != 0;
+  return true;
+}
+
 std::string encode(const Network& n, const Clock& clock) {
   const Gaps& g = n.gaps;
-  std::string text =
-      fmt::format("network ={} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", n.key,
-                  clock.text(n.used_at), g.lo.count(), g.main_lo.count(), g.hi.count(),
-                  g.doubt.count(), g.limit.count(), g.hint.count(), clock.text(g.proven_at),
-                  clock.text(g.reprobe_at), g.died.count(), g.probe_unreliable ? 1 : 0,
-                  n.rtt.smoothed.count(), n.rtt.variance.count(), n.routes.all().size());
+  std::string text = fmt::format(
+      "network ={} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", n.key, clock.text(n.used_at),
+      g.lo.count(), g.main_lo.count(), g.hi.count(), g.doubt.count(), g.limit.count(),
+      g.hint.count(), clock.text(g.proven_at), clock.text(g.reprobe_at), g.died.count(), bits(g),
+      n.rtt.smoothed.count(), n.rtt.variance.count(), n.routes.all().size());
   for (const Routes::Record& r : n.routes.all())
     text += fmt::format("route {} {} {} {} {}\n", r.route.address.text, r.route.port,
                         clock.text(r.good_at), clock.text(r.failed_at), r.failures);
@@ -77,8 +86,8 @@ bool read_network(Lines& lines, const Clock& clock, Networks& networks) {
   if (!clock.read(words, n.used_at) || !words.read(g.lo) || !words.read(g.main_lo) ||
       !words.read(g.hi) || !words.read(g.doubt) || !words.read(g.limit) || !words.read(g.hint) ||
       !clock.read(words, g.proven_at) || !clock.read(words, g.reprobe_at) || !words.read(g.died) ||
-      !words.read(g.probe_unreliable) || !words.read(n.rtt.smoothed) ||
-      !words.read(n.rtt.variance) || !words.read(routes) || !words.empty())
+      !read_bits(words, g) || !words.read(n.rtt.smoothed) || !words.read(n.rtt.variance) ||
+      !words.read(routes) || !words.empty())
     return false;
   constexpr Duration kGapMax = std::chrono::hours(24);  // far over any that is of use
   for (const Duration d : {g.lo, g.main_lo, g.hi, g.doubt, g.limit, g.hint, g.died})

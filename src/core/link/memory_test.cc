@@ -33,7 +33,8 @@ Memory full() {
               .hint = longest,
               .proven_at = base::kNever,
               .reprobe_at = base::kNever,
-              .probe_unreliable = true};
+              .probe_unreliable = true,
+              .wary = true};
     n.rtt = {.smoothed = std::chrono::seconds(10), .variance = std::chrono::seconds(10)};
     for (std::size_t r = 0; r < kRoutesMax; ++r)
       n.routes.add({.route = {.address = {.ipv6 = true, .text = std::string(64, ':')},

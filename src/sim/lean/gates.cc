@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 
 #include "sim/lean/clients.h"
 #include "sim/lean/storm.h"
@@ -71,6 +72,8 @@ class GateRunner {
     loss();
     convergence();
     detection();
+    detection_by_cause();
+    delivery();
     no_network_night();
     commuter_day();
     storm();
@@ -96,13 +99,12 @@ class GateRunner {
                : std::vector<int>(std::begin(kNats), std::end(kNats));
     const int days = quick_ ? 2 : 7;
     for (const int t : all) wakes.columns.push_back(fmt::format("T={}", t));
-    std::vector<double> best_radio(all.size(), 1e18);
-    std::vector<std::string> best(all.size());
+    std::vector<std::vector<Rival>> rivals(all.size());
     double worst = 0;
     double dark = 0;
-    double worst_radio = 0;
     std::string worst_at;
-    std::string radio_at;
+    Ratio firm;
+    Ratio any;
     for (const Named& client : clients({})) {
       std::vector<std::string> row = {client.name};
       for (std::size_t i = 0; i < all.size(); ++i) {
@@ -113,18 +115,23 @@ class GateRunner {
         row.push_back(fmt::format("{}/{}/{}/{}", number(w), number(d),
                                   number(static_cast<double>(f.logins) / days), number(r)));
         if (client.name != "ours") {
-          if (client.name != kByKernel && d == 0 && r < best_radio[i])
-            best_radio[i] = r, best[i] = client.name;
+          if (client.name != kByKernel && d == 0) rivals[i].push_back({client.name, r});
           continue;
         }
         const double ideal = 86'400 / std::min<double>(all[i], in_seconds(kCap));
         if (w / ideal > worst) worst = w / ideal, worst_at = fmt::format("T={}", all[i]);
         dark = std::max(dark, d);
-        if (r / best_radio[i] > worst_radio)
-          worst_radio = r / best_radio[i], radio_at = fmt::format("T={} ({})", all[i], best[i]);
-        if (r > best_radio[i])
-          wakes.notes.push_back(fmt::format("At T={} {} has the radio up for {} s a day, we {} s.",
-                                            all[i], best[i], number(best_radio[i]), number(r)));
+        for (const Rival& rival : rivals[i]) {
+          any.see(r / rival.radio, rival, all[i]);
+          // Who stands at the very limit of a NAT has no dark time by luck alone.
+          const double less = r <= rival.radio ? 0 : dark_below(rival.name, all[i], days);
+          if (less == 0) firm.see(r / rival.radio, rival, all[i]);
+          if (r > rival.radio)
+            wakes.notes.push_back(
+                fmt::format("At T={} {} has the radio up for {} s a day, we {} s; where the NAT "
+                            "forgets 1 % sooner it is dark for {} s a day.",
+                            all[i], rival.name, number(rival.radio), number(r), number(less)));
+        }
       }
       wakes.rows.push_back(std::move(row));
     }
@@ -132,8 +139,30 @@ class GateRunner {
     gate("wakes a day, day 2 on, against 86400 / min(T, 1680 s)", "<= 1.25",
          fmt::format("{:.2f} at {}", worst, worst_at), worst <= 1.25);
     gate("dark time a day, day 2 on, no loss", "0 s", number(dark) + " s", dark == 0);
-    gate("radio-active time against the best client without dark time", "<= 1",
-         fmt::format("{:.2f} at {}", worst_radio, radio_at), worst_radio <= 1);
+    gate("radio-active time against the best client without dark time, also at 0.99 T", "<= 1",
+         firm.text(), firm.most <= 1);
+    gate("radio-active time against any client without dark time at T", "<= 1.03", any.text(),
+         any.most <= 1.03);
+  }
+
+  struct Rival {
+    std::string name;
+    double radio;  ///< s a day
+  };
+  /// The worst of ours against a rival's.
+  struct Ratio {
+    double most = 0;
+    std::string at;
+    void see(double ratio, const Rival& rival, int nat_s) {
+      if (ratio > most) most = ratio, at = fmt::format("T={} ({})", nat_s, rival.name);
+    }
+    std::string text() const { return fmt::format("{:.3f} at {}", most, at); }
+  };
+  /// Dark s a day of a baseline where the NAT forgets 1 % sooner.
+  static double dark_below(std::string_view name, int nat_s, int days) {
+    LaneWorld world = nat_world(nat_s, 1, 1 + days, 0);
+    world.stretches.front().nat = milliseconds(990 * nat_s);
+    return in_seconds(run_rules(world, *find_baseline(name), 1).dark) / days;
   }
 
   void loss() {
@@ -238,6 +267,76 @@ class GateRunner {
          number(in_seconds(ours)) + " s", ours > Duration::zero() && ours <= h + seconds(5));
   }
 
+  // --- the same under a host, by what the line died of: the whole world
+  void detection_by_cause() {
+    const Scenario& scenario = *find_scenario("dead-lines");
+    GateTable table{
+        "Dead lines of suspended apps under a host (the kernel keeps the line, T = 600 s): s until "
+        "noticed",
+        {"died of", "deaths", "p50", "p99", "most"},
+        {},
+        {}};
+    std::map<DeathCause, std::vector<Duration>> all;
+    for (std::uint64_t seed = 1; seed <= (quick_ ? 1U : 10U); ++seed)
+      for (const Detection& d : sim::run(scenario, seed).detections) all[d.cause].push_back(d.took);
+    Duration silent{};
+    for (auto& [cause, took] : all) {
+      std::ranges::sort(took);
+      table.rows.push_back({std::string(sim::name(cause)), std::to_string(took.size()),
+                            number(in_seconds(percentile(took, 50))),
+                            number(in_seconds(percentile(took, 99))),
+                            number(in_seconds(percentile(took, 100)))});
+      silent = std::max(silent, percentile(took, 100));
+    }
+    report_.tables.push_back(std::move(table));
+    // The longest heartbeat that the kernel keeps there; its three probes 10 s apart come on top.
+    const Duration limit = milliseconds(600 * 930) + seconds(30) + seconds(5);
+    gate("silent death of a suspended app's line, until noticed",
+         fmt::format("<= H + 30 s of probes + 5 s = {} s", number(in_seconds(limit))),
+         number(in_seconds(silent)) + " s", all.size() >= 3 && silent <= limit);
+  }
+
+  // --- how soon a push is there
+  void delivery() {
+    GateTable table{"Delivery, 1 % loss each way, T = 300 s, a push every 7 min: s",
+                    {"client", "p50", "p99", "undelivered"},
+                    {},
+                    {}};
+    LaneWorld world = nat_world(300, 1, 3, 10);
+    for (Duration t = hours(24); t < hours(71); t += minutes(7)) world.pushes.push_back(Instant(t));
+    for (const Named& client : clients({})) {
+      const LaneFigures f = client.run(world);
+      const double p50 = in_seconds(percentile(f.deliveries, 50));
+      const double p99 = in_seconds(percentile(f.deliveries, 99));
+      table.rows.push_back({client.name, fmt::format("{:.2f}", p50), fmt::format("{:.2f}", p99),
+                            std::to_string(f.undelivered)});
+      if (client.name != "ours") continue;
+      gate("delivery over a line that is up, p50", "<= 1 RTT = 0.10 s",
+           fmt::format("{:.2f} s", p50), p50 <= 0.101);
+      gate("delivery over a line that is up, p99", "<= 2 s", fmt::format("{:.2f} s", p99),
+           p99 <= 2);
+    }
+    report_.tables.push_back(std::move(table));
+
+    std::vector<Duration> handover;
+    for (std::uint64_t seed = 1; seed <= (quick_ ? 2U : 20U); ++seed) {
+      const Report r = sim::run(*find_scenario("handover"), seed);
+      handover.insert(handover.end(), r.latencies.begin(), r.latencies.end());
+    }
+    std::ranges::sort(handover);
+    report_.tables.push_back(
+        {fmt::format("Delivery to suspended apps round a change of network, {} pushes: s",
+                     handover.size()),
+         {"client", "p50", "p99", "most"},
+         {{"ours", fmt::format("{:.2f}", in_seconds(percentile(handover, 50))),
+           fmt::format("{:.2f}", in_seconds(percentile(handover, 99))),
+           fmt::format("{:.2f}", in_seconds(percentile(handover, 100)))}},
+         {}});
+    const double p99 = in_seconds(percentile(handover, 99));
+    gate("delivery through a handover, p99", "<= 3 s", fmt::format("{:.2f} s", p99),
+         !handover.empty() && p99 <= 3);
+  }
+
   void no_network_night() {
     GateTable table{"A night of 8 h without network: wakes", {"client", "wakes"}, {}, {}};
     std::uint64_t ours = 0;
@@ -322,9 +421,6 @@ class GateRunner {
     const double p99 = in_seconds(percentile(ours.deliveries, 99));
     gate("commuter's day: delivery when covered, p99", "<= 5 s", fmt::format("{:.2f} s", p99),
          p99 <= 5);
-    const double p50 = in_seconds(percentile(ours.deliveries, 50));
-    gate("delivery over a line that is up, p50", "<= 1 RTT = 0.10 s", fmt::format("{:.2f} s", p50),
-         p50 <= 0.101);
   }
 
   // --- the storm
