@@ -177,6 +177,8 @@ void add_manifest(const wire::Manifest& manifest, const std::string& file,
                     granted.sockets.empty() ? "tagged by the app" : to_string(granted.sockets));
   rows.emplace_back("keep-alive", seconds_of(granted.keep_alive));
   rows.emplace_back("tcp-keepalive", seconds_of(granted.tcp_keep_alive));
+  rows.emplace_back("media", granted.media.empty() ? "none" : to_string(granted.media));
+  rows.emplace_back("merge pings", seconds_of(granted.merge_pings));
   rows.emplace_back("relaunch", manifest.relaunch ? "yes" : "no");
   rows.emplace_back("exits on suspend", manifest.exits_on_suspend ? "yes" : "no");
   rows.emplace_back("reclaim", manifest.reclaim ? "yes" : "no");

@@ -39,6 +39,8 @@ struct Options {
   std::string voip;
   std::int64_t keep_alive_s = 0;
   std::int64_t tcp_keep_alive_s = 0;
+  std::string media;
+  std::int64_t merge_pings_s = 0;
   bool background = false;
   std::vector<std::string> command;
 };
@@ -91,6 +93,16 @@ std::optional<wire::Manifest> manifest_of(const Options& options) {
   manifest.voip = manifest.voip || options.keep_alive_s > 0;
   manifest.keep_alive = std::chrono::seconds(options.keep_alive_s);
   manifest.tcp_keep_alive = std::chrono::seconds(options.tcp_keep_alive_s);
+  if (!options.media.empty()) {
+    auto rule = wire::parse_media_rule(options.media);
+    if (!rule) {
+      report("--media", ErrorCode::kInvalidArgument, rule.error());
+      return std::nullopt;
+    }
+    manifest.media = *rule;
+    manifest.audio = true;
+  }
+  manifest.merge_pings = std::chrono::seconds(options.merge_pings_s);
   manifest.relaunch = false;
   return manifest;
 }
@@ -250,6 +262,15 @@ void add_run(CLI::App& root, int& exit_code) {
                    "Let the kernel keep those connections: a probe after so many idle seconds. "
                    "Changes an option of its sockets")
       ->check(CLI::Range(std::int64_t{1}, wire::kTcpKeepAliveMaxS))
+      ->needs("--voip");
+  command->add_option("--media", options->media,
+                      "It is in a call, and not suspended, while it has a UDP socket at one of "
+                      "these ports: udp:20000-20200");
+  command
+      ->add_option("--merge-pings", options->merge_pings_s,
+                   "Let keep-alives of a SIP server (CRLF, OPTIONS) over plain TCP wait so many "
+                   "seconds for another wake. Looks at waiting bytes, and takes none")
+      ->check(CLI::Range(std::int64_t{1}, wire::kMergePingsMaxS))
       ->needs("--voip");
   command->add_flag("--background", options->background,
                     "Start it in the background; else: wakeline apps background NAME");

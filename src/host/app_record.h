@@ -81,6 +81,7 @@ struct AppRecord {
   bool uninstalled = false;  ///< its manifest is gone: forgotten when it ends
   int postponements = 0;     ///< suspensions put off in a row: see adoption.h
   bool denial_told = false;  ///< in this run
+  bool in_media = false;     ///< its media sockets are its audio session
 
   doze::Earlier noted;  ///< with its group, as last written: for the next host
   bool suspended = false;

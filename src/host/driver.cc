@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "host/app_sockets.h"
+#include "host/media.h"
+#include "host/pings.h"
 #include "host/run_note.h"
 #include "linux/doctor.h"
 
@@ -52,6 +54,11 @@ base::Result<void> Driver::make_timers() {
   if (!stop) return base::fail(stop.error());
   stop_timer_ = std::move(*stop);
 
+  auto media = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime,
+                                         [this] { look_for_ended_media(); });
+  if (!media) return base::fail(media.error());
+  media_timer_ = std::move(*media);
+
   // An alarm timer is given also where no clock can wake the machine: the probe knows (C18).
   const sys::Probe probe = sys::probe_alarm();
   const bool wakes = probe.state == sys::ProbeState::kOk;
@@ -86,7 +93,8 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
                                  .relaunch = manifest.relaunch,
                                  .exits_on_suspend = manifest.exits_on_suspend,
                                  .tags_itself = manifest.sockets.empty(),
-                                 .reclaim = manifest.reclaim});
+                                 .reclaim = manifest.reclaim,
+                                 .merge_pings = manifest.merge_pings});
   if (!id) return base::fail(id.error());
   record->id = *id;
   record->manifest = manifest;
@@ -103,6 +111,8 @@ void Driver::take_settings(AppRecord& app, const wire::Manifest& wanted) {
   granted.sockets = wanted.sockets;
   granted.keep_alive = wanted.keep_alive;
   granted.tcp_keep_alive = wanted.tcp_keep_alive;
+  granted.media = wanted.media;
+  granted.merge_pings = wanted.merge_pings;
   granted.style = wanted.style;
   if (granted != wanted || wanted == app.manifest) return;
   app.manifest = wanted;
@@ -263,9 +273,18 @@ void Driver::on_socket_event(sys::WatchKey key, sys::SocketEvent event) {
   const auto kind = event == sys::SocketEvent::kData || udp ? doze::SocketEvent::kData
                     : event == sys::SocketEvent::kEnd       ? doze::SocketEvent::kEnd
                                                             : doze::SocketEvent::kError;
+  const bool pings = kind == doze::SocketEvent::kData && !udp && key.member < kRingMember &&
+                     leave_pings(*watch_, *app, key);
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
+    if (pings) return doze.on_pings(now, app->id, tag, out);
     doze.on_socket_event(now, app->id, tag, kind, out);
   });
+}
+
+void Driver::look_for_ended_media() {
+  bool lasts = false;
+  for (auto& [id, app] : apps_) lasts = (app->in_media && look_for_media(*this, *app)) || lasts;
+  if (lasts) media_timer_->set(base::saturating_add(io::now(), kMediaLook));
 }
 
 void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
@@ -276,6 +295,7 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   app.tags.clear();
   app.tasks.clear();
   app.keep_alive_set = false;
+  app.in_media = false;
   app.suspended = false;
   if (hooks_.on_waking) hooks_.on_waking(app);
   if (app.sink != nullptr) std::exchange(app.sink, nullptr)->end();

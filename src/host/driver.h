@@ -153,6 +153,7 @@ class Driver {
   void thaw(AppRecord& app);
   void begin_run(AppRecord& app);
   void send_outbox();
+  void look_for_ended_media();
   void check_stopped();
   void note_soon(AppRecord& app);
 
@@ -168,6 +169,7 @@ class Driver {
   std::unique_ptr<io::DeadlineTimer> deadline_timer_;
   std::unique_ptr<io::DeadlineTimer> alarm_timer_;
   std::unique_ptr<io::DeadlineTimer> stop_timer_;
+  std::unique_ptr<io::DeadlineTimer> media_timer_;
 
   DriverHooks hooks_;
   std::optional<wire::host::NetworkChanged> network_;  ///< as last told

@@ -7,6 +7,7 @@
 #include "host/adoption.h"
 #include "host/app_sockets.h"
 #include "host/driver.h"
+#include "host/media.h"
 
 namespace wakeline::host {
 namespace {
@@ -154,6 +155,10 @@ void Driver::carry_out(const doze::Suspend& action) {
     return fail(read.error());
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
+  // With its media it is resumed at once; the look after the freeze misses no call.
+  if (look_for_media(*this, *app)) {
+    media_timer_->set(base::saturating_add(io::now(), kMediaLook));
+  }
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
     doze.on_suspended(now, app->id, read->reading, out);

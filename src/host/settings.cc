@@ -183,11 +183,13 @@ wire::Manifest as_granted(wire::Manifest manifest, const Settings& settings) {
   const AppSettings& user = found->second;
   if (user.style) manifest.style = *user.style;
   manifest.audio = manifest.audio && user.audio.value_or(true);
+  if (!manifest.audio) manifest.media = {};
   if (!user.voip.value_or(true)) {
     manifest.voip = false;
     manifest.sockets = {};
     manifest.keep_alive = {};
     manifest.tcp_keep_alive = {};
+    manifest.merge_pings = {};
   }
   return manifest;
 }

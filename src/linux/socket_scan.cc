@@ -154,6 +154,27 @@ base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes) {
   return scan;
 }
 
+std::vector<std::uint16_t> udp_ports(const std::vector<pid_t>& processes) {
+  std::vector<std::uint16_t> ports;
+  for (const pid_t pid : processes) {
+    const auto stat = read_proc_stat(pid);
+    if (!stat) continue;
+    const auto pidfd = open_pidfd(stat->key);
+    const auto fds = socket_fds(pid);
+    if (!pidfd || !fds) continue;
+    for (const int fd : *fds) {
+      const auto duplicate = duplicate_fd(pidfd->get(), fd);
+      if (!duplicate || !is_udp(duplicate->get())) continue;
+      sockaddr_storage local{};
+      socklen_t size = sizeof local;
+      if (::getsockname(duplicate->get(), reinterpret_cast<sockaddr*>(&local), &size) != 0)
+        continue;
+      if (const std::uint16_t port = port_of(local); port != 0) ports.push_back(port);
+    }
+  }
+  return ports;
+}
+
 base::Result<void> set_tcp_keep_alive(int fd, base::Duration idle, base::Duration interval,
                                       int count) {
   const auto seconds = [](base::Duration span) {

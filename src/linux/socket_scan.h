@@ -45,6 +45,10 @@ struct SocketScan {
 /// descriptors left).
 base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes);
 
+/// The ports at which these processes have UDP sockets, each as often as it is found; they may run.
+/// What cannot be looked into is left out.
+std::vector<std::uint16_t> udp_ports(const std::vector<pid_t>& processes);
+
 /// The address of the other end as text; empty where there is none.
 std::string remote_address(int fd);
 

@@ -2,6 +2,7 @@
 #include "linux/socket_watch.h"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <map>
@@ -83,6 +84,32 @@ class EpollWatch final : public SocketWatch {
     const auto found = slot_of_.find(key);
     if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
     return read_socket(slots_[found->second].fd.get());
+  }
+
+  base::Result<std::size_t> peek(WatchKey key, std::span<char> into) const override {
+    const auto found = slot_of_.find(key);
+    if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
+    const ssize_t size =
+        ::recv(slots_[found->second].fd.get(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0) return base::fail(base::os_error("recv", errno));
+    return static_cast<std::size_t>(size);
+  }
+
+  base::Result<void> rearm(WatchKey key, const SocketReading& known) override {
+    const auto found = slot_of_.find(key);
+    if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
+    Slot& slot = slots_[found->second];
+    if (slot.armed) return base::fail(ErrorCode::kNotFound, "rearm");
+    epoll_event event = {};
+    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    event.data.u64 = std::uint64_t{slot.generation} << 32 | found->second;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.fd.get(), &event) != 0) {
+      return base::fail(base::os_error("epoll_ctl", errno));
+    }
+    slot.mode = WatchMode::kEdge;
+    slot.known = known;
+    slot.armed = true;
+    return {};
   }
 
   std::size_t size() const override { return slot_of_.size(); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "base/error.h"
 #include "io/loop.h"
@@ -58,6 +59,13 @@ class SocketWatch {
   virtual std::size_t remove_group(std::uint64_t group) = 0;
   /// What can be read of the watched socket now. Errors: kNotFound.
   virtual base::Result<SocketReading> read(WatchKey key) const = 0;
+
+  /// Copies what waits there without taking it, from its beginning, as far as `into` goes.
+  /// Returns: how many bytes. Errors: kNotFound, kOs.
+  virtual base::Result<std::size_t> peek(WatchKey key, std::span<char> into) const = 0;
+  /// Watches on after an event that was none: only what is new since the `known` reading is one.
+  /// Errors: kNotFound (or it was not reported), kOs.
+  virtual base::Result<void> rearm(WatchKey key, const SocketReading& known) = 0;
 
   virtual std::size_t size() const = 0;
 };

@@ -25,14 +25,16 @@ constexpr std::string_view kEnvironment = "X-Wakeline-Environment";
 constexpr std::string_view kVoip = "X-Wakeline-Voip";
 constexpr std::string_view kKeepAlive = "X-Wakeline-KeepAlive";
 constexpr std::string_view kTcpKeepAlive = "X-Wakeline-TcpKeepAlive";
+constexpr std::string_view kMedia = "X-Wakeline-Media";
+constexpr std::string_view kMergePings = "X-Wakeline-MergePings";
 constexpr std::string_view kExitsOnSuspend = "X-Wakeline-ExitsOnSuspend";
 constexpr std::string_view kRelaunch = "X-Wakeline-Relaunch";
 constexpr std::string_view kReclaim = "X-Wakeline-Reclaim";
 constexpr std::string_view kIpc = "X-Wakeline-Ipc";
 constexpr std::string_view kStyle = "X-Wakeline-NotificationStyle";
-constexpr std::array kOurKeys = {kId,        kModes,        kEnvironment,    kVoip,
-                                 kKeepAlive, kTcpKeepAlive, kExitsOnSuspend, kRelaunch,
-                                 kReclaim,   kIpc,          kStyle};
+constexpr std::array kOurKeys = {kId,           kModes, kEnvironment, kVoip,           kKeepAlive,
+                                 kTcpKeepAlive, kMedia, kMergePings,  kExitsOnSuspend, kRelaunch,
+                                 kReclaim,      kIpc,   kStyle};
 
 std::unexpected<ManifestError> fault(int line, std::string_view key, std::string message,
                                      ErrorCode code = ErrorCode::kMalformed) {
@@ -59,7 +61,7 @@ class Reader {
     warn_of_unknown_keys();
     for (const auto& step : {&Reader::read_type, &Reader::read_name, &Reader::read_command,
                              &Reader::read_path, &Reader::read_modes, &Reader::read_environment,
-                             &Reader::read_voip, &Reader::read_settings}) {
+                             &Reader::read_voip, &Reader::read_media, &Reader::read_settings}) {
       if (Checked checked = (this->*step)(out); !checked) return checked;
     }
     return read_id(out, file_id);
@@ -191,7 +193,20 @@ class Reader {
     return {};
   }
 
+  Checked read_media(Manifest& out) {
+    const Value* value = find(kMedia);
+    if (value == nullptr) return {};
+    auto rule = parse_media_rule(value->text);
+    if (!rule) return fault(value->line, kMedia, std::move(rule.error()));
+    out.media = *rule;
+    out.audio = true;
+    return {};
+  }
+
   Checked read_settings(Manifest& out) {
+    if (Checked checked = read_seconds(kMergePings, kMergePingsMaxS, out.merge_pings); !checked) {
+      return checked;
+    }
     if (Checked checked = read_seconds(kKeepAlive, kTimeoutMaxS, out.keep_alive); !checked) {
       return checked;
     }
@@ -217,9 +232,11 @@ class Reader {
       return fault(find(kTcpKeepAlive)->line, kTcpKeepAlive,
                    fmt::format("needs {}, which says of which sockets", kVoip));
     }
-    if (out.keep_alive > base::Duration::zero() && !out.voip) {
-      return fault(find(kKeepAlive)->line, kKeepAlive,
-                   fmt::format("needs {}=voip; or {}", kModes, kVoip));
+    for (const auto& [key, span] :
+         {std::pair{kKeepAlive, out.keep_alive}, std::pair{kMergePings, out.merge_pings}}) {
+      if (span > base::Duration::zero() && !out.voip) {
+        return fault(find(key)->line, key, fmt::format("needs {}=voip; or {}", kModes, kVoip));
+      }
     }
     return {};
   }

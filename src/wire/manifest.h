@@ -19,6 +19,8 @@ inline constexpr std::size_t kAppNameMax = 64;       ///< bytes of id and of nam
 
 /// Timeouts of a manifest, in whole seconds; a week is longer than any registration lives.
 inline constexpr std::int64_t kTimeoutMaxS = 604'800;
+/// Pings that wait; longer, no registrar waits for its answer.
+inline constexpr std::int64_t kMergePingsMaxS = 600;
 /// What Linux takes for TCP_KEEPIDLE. Source: MAX_TCP_KEEPIDLE in include/net/tcp.h.
 inline constexpr std::int64_t kTcpKeepAliveMaxS = 32'767;
 
@@ -50,6 +52,8 @@ struct Manifest {
   SocketRule sockets;               ///< of a program that tags nothing itself; implies `voip`
   base::Duration keep_alive{};      ///< zero: none. Else it gets a window at least so often
   base::Duration tcp_keep_alive{};  ///< zero: none. Else the idle time that is set on `sockets`
+  MediaRule media;                  ///< not suspended while it has such a socket; implies `audio`
+  base::Duration merge_pings{};     ///< zero: none. Else pings of SIP may wait so long for a wake
   bool exits_on_suspend = false;    ///< ended instead of suspended
   bool relaunch = true;             ///< after a bad end (C23)
   bool reclaim = false;             ///< memory is given back in a long sleep

@@ -67,6 +67,8 @@ TEST(Manifest, ReadsWhatAProgramThatKnowsNothingOfUsNeeds) {
   const auto manifest = parse_desktop_entry(entry(R"(X-Wakeline-Voip=tcp:5061,5060,5061
 X-Wakeline-KeepAlive=600
 X-Wakeline-TcpKeepAlive=240
+X-Wakeline-Media=udp:20000-20200
+X-Wakeline-MergePings=25
 X-Wakeline-ExitsOnSuspend=true
 X-Wakeline-Relaunch=false
 X-Wakeline-Reclaim=true
@@ -79,6 +81,9 @@ X-Wakeline-NotificationStyle=alert
   EXPECT_EQ(manifest->sockets, (SocketRule{false, {5060, 5061}}));
   EXPECT_EQ(manifest->keep_alive, std::chrono::seconds(600));
   EXPECT_EQ(manifest->tcp_keep_alive, std::chrono::seconds(240));
+  EXPECT_EQ(manifest->media, (MediaRule{20'000, 20'200}));
+  EXPECT_TRUE(manifest->audio);
+  EXPECT_EQ(manifest->merge_pings, std::chrono::seconds(25));
   EXPECT_TRUE(manifest->exits_on_suspend);
   EXPECT_FALSE(manifest->relaunch);
   EXPECT_TRUE(manifest->reclaim);

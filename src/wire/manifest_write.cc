@@ -83,6 +83,10 @@ base::Result<std::string> write_desktop_entry(const Manifest& manifest) {
   if (manifest.tcp_keep_alive != fresh.tcp_keep_alive) {
     line("X-Wakeline-TcpKeepAlive", std::to_string(in_seconds(manifest.tcp_keep_alive)));
   }
+  if (!manifest.media.empty()) line("X-Wakeline-Media", to_string(manifest.media));
+  if (manifest.merge_pings != fresh.merge_pings) {
+    line("X-Wakeline-MergePings", std::to_string(in_seconds(manifest.merge_pings)));
+  }
   if (manifest.exits_on_suspend) line("X-Wakeline-ExitsOnSuspend", "true");
   if (!manifest.relaunch) line("X-Wakeline-Relaunch", "false");
   if (manifest.reclaim) line("X-Wakeline-Reclaim", "true");

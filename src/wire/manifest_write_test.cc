@@ -26,6 +26,8 @@ TEST(ManifestWrite, WritesEveryFieldSoThatItIsReadBack) {
   manifest.sockets = {false, {5060}};
   manifest.keep_alive = std::chrono::seconds(600);
   manifest.tcp_keep_alive = std::chrono::seconds(240);
+  manifest.media = {20'000, 20'200};
+  manifest.merge_pings = std::chrono::seconds(25);
   manifest.exits_on_suspend = manifest.reclaim = true;
   manifest.relaunch = false;
   manifest.ipc = IpcPolicy::kIgnore;

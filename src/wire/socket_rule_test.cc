@@ -37,5 +37,29 @@ TEST(SocketRule, RefusesWhatIsNoRule) {
   EXPECT_FALSE(parse_socket_rule(many + ",99"));
 }
 
+TEST(MediaRule, ReadsAPortOrASpanOfPortsAndMatchesTheOwnEnd) {
+  const auto span = parse_media_rule("udp:20000-20200");
+  ASSERT_TRUE(span);
+  EXPECT_EQ(*span, (MediaRule{20'000, 20'200}));
+  EXPECT_EQ(to_string(*span), "udp:20000-20200");
+  EXPECT_TRUE(span->matches(20'000));
+  EXPECT_TRUE(span->matches(20'200));
+  EXPECT_FALSE(span->matches(19'999));
+  EXPECT_FALSE(span->matches(20'201));
+  const auto one = parse_media_rule("udp:4000");
+  ASSERT_TRUE(one);
+  EXPECT_EQ(to_string(*one), "udp:4000");
+  EXPECT_TRUE(one->matches(4'000));
+  EXPECT_FALSE(MediaRule().matches(0));
+  EXPECT_EQ(to_string(MediaRule()), "");
+}
+
+TEST(MediaRule, RefusesWhatIsNoRule) {
+  for (const char* text : {"", "udp", "udp:", "udp:0", "udp:1-", "udp:-1", "udp:2-1", "tcp:1",
+                           "udp:1-65536", "udp:1-2-3", "udp:1,2", "all", "udp:0-5"}) {
+    EXPECT_FALSE(parse_media_rule(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace wakeline::wire

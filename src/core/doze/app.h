@@ -28,6 +28,7 @@ enum class AppTimer : std::uint8_t {
   kWindow,
   kSample,
   kSlice,
+  kPings,
   kReclaim,
   kCount
 };
@@ -78,6 +79,8 @@ struct Run {
   KeepAlive keep_alive;
   Instant keep_alive_owed = base::kNever;  ///< the deadline that an earlier host left
   WakeRequests wakes;
+  int pings = 0;             ///< that wait in its sockets for a wake
+  TagId ping_tag;            ///< the first one's
   bool up_for_wake = false;  ///< resumed for a wake request, and not asleep since
   bool audio = false;        ///< a session is active (C29)
   bool interrupted = false;  ///< by a cellular call

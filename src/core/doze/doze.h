@@ -75,6 +75,9 @@ class Doze {
   void on_suspended(Instant now, AppId id, const Reading& reading, Actions& out);
   void on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out);
   void on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, Actions& out);
+  /// The watched socket holds nothing but pings of its server: they wait for the next wake, at most
+  /// `AppConfig::merge_pings` from the first one on. The driver goes on watching it.
+  void on_pings(Instant now, AppId id, TagId tag, Actions& out);
   void on_tag_gone(Instant now, AppId id, TagId tag,
                    Actions& out);  ///< the app closed its socket (C5)
 

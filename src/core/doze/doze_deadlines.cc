@@ -68,6 +68,11 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
     case AppTimer::kSlice:
       resume_for_slice(now, app, out);
       break;
+    case AppTimer::kPings:
+      wake(now, app, WakeCause::kSocketData, app.run.ping_tag, out);
+      settle(now, app);
+      if (app.awake()) ride(now, out);
+      break;
     case AppTimer::kReclaim:
       out.push(Reclaim{app.id});
       break;
@@ -86,6 +91,7 @@ void Doze::settle(Instant now, App& app) {
   refresh_sampling(now, app);
   if (!app.suspended()) {
     app.timers.clear(AppTimer::kSlice);
+    app.timers.clear(AppTimer::kPings);
     app.timers.clear(AppTimer::kReclaim);
   }
   app.budget.update(now, app.runs_on_budget(), profile_);

@@ -175,6 +175,19 @@ void Doze::on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, 
   publish_alarm(out);
 }
 
+void Doze::on_pings(Instant now, AppId id, TagId tag, Actions& out) {
+  App* app = lookup(id);
+  if (app == nullptr || !app->run.watching || app->run.tags.find(tag) == nullptr) return;
+  if (app->config.merge_pings == Duration::zero()) {
+    return on_socket_event(now, id, tag, SocketEvent::kData, out);
+  }
+  if (app->run.pings++ == 0) {
+    app->run.ping_tag = tag;
+    app->timers.set(AppTimer::kPings, base::saturating_add(now, app->config.merge_pings));
+  }
+  finish(now, *app, out);
+}
+
 Duration Doze::quiet_needed() const { return std::max(profile_.linger, profile_.sample_interval); }
 
 bool Doze::may_sleep(const App& app) const {
@@ -270,6 +283,9 @@ void Doze::run_again(Instant now, App& app, WakeCause cause, TagId tag, Duration
                      Actions& out) {
   unwatch(app, out);
   app.timers.clear(AppTimer::kDelayedWake);
+  app.timers.clear(AppTimer::kPings);
+  if (const int pings = std::exchange(app.run.pings, 0); pings > 0)
+    out.push(Ledger{app.id, LedgerEvent::kPings, "merged", pings});
   app.run.delayed.reset();
   app.run.pending.reset();
   app.run.tasks.refill();

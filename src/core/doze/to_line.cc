@@ -41,7 +41,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(LedgerEvent::kCo
                      "notify",
                      "audio",
                      "wake_request",
-                     "run_budget"};
+                     "run_budget",
+                     "pings"};
 constexpr std::array<std::string_view, 6> kKillReasons = {"closed_by_user", "tasks_expired",
                                                           "wake_limit",     "keep_alive_overrun",
                                                           "removed",        "exits_on_suspend"};

@@ -49,6 +49,7 @@ struct AppConfig {
   bool exits_on_suspend = false;  ///< ended instead of suspended (C2)
   bool tags_itself = true;        ///< false: a program that knows nothing of us
   bool reclaim = false;           ///< its memory is given back when it has slept long
+  Duration merge_pings{};         ///< pings of its servers may wait so long for a wake; 0: not
   friend bool operator==(const AppConfig&, const AppConfig&) = default;
 };
 
@@ -273,6 +274,7 @@ enum class LedgerEvent : std::uint8_t {
   kAudio,
   kWakeRequest,
   kRunBudget,
+  kPings,
   kCount
 };
 std::string_view name(LedgerEvent);

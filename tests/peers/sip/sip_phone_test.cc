@@ -84,5 +84,36 @@ TEST_P(SipPhone, RegistersAgainWhenItsRegistrarWasRestarted) {
   ring(registrar);
 }
 
+TEST_P(SipPhone, IsLeftAloneWhileItIsInACall) {  // C29
+  start_host();
+  Registrar registrar(folder);
+  start_phone(registrar, {.rtp_first = 21'000}, {"--media", "udp:21000-21200"});
+  // Long enough for three windows of the shortened profile; the caller sends its sound back.
+  const auto caller = call(folder, registrar, "alice", {.length = 7s, .media = true});
+  phone->wait_line("Call established");
+  wait_ledger("phone", "audio", "begun");
+  wait_ledger("phone", "wake", "task");  // the look that finds its sound is one at a frozen program
+  const auto line = next_line("phone", 3s);
+  EXPECT_FALSE(line) << line->event << " " << line->reason;
+  EXPECT_EQ(caller->wait(), 0) << caller->output();
+  phone->wait_line("session closed");
+  wait_ledger("phone", "audio", "ended");
+  expect_suspended("phone");
+}
+
+TEST_P(SipPhone, SleepsThroughItsRegistrarsPingsAndStillRingsAtOnce) {  // C13
+  start_host();
+  Registrar registrar(folder, {.pings = 1s});
+  start_phone(registrar, {}, {"--merge-pings", "8"});
+  // Eight or so of them are one wake.
+  const auto merged = wait_ledger("phone", "pings", "merged");
+  EXPECT_GE(std::stoi(merged.detail), 4);
+  wait_ledger("phone", "wake", "socket_data");
+  expect_suspended("phone");
+  const auto before = info("phone").wakes;
+  EXPECT_LT(ring(registrar), 4s);  // no ping's wake came before it
+  EXPECT_GE(info("phone").wakes, before + 1);
+}
+
 }  // namespace
 }  // namespace wakeline::peers
