@@ -16,8 +16,8 @@ namespace {
 namespace mqtt = wire::mqtt;
 using mqtt::Reason;
 using mqtt::Version;
-using store::Sequence;
 using std::chrono::milliseconds;
+using store::Sequence;
 
 class ServerDevice : public testing::Test {
  protected:

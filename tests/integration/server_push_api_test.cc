@@ -357,6 +357,8 @@ TEST_F(ServerPushApi, AnswersAsItsDescriptionSays) {
       {"POST", "/up/" + capability, "", "", "/up/{capability}", 201},
       {"GET", "/up/" + std::string(43, 'A'), "", "", "/up/{capability}", 404},
       {"DELETE", "/m/x", "", "", "/m/{message}", 404},
+      {"GET", "/r/x", "", "", "/r/{receipts}", 404},
+      {"DELETE", "/r/x", "", "", "/r/{receipts}", 404},
       {"GET", "/.well-known/unifiedpush", "", "", "/.well-known/unifiedpush", 200},
       {"GET", "/v1/stats", bearer(), "", "/v1/stats", 200},
       {"GET", "/v1/openapi.json", "", "", "/v1/openapi.json", 200},
