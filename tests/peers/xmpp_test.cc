@@ -145,6 +145,7 @@ TEST_P(XmppPeers, AfterTheServersRestartItIsBackAndGetsWhatWaited) {  // C10
   server.send("meanwhile");
   wait_log("chat: online\n", 2);
   wait_log(shown("meanwhile"));
+  expect_suspended("chat");
   is_woken_and_shows(server, "after");
   EXPECT_EQ(count(shown("meanwhile")), 1);
 }
