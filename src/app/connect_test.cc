@@ -12,10 +12,8 @@ namespace {
 
 class ConnectTest : public testing::Test {
  protected:
-  App app = std::move(*App::create({.host_path = folder_.file("none.sock")}));
-
- private:
-  io::TestFolder folder_;
+  io::TestFolder folder;
+  App app = std::move(*App::create({.host_path = folder.file("none.sock")}));
 };
 
 TEST_F(ConnectTest, GivesABlockingSocketThatIsClosedOnExecAndCanBeTagged) {
