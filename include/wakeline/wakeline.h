@@ -23,13 +23,14 @@
 /// the `WAKELINE_…_INIT` of its type, in which every other member is 0, the default. What a newer
 /// program asks and this library does not know is WAKELINE_ERROR_UNSUPPORTED.
 ///
-/// Callbacks run in the thread that calls `wakeline_app_dispatch` or `wakeline_app_run`, one at a
-/// time, with the `user` that was registered beside them. NULL takes a callback away. After it was
-/// replaced, taken away, or its handle freed *in that thread*, it is not called again and `user`
-/// may go; another thread waits until the dispatching call has returned. A callback may call every
-/// function here, `wakeline_…_free` of its own handle too, but for dispatch and run. It must not
-/// leave by longjmp. When one that is written in C++ throws, dispatch or run returns
-/// WAKELINE_ERROR_EXCEPTION; the rest is run by the next call.
+/// Callbacks run in the thread that calls `wakeline_app_dispatch` or `wakeline_app_run` (those of a
+/// stream: `wakeline_run_loop_dispatch` or `…_run` of its loop), one at a time, with the `user`
+/// that was registered beside them. NULL takes a callback away. After it was replaced, taken away,
+/// or its handle freed *in that thread*, it is not called again and `user` may go; another thread
+/// waits until the dispatching call has returned. A callback may call every function here,
+/// `wakeline_…_free` of its own handle too, but for dispatch and run. It must not leave by longjmp.
+/// When one that is written in C++ throws, dispatch or run returns WAKELINE_ERROR_EXCEPTION; the
+/// rest is run by the next call.
 ///
 /// Threads: any thread may call any function, also for the same handle, but for dispatch and run.
 /// `wakeline_app_stop` alone is for signal handlers too. A fork keeps nothing of the library.
@@ -40,3 +41,4 @@
 #include <wakeline/c/notification.h>
 #include <wakeline/c/push_client.h>
 #include <wakeline/c/secret.h>
+#include <wakeline/c/stream.h>

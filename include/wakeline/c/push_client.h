@@ -94,6 +94,70 @@ typedef struct wakeline_sealing_keys {
 /// What to give to wakeline_push_client_sealing_keys.
 #define WAKELINE_SEALING_KEYS_INIT {sizeof(wakeline_sealing_keys_t), {0}, {0}}
 
+/// Pushes that the server had accepted for this app and that never come; wakeline::Missed.
+typedef struct wakeline_missed {
+  size_t struct_size;  ///< of what the library filled
+  uint64_t first;      ///< the server's numbers, as those of pushes
+  uint64_t last;       ///< the last of them
+  uint64_t count;      ///< of those from first to last
+} wakeline_missed_t;
+
+/// What a message to the app's server is: a WAKELINE_MESSAGE_….
+typedef int32_t wakeline_message_kind_t;
+
+/// The values of wakeline_message_kind_t.
+enum {
+  WAKELINE_MESSAGE_REPLY = 0,     ///< an answer
+  WAKELINE_MESSAGE_RECEIPT = 1,   ///< a push was dealt with
+  WAKELINE_MESSAGE_PRESENCE = 2,  ///< the app is there, or not
+};
+
+/// A message of the app for its server; wakeline::Message. What is NULL is empty.
+typedef struct wakeline_message {
+  size_t struct_size;            ///< by WAKELINE_MESSAGE_INIT
+  const void* body;              ///< at most 4,096 bytes
+  size_t body_size;              ///< of `body`
+  const void* correlation;       ///< at most 256 bytes, which the app server gets beside it
+  size_t correlation_size;       ///< of `correlation`
+  const char* content_type;      ///< may be empty
+  const char* topic;             ///< of another MQTT broker; empty at a Wakeline server
+  const char* key;               ///< two messages of one key are the same; empty: one is made
+  int64_t time_to_live_s;        ///< after so long it is of no use any more; 0: a day
+  wakeline_message_kind_t kind;  ///< a WAKELINE_MESSAGE_…
+} wakeline_message_t;
+/// A message of nothing yet.
+#define WAKELINE_MESSAGE_INIT {sizeof(wakeline_message_t), NULL, 0, NULL, 0, NULL, NULL, NULL, 0, 0}
+
+/// What became of a message: a WAKELINE_SEND_….
+typedef int32_t wakeline_send_result_t;
+
+/// The values of wakeline_send_result_t.
+enum {
+  WAKELINE_SEND_SENT = 0,     ///< the server has it
+  WAKELINE_SEND_EXPIRED = 1,  ///< its time was over first
+  WAKELINE_SEND_REFUSED = 2,  ///< the server will not have it
+};
+
+/// The stable word of a result: "sent"; "unknown" for a number that is none.
+WAKELINE_C_API const char* wakeline_send_result_name(wakeline_send_result_t result);
+
+/// What became of a message; wakeline::Outcome.
+typedef struct wakeline_outcome {
+  size_t struct_size;             ///< of what the library filled
+  const char* key;                ///< of the message
+  const char* detail;             ///< why it was refused, for people; may be ""
+  wakeline_send_result_t result;  ///< a WAKELINE_SEND_…
+  bool maybe_received;            ///< it expired, had gone out, and no answer came
+} wakeline_outcome_t;
+
+/// A callback that is told of pushes that never come.
+typedef void (*wakeline_missed_handler_t)(const wakeline_missed_t* missed, void* user);
+/// A callback that is told what became of a message. When it returns the message is forgotten.
+typedef void (*wakeline_outcome_handler_t)(const wakeline_outcome_t* outcome, void* user);
+
+/// Bytes of a message's key with its 0 byte.
+#define WAKELINE_KEY_SIZE 65
+
 /// A callback that is shown a push. When it returns the push is accepted, and never comes again
 /// (not with `manual_accept`); when it throws, it comes again in the next run.
 typedef void (*wakeline_push_handler_t)(const wakeline_push_t* push, void* user);
@@ -126,6 +190,25 @@ WAKELINE_C_API wakeline_error_t wakeline_push_client_kick(wakeline_push_client_t
 /// The app has dealt with this push. For `manual_accept`.
 WAKELINE_C_API wakeline_error_t wakeline_push_client_accept(wakeline_push_client_t* client,
                                                             uint64_t id);
+/// Before the push that shows the gap; after a restart a gap may be told once more.
+WAKELINE_C_API wakeline_error_t wakeline_push_client_on_missed(wakeline_push_client_t* client,
+                                                               wakeline_missed_handler_t handler,
+                                                               void* user);
+/// Once for each message, in this run or a later one.
+WAKELINE_C_API wakeline_error_t wakeline_push_client_on_outcome(wakeline_push_client_t* client,
+                                                                wakeline_outcome_handler_t handler,
+                                                                void* user);
+/// Puts a message into the outbox, durable when it returns. `key`: WAKELINE_KEY_SIZE bytes for the
+/// message's key, or NULL with `capacity` 0.
+/// Errors: BUFFER (nothing is sent then), INVALID_ARGUMENT and TOO_LARGE (the message names the
+///         field), BUSY (64 wait), STORAGE_FULL, STORAGE, PERMISSION, OS (not written, not sent).
+WAKELINE_C_API wakeline_error_t wakeline_push_client_send(wakeline_push_client_t* client,
+                                                          const wakeline_message_t* message,
+                                                          char* key, size_t capacity);
+/// Messages that wait: to be sent, or for their outcome to be heard.
+WAKELINE_C_API wakeline_error_t wakeline_push_client_outbox_size(wakeline_push_client_t* client,
+                                                                 size_t* size);
+
 /// What to register at the app server, so that nobody between it and this app reads a push.
 WAKELINE_C_API wakeline_error_t wakeline_push_client_sealing_keys(wakeline_push_client_t* client,
                                                                   wakeline_sealing_keys_t* keys);

@@ -14,6 +14,8 @@ enum class Kind : std::uintptr_t {
   kAudioSession,
   kWakeRequest,
   kPushClient,
+  kRunLoop,
+  kStream,
 };
 
 /// The table of live handles. A handle is a number that is never used again, dressed as a pointer:

@@ -13,6 +13,9 @@ static_assert(static_cast<int>(LinkState::kReady) == WAKELINE_LINK_READY);
 
 constexpr std::size_t kOptionsFirst = 72;
 constexpr std::size_t kKeysFirst = 120;
+constexpr std::size_t kMessageFirst = 80;
+static_assert(static_cast<int>(MessageKind::kPresence) == WAKELINE_MESSAGE_PRESENCE);
+static_assert(static_cast<int>(SendResult::kRefused) == WAKELINE_SEND_REFUSED);
 
 struct PushObject {
   PushClient client;
@@ -41,6 +44,25 @@ Result<PushClient::Options> to_options(const wakeline_push_options_t& given) {
   options.tls = !given.plain;
   options.manual_accept = given.manual_accept;
   return options;
+}
+
+std::string bytes_of(const void* bytes, std::size_t size) {
+  return size == 0 ? std::string() : std::string(static_cast<const char*>(bytes), size);
+}
+
+wakeline_error_t to_message(const wakeline_message_t& given, Message& message) {
+  if (given.body == nullptr && given.body_size > 0) return fail_null("body");
+  if (given.correlation == nullptr && given.correlation_size > 0) return fail_null("correlation");
+  if (given.kind < WAKELINE_MESSAGE_REPLY || given.kind > WAKELINE_MESSAGE_PRESENCE)
+    return fail(WAKELINE_ERROR_INVALID_ARGUMENT, "kind: no WAKELINE_MESSAGE_…");
+  message.kind = static_cast<MessageKind>(given.kind);
+  message.body = bytes_of(given.body, given.body_size);
+  message.correlation = bytes_of(given.correlation, given.correlation_size);
+  message.content_type = text_or_empty(given.content_type);
+  message.topic = text_or_empty(given.topic);
+  message.key = text_or_empty(given.key);
+  if (given.time_to_live_s != 0) message.time_to_live = std::chrono::seconds(given.time_to_live_s);
+  return WAKELINE_OK;
 }
 
 wakeline_text_t view(const std::string& text) { return {text.c_str(), text.size()}; }
@@ -74,6 +96,11 @@ const char* wakeline_link_state_name(wakeline_link_state_t state) {
   return wakeline::name(static_cast<wakeline::LinkState>(state)).data();  // a literal
 }
 
+const char* wakeline_send_result_name(wakeline_send_result_t result) {
+  if (result < WAKELINE_SEND_SENT || result > WAKELINE_SEND_REFUSED) return "unknown";
+  return wakeline::name(static_cast<wakeline::SendResult>(result)).data();  // a literal
+}
+
 wakeline_error_t wakeline_push_client_create(wakeline_app_t* app,
                                              const wakeline_push_options_t* options,
                                              wakeline_push_client_t** client) {
@@ -96,6 +123,8 @@ wakeline_error_t wakeline_push_client_free(wakeline_push_client_t* client) {
   return end<PushClients>(client, "client", [](PushObject& object) {
     object.client.on_push({});
     object.client.on_state({});
+    object.client.on_missed({});
+    object.client.on_outcome({});
   });
 }
 
@@ -154,6 +183,64 @@ wakeline_error_t wakeline_push_client_accept(wakeline_push_client_t* client, uin
   return with<PushClients>(client, "client", [id](PushObject& object) {
     object.client.accept(id);
     return WAKELINE_OK;
+  });
+}
+
+wakeline_error_t wakeline_push_client_on_missed(wakeline_push_client_t* client,
+                                                wakeline_missed_handler_t handler, void* user) {
+  return with<PushClients>(client, "client", [&](PushObject& object) {
+    std::function<void(const wakeline::Missed&)> made;
+    if (handler != nullptr) {
+      made = [app = object.app, handler, user](const wakeline::Missed& missed) {
+        if (!*app) throw AppFreed{};
+        const wakeline_missed_t shown = {sizeof shown, missed.first, missed.last, missed.count};
+        handler(&shown, user);
+      };
+    }
+    object.client.on_missed(std::move(made));
+    return WAKELINE_OK;
+  });
+}
+
+wakeline_error_t wakeline_push_client_on_outcome(wakeline_push_client_t* client,
+                                                 wakeline_outcome_handler_t handler, void* user) {
+  return with<PushClients>(client, "client", [&](PushObject& object) {
+    std::function<void(const wakeline::Outcome&)> made;
+    if (handler != nullptr) {
+      made = [app = object.app, handler, user](const wakeline::Outcome& outcome) {
+        if (!*app) throw AppFreed{};
+        const wakeline_outcome_t shown = {sizeof shown, outcome.key.c_str(), outcome.detail.c_str(),
+                                          static_cast<wakeline_send_result_t>(outcome.result),
+                                          outcome.maybe_received};
+        handler(&shown, user);
+      };
+    }
+    object.client.on_outcome(std::move(made));
+    return WAKELINE_OK;
+  });
+}
+
+wakeline_error_t wakeline_push_client_send(wakeline_push_client_t* client,
+                                           const wakeline_message_t* message, char* key,
+                                           size_t capacity) {
+  return with<PushClients>(client, "client", [&](PushObject& object) -> wakeline_error_t {
+    wakeline_message_t given = WAKELINE_MESSAGE_INIT;
+    if (const auto bad = read_struct(message, kMessageFirst, "message", given)) return bad;
+    wakeline::Message made;
+    if (const auto bad = to_message(given, made)) return bad;
+    if (key == nullptr && capacity > 0) return fail_null("key");
+    if (key != nullptr && capacity < WAKELINE_KEY_SIZE)
+      return fail(WAKELINE_ERROR_BUFFER, "key: WAKELINE_KEY_SIZE bytes are needed");
+    const auto sent = object.client.send(made);
+    if (!sent) return fail(sent.error());
+    if (key != nullptr) key[sent->copy(key, WAKELINE_KEY_SIZE - 1)] = '\0';
+    return WAKELINE_OK;
+  });
+}
+
+wakeline_error_t wakeline_push_client_outbox_size(wakeline_push_client_t* client, size_t* size) {
+  return with<PushClients>(client, "client", [&](PushObject& object) {
+    return give(size, object.client.outbox_size(), "size");
   });
 }
 

@@ -159,12 +159,58 @@ static void check_push(wakeline_app_t* app, const char* folder) {
   EXPECT(wakeline_push_client_is_wake_capable(client, &capable) == WAKELINE_OK && !capable);
   EXPECT(wakeline_push_client_sealing_keys(client, &keys) == WAKELINE_OK &&
          strlen(keys.p256dh) == 87 && strlen(keys.auth) == 22);
+  char key[WAKELINE_KEY_SIZE] = "";
+  size_t waiting = 9;
+  wakeline_message_t message = WAKELINE_MESSAGE_INIT;
+  message.body = "here";
+  message.body_size = 4;
+  EXPECT(wakeline_push_client_send(client, &message, key, 8) == WAKELINE_ERROR_BUFFER);
+  message.kind = 9;
+  EXPECT(wakeline_push_client_send(client, &message, NULL, 0) == WAKELINE_ERROR_INVALID_ARGUMENT);
+  message.kind = WAKELINE_MESSAGE_PRESENCE;
+  EXPECT(wakeline_push_client_outbox_size(client, &waiting) == WAKELINE_OK && waiting == 0);
+  EXPECT(wakeline_push_client_send(client, &message, key, sizeof key) == WAKELINE_OK &&
+         strlen(key) > 0);
+  EXPECT(wakeline_push_client_outbox_size(client, &waiting) == WAKELINE_OK && waiting == 1);
+  EXPECT(strcmp(wakeline_send_result_name(WAKELINE_SEND_EXPIRED), "expired") == 0);
   EXPECT(wakeline_push_client_start(client) == WAKELINE_OK);
   EXPECT(wakeline_push_client_kick(client) == WAKELINE_OK);
   EXPECT(wakeline_push_client_accept(client, 7) == WAKELINE_OK);
   EXPECT(wakeline_push_client_stop(client) == WAKELINE_OK);
   EXPECT(wakeline_push_client_free(client) == WAKELINE_OK);
   EXPECT(wakeline_push_client_free(client) == WAKELINE_ERROR_HANDLE);
+}
+
+static void on_stream(wakeline_stream_event_t event, void* user) {
+  wakeline_run_loop_stop(user);
+  EXPECT(event == WAKELINE_STREAM_OPEN_COMPLETED);
+}
+
+static void check_streams(wakeline_app_t* app) {
+  int listener = -1;
+  int own = -1;
+  size_t took = 0;
+  wakeline_run_loop_t* loop = NULL;
+  wakeline_stream_t* stream = NULL;
+  wakeline_tls_options_t tls = WAKELINE_TLS_OPTIONS_INIT;
+  const int fd = connect_loopback(app, &listener);
+  EXPECT(wakeline_run_loop_create(&loop) == WAKELINE_OK);
+  EXPECT(wakeline_run_loop_fd(loop, &own) == WAKELINE_OK && own >= 0);
+  EXPECT(wakeline_run_loop_dispatch(loop, NULL) == WAKELINE_OK);
+  EXPECT(wakeline_stream_over_socket(app, listener, false, &stream) == WAKELINE_ERROR_LISTENING);
+  EXPECT(wakeline_stream_over_socket(app, fd, true, &stream) == WAKELINE_OK);
+  EXPECT(wakeline_stream_use_tls(stream, &tls) == WAKELINE_ERROR_INVALID_ARGUMENT);
+  EXPECT(wakeline_stream_set_open_timeout(stream, 5000) == WAKELINE_OK);
+  EXPECT(wakeline_stream_set_service_type(stream, WAKELINE_SERVICE_VOIP) == WAKELINE_OK);
+  EXPECT(wakeline_stream_open(stream, loop, on_stream, loop) == WAKELINE_OK);
+  EXPECT(wakeline_run_loop_run(loop) == WAKELINE_OK);
+  EXPECT(wakeline_stream_write(stream, "ping", 4, &took) == WAKELINE_OK && took == 4);
+  EXPECT(wakeline_stream_error(stream) == WAKELINE_OK);
+  EXPECT(wakeline_stream_close(stream) == WAKELINE_OK);
+  EXPECT(wakeline_stream_free(stream) == WAKELINE_OK);
+  EXPECT(wakeline_run_loop_free(loop) == WAKELINE_OK);
+  EXPECT(wakeline_run_loop_stop(loop) == WAKELINE_ERROR_HANDLE);
+  close(listener);
 }
 
 static void check_secrets(const char* folder) {
@@ -208,6 +254,7 @@ static int check_all(void) {
   check_background(app);
   check_notification(app);
   check_push(app, folder);
+  check_streams(app);
   check_secrets(folder);
   EXPECT(wakeline_app_free(app) == WAKELINE_OK);
   EXPECT(wakeline_app_free(app) == WAKELINE_ERROR_HANDLE);
