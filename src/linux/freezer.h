@@ -39,6 +39,9 @@ class AppGroup {
 
   /// CPU time of the app since `launch`, all processes. Never falls.
   virtual base::Result<base::Duration> cpu_time() = 0;
+  /// Whether one of its processes is in the midst of something: see `is_busy`. Of a process that
+  /// began in the last kRecent it may not know yet; a freeze finds every one.
+  virtual bool busy() = 0;
   virtual std::vector<pid_t> processes() const = 0;
   virtual bool contains(pid_t pid) const = 0;
 

@@ -83,6 +83,7 @@ class CgroupGroup final : public AppGroup {
   }
   base::Result<void> kill() override { return cgroup_.kill(); }
 
+  bool busy() override { return std::ranges::any_of(processes(), is_busy); }
   base::Result<base::Duration> cpu_time() override {
     const auto total = cgroup_.cpu_time();
     if (!total) return total;

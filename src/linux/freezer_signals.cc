@@ -34,15 +34,21 @@ bool is_stopped(char state) { return state == 'T' || state == 't' || state == 'Z
 
 // Orphans go to the host (a subreaper), to the session's manager (our parent, often) or to init;
 // only theirs is the environment read, because that costs the reading of a whole page or more.
-bool is_orphan(const ProcStat& process) {
-  return process.parent == 1 || process.parent == ::getpid() || process.parent == ::getppid();
-}
+struct Adopters {
+  pid_t self = ::getpid();
+  pid_t parent = ::getppid();
+  bool has(const ProcStat& process) const {
+    return process.parent == 1 || process.parent == self || process.parent == parent;
+  }
+};
 
 class SignalGroup final : public AppGroup {
  public:
-  SignalGroup(std::string marker, AppNotes notes, std::shared_ptr<GuardianKeeper> keeper)
+  SignalGroup(std::string marker, AppNotes notes, std::shared_ptr<RecentProcesses> recent,
+              std::shared_ptr<GuardianKeeper> keeper)
       : marker_(std::move(marker)),
         notes_(std::move(notes)),
+        recent_(std::move(recent)),
         keeper_(std::move(keeper)),
         main_(session_leader()) {}
 
@@ -132,7 +138,7 @@ class SignalGroup final : public AppGroup {
   // used since. Nobody else's clock knows better, and the sum never falls.
   base::Result<base::Duration> cpu_time() override {
     std::map<ProcessKey, base::Duration> now_of;
-    for (const auto& process : known()) {
+    for (const auto& process : recent()) {
       if (const auto time = process_cpu_time(process.key.pid)) now_of[process.key] = *time;
     }
     for (const auto& [key, time] : cpu_of_) {
@@ -143,6 +149,8 @@ class SignalGroup final : public AppGroup {
     for (const auto& [key, time] : cpu_of_) sum += time;
     return sum;
   }
+
+  bool busy() override { return std::ranges::any_of(living(recent()), is_busy); }
 
   std::vector<pid_t> processes() const override { return living(known()); }
   bool contains(pid_t pid) const override {
@@ -183,16 +191,23 @@ class SignalGroup final : public AppGroup {
   // A stopped app starts no process: what was found when it was stopped is all of it.
   std::vector<ProcStat> known() const { return asleep_.empty() ? members() : asleep_; }
 
+  // The same for samples, which are many, and may be a moment behind.
+  std::vector<ProcStat> recent() {
+    return asleep_.empty() ? members_of(recent_->list(io::now())) : asleep_;
+  }
+
+  std::vector<ProcStat> members() const { return members_of(list_processes()); }
+
   // The app's session, its descendants, and orphans that carry its marker.
-  std::vector<ProcStat> members() const {
+  std::vector<ProcStat> members_of(const std::vector<ProcStat>& all) const {
     if (!main_.pid) return {};
-    const auto all = list_processes();
+    const Adopters adopters;
     std::set<pid_t> in;
     bool grown = true;
     while (grown) {
       grown = false;
       for (const auto& process : all) {
-        if (in.contains(process.key.pid) || !belongs(process, in)) continue;
+        if (in.contains(process.key.pid) || !belongs(process, in, adopters)) continue;
         in.insert(process.key.pid);
         grown = true;
       }
@@ -203,10 +218,10 @@ class SignalGroup final : public AppGroup {
     return list;
   }
 
-  bool belongs(const ProcStat& process, const std::set<pid_t>& in) const {
+  bool belongs(const ProcStat& process, const std::set<pid_t>& in, const Adopters& adopters) const {
     if (process.key == main_ || in.contains(process.parent)) return true;
     if (process.session == main_.pid && process.key.start >= main_.start) return true;
-    if (!is_orphan(process)) return false;
+    if (!adopters.has(process)) return false;
     const auto value = initial_environment(process.key.pid, kMarker);
     return value && *value == marker_;
   }
@@ -246,6 +261,7 @@ class SignalGroup final : public AppGroup {
 
   std::string marker_;
   AppNotes notes_;
+  std::shared_ptr<RecentProcesses> recent_;
   std::shared_ptr<GuardianKeeper> keeper_;
   ProcessKey main_;
   std::map<ProcessKey, io::UniqueFd> stopped_;
@@ -279,7 +295,8 @@ class SignalFreezer final : public Freezer {
 
   base::Result<std::unique_ptr<AppGroup>> group(const std::string& id) override {
     if (!is_valid_id(id)) return base::fail(ErrorCode::kInvalidArgument, "app id");
-    return std::make_unique<SignalGroup>(name_ + "/" + id, AppNotes(notes_folder_, id), keeper_);
+    return std::make_unique<SignalGroup>(name_ + "/" + id, AppNotes(notes_folder_, id), recent_,
+                                         keeper_);
   }
 
   std::vector<std::string> existing() const override {
@@ -320,6 +337,7 @@ class SignalFreezer final : public Freezer {
   std::string name_;
   std::string notes_folder_;
   base::Error reason_;
+  std::shared_ptr<RecentProcesses> recent_ = std::make_shared<RecentProcesses>();
   std::shared_ptr<GuardianKeeper> keeper_;
 };
 
