@@ -19,14 +19,16 @@ namespace wakeline::peers {
 /// messages kept for who is away. Accounts alice and bob, password "secret".
 class Prosody {
  public:
-  struct Times {
-    int read_timeout_s = 840;  ///< without a byte: it asks, or gives the connection up
-    int hibernation_s = 120;   ///< a session without a connection can be resumed
+  struct Options {
+    int read_timeout_s = 840;             ///< without a byte: it asks, or gives the connection up
+    int hibernation_s = 120;              ///< a session without a connection can be resumed
+    std::string certified = "localhost";  ///< the name in its certificate
   };
-  explicit Prosody(std::string folder) : Prosody(std::move(folder), Times()) {}
-  Prosody(std::string folder, Times times) : port(free_port()), folder_(std::move(folder)) {
+  explicit Prosody(std::string folder) : Prosody(std::move(folder), Options()) {}
+  Prosody(std::string folder, const Options& options)
+      : port(free_port()), folder_(std::move(folder)) {
     std::filesystem::create_directories(folder_ + "/data");
-    EXPECT_TRUE(io::make_self_signed(ca_file(), folder_ + "/key.pem", {"localhost"}));
+    EXPECT_TRUE(io::make_self_signed(ca_file(), folder_ + "/key.pem", {options.certified}));
     std::ofstream(config()) << "daemonize = false\n"
                             << "pidfile = '" << folder_ << "/prosody.pid'\n"
                             << "data_path = '" << folder_ << "/data'\n"
@@ -42,9 +44,9 @@ class Prosody {
                             << "s2s_ports = {}\nhttp_ports = {}\nhttps_ports = {}\n"
                             << "ssl = { certificate = '" << ca_file() << "'; key = '" << folder_
                             << "/key.pem' }\n"
-                            << "smacks_hibernation_time = " << times.hibernation_s
+                            << "smacks_hibernation_time = " << options.hibernation_s
                             << "\nsmacks_max_unacked_stanzas = 0\n"
-                            << "network_settings = { read_timeout = " << times.read_timeout_s
+                            << "network_settings = { read_timeout = " << options.read_timeout_s
                             << " }\n"
                             << "log = { info = '*console' }\nVirtualHost 'localhost'\n";
     for (const char* name : {"alice", "bob"}) {
