@@ -21,30 +21,30 @@ namespace {
 
 constexpr int kLookAgainMs = 2;
 
-sockaddr_in loopback(std::uint16_t port) {
+sockaddr_in address_of(const char* text, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  WL_CHECK(::inet_pton(AF_INET, text, &address.sin_addr) == 1);
   return address;
 }
 
-/// Daemons live where an ordinary user's PATH does not look.
+}  // namespace
+
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
+  // Daemons live where an ordinary user's PATH does not look.
   for (const char* folder : {"/usr/bin/", "/usr/sbin/", "/usr/games/", "/bin/", "/sbin/"}) {
     if (std::filesystem::exists(folder + name)) return folder + name;
   }
   return name;
 }
 
-}  // namespace
-
 std::uint16_t free_port() {
   for (;;) {
     const io::UniqueFd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const io::UniqueFd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = loopback(0);
+    sockaddr_in address = address_of("127.0.0.1", 0);
     socklen_t size = sizeof address;
     auto* plain = reinterpret_cast<sockaddr*>(&address);
     WL_CHECK(::bind(tcp.get(), plain, size) == 0);
@@ -53,9 +53,9 @@ std::uint16_t free_port() {
   }
 }
 
-bool wait_port(std::uint16_t port, base::Duration timeout) {
-  const base::Instant until = io::now() + timeout;
-  const sockaddr_in address = loopback(port);
+bool wait_port(std::uint16_t port, const std::string& at) {
+  const base::Instant until = io::now() + kPeerPatience;
+  const sockaddr_in address = address_of(at.c_str(), port);
   while (io::now() < until) {
     const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {

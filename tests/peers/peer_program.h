@@ -18,8 +18,10 @@ inline constexpr base::Duration kPeerPatience = std::chrono::seconds(30);
 
 /// A TCP port of 127.0.0.1 that nobody uses now, nor the UDP port of the same number.
 std::uint16_t free_port();
-/// Whether something accepts connections on that port of 127.0.0.1 before `timeout` is over.
-bool wait_port(std::uint16_t port, base::Duration timeout = kPeerPatience);
+/// Whether something accepts connections at that port before the patience is over.
+bool wait_port(std::uint16_t port, const std::string& address = "127.0.0.1");
+/// The path of a program of the system; `name` itself when there is none.
+std::string find_program(const std::string& name);
 /// The whole file; empty when there is none.
 std::string text_of(const std::string& path);
 
