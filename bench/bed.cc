@@ -17,6 +17,7 @@
 #include "host/options.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "loopback.h"
 
 namespace wakeline::bench {
 namespace {
@@ -135,7 +136,13 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   const std::string ready = pattern + "/ready";
   const std::string log = pattern + "/host.log";
   if (!io::make_folder(apps)) return std::unexpected(apps + ": cannot be made");
-  for (int i = 0; i < options.apps; ++i) {
+  for (const auto& [id, manifest] : options.manifests) {
+    if (!io::write_file(fmt::format("{}/{}.desktop", apps, id), manifest))
+      return std::unexpected(apps + ": cannot be written");
+  }
+  if (!options.manifests.empty()) bed->apps_ = static_cast<int>(options.manifests.size());
+  const int bench_apps = options.manifests.empty() ? options.apps : 0;
+  for (int i = 0; i < bench_apps; ++i) {
     const std::string manifest = fmt::format(
         "[Desktop Entry]\nType=Application\nName=Bench {0}\nExec=\"{1}\" "
         "{2}{3}\nX-Wakeline-BackgroundModes=voip;\nX-Wakeline-Environment={4}\n",
@@ -157,7 +164,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
     command.push_back("--set");
     command.push_back(setting);
   }
-  auto host = cli::Program::start(command, log);
+  auto host = cli::Program::start(ends_with_us(command), log);
   if (!host) return std::unexpected(host.error());
   bed->host_ = std::move(*host);
   if (const auto text = cli::await_ready_file(ready, bed->host_, log, 60s); !text)
@@ -165,13 +172,14 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
   if (!control) return std::unexpected("the host does not answer: " + control.error().message);
   bed->control_.emplace(std::move(*control));
-  for (int i = 0; i < options.apps * options.lines; ++i) {
+  for (int i = 0; i < bench_apps * options.lines; ++i) {
     auto line = welcome(door);
     if (!line) return std::unexpected(line.error() + "; the host's log is in " + log);
     bed->lines_.push_back(std::move(*line));
   }
-  if (const auto asleep = bed->await_all_suspended(0); !asleep) {
-    return std::unexpected(asleep.error());
+  if (options.manifests.empty()) {
+    if (const auto asleep = bed->await_all_suspended(0); !asleep)
+      return std::unexpected(asleep.error());
   }
   // From here on the host tells what is new.
   if (!bed->control_->follow(0)) return std::unexpected("the host gives no ledger");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,10 +50,12 @@ struct BedOptions {
   std::vector<std::string> profile;  ///< "linger=0ms", …
   int lines = 1;                     ///< tagged connections of each app
   std::string environment{};         ///< of each app: "KEY=value;", for its manifest
+  /// Other apps in the place of bench apps, id and manifest; `make` waits for none of them.
+  std::map<std::string, std::string> manifests{};
 };
 
 /// A real host in a folder of its own with `apps` bench apps, each with `lines` tagged connections
-/// to `door`. Destroying it ends all.
+/// to `door`, or with the apps of `manifests`. Destroying it ends all.
 class Bed {
  public:
   /// Starts the host, waits until every app is connected, tagged and suspended. `progress` is

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "cli/program.h"
 #include "report.h"
 
@@ -15,5 +18,15 @@ cli::Outcome<Report> run_reclaim(bool quick);
 cli::Outcome<Report> run_server(bool quick);
 cli::Outcome<Report> run_coalesce(bool quick);
 cli::Outcome<Report> run_scale(bool quick);
+
+struct PeersOptions {
+  bool quick = false;
+  int seconds = 0;                ///< at rest; 0: the usual time
+  std::vector<std::string> only;  ///< of kPeerNames; empty: all
+};
+/// The programs of `run_peers`.
+inline constexpr const char* kPeerNames[] = {"baresip", "profanity", "mosquitto_sub", "asyncio",
+                                             "xclock"};
+cli::Outcome<Report> run_peers(const PeersOptions& options);
 
 }  // namespace wakeline::bench

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <functional>
+#include <iterator>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -34,6 +38,10 @@ constexpr Benchmark kBenchmarks[] = {
     {"scale", "A thousand apps with ten connections each", bench::run_scale},
 };
 
+constexpr const char* kPeersText =
+    "What programs that nobody here wrote cost as usual, and asleep: ten minutes of baresip, "
+    "profanity and others, each twice";
+
 }  // namespace
 
 void add_bench(CLI::App& root, int& exit_code) {
@@ -42,37 +50,57 @@ void add_bench(CLI::App& root, int& exit_code) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("bench",
-                                          "Measures this machine with real processes, side by side "
-                                          "with the floor; without a name: all but reclaim");
+  auto peers = std::make_shared<bench::PeersOptions>();
+  CLI::App* command = root.add_subcommand(
+      "bench",
+      "Measures this machine with real processes, side by side with the floor; without a name: all "
+      "but reclaim and peers");
   command->require_subcommand(0, 1);
-  const auto add_flags = [&](CLI::App& app) {
-    app.add_flag("--quick", options->quick, "Fewer samples, under thirty seconds each");
+  const auto add_flags = [&](CLI::App& app,
+                             const char* quick = "Fewer samples, under thirty seconds each") {
+    app.add_flag("--quick", options->quick, quick);
     app.add_flag("--json", options->json, "For programs: one object a benchmark and line");
   };
-  const auto run = [options, &exit_code](const Benchmark& benchmark) {
-    if (!options->json) fmt::print(stderr, "{} …\n", benchmark.text);
-    const auto report = benchmark.run(options->quick);
+  const auto run = [options, &exit_code](const char* name, const char* text,
+                                         const std::function<Outcome<bench::Report>()>& measure) {
+    if (!options->json) fmt::print(stderr, "{} …\n", text);
+    const auto report = measure();
     if (!report) {
-      exit_code =
-          cli::report(benchmark.name, base::ErrorCode::kOs, report.error(), "wakeline doctor");
+      exit_code = cli::report(name, base::ErrorCode::kOs, report.error(), "wakeline doctor");
     } else if (options->json) {
       fmt::print("{}\n", bench::to_json(*report));
     } else {
       bench::print_table(*report);
     }
     std::fflush(stdout);
+    if (!report) return;
+    for (const std::string& missing : report->missing)
+      exit_code = cli::report(name, base::ErrorCode::kOs, missing);
+  };
+  const auto run_one = [run, options](const Benchmark& benchmark) {
+    run(benchmark.name, benchmark.text, [&] { return benchmark.run(options->quick); });
   };
   add_flags(*command);
   for (const Benchmark& benchmark : kBenchmarks) {
     CLI::App* sub = command->add_subcommand(benchmark.name, benchmark.text);
     add_flags(*sub);
-    sub->callback([run, &benchmark] { run(benchmark); });
+    sub->callback([run_one, &benchmark] { run_one(benchmark); });
   }
-  command->callback([command, run] {
+  CLI::App* sub = command->add_subcommand("peers", kPeersText);
+  add_flags(*sub, "Ten seconds of rest and three rings: a minute in all");
+  sub->add_option("--seconds", peers->seconds, "Of rest, in the place of 600")
+      ->check(CLI::Range(5, 86'400));
+  sub->add_option("--only", peers->only, "A program, again for another")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(std::begin(bench::kPeerNames), std::end(bench::kPeerNames))));
+  sub->callback([run, options, peers] {
+    peers->quick = options->quick;
+    run("peers", kPeersText, [&] { return bench::run_peers(*peers); });
+  });
+  command->callback([command, run_one] {
     if (!command->get_subcommands().empty()) return;
     for (const Benchmark& benchmark : kBenchmarks) {
-      if (!benchmark.by_name_only) run(benchmark);
+      if (!benchmark.by_name_only) run_one(benchmark);
     }
   });
 }

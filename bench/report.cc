@@ -11,7 +11,6 @@
 #include <boost/json.hpp>
 
 #include "base/check.h"
-#include "cli/terminal.h"
 
 namespace wakeline::bench {
 
@@ -25,16 +24,21 @@ std::string machine_line() {
 void print_table(const Report& report) {
   using cli::Table;
   fmt::print("{}\n{}\n\n", cli::paint(cli::Colour::kBold, report.benchmark), report.machine);
-  Table table({{"figure"},
-               {"value", Table::Align::kRight},
-               {"unit"},
-               {"ratio", Table::Align::kRight},
-               {"against"}});
-  for (const Figure& figure : report.figures) {
-    table.add({figure.name, fmt::format("{:.4g}", figure.value), figure.unit,
-               figure.ratio ? fmt::format("{:.2f} x", *figure.ratio) : "", figure.against});
+  if (report.table) {
+    report.table->print();
+  } else {
+    Table table({{"figure"},
+                 {"value", Table::Align::kRight},
+                 {"unit"},
+                 {"ratio", Table::Align::kRight},
+                 {"against"}});
+    for (const Figure& figure : report.figures) {
+      table.add({figure.name, fmt::format("{:.4g}", figure.value), figure.unit,
+                 figure.ratio ? fmt::format("{:.2f} x", *figure.ratio) : "", figure.against});
+    }
+    table.print();
   }
-  table.print();
+  for (const std::string& missing : report.missing) fmt::print("\nNot measured: {}\n", missing);
   for (const std::string& note : report.notes) fmt::print("\n{}\n", note);
   fmt::print("\nAgain: {}\n", report.command);
 }
@@ -54,7 +58,8 @@ std::string to_json(const Report& report) {
                           {"command", report.command},
                           {"machine", report.machine},
                           {"figures", std::move(figures)},
-                          {"notes", boost::json::value_from(report.notes)}});
+                          {"notes", boost::json::value_from(report.notes)},
+                          {"missing", boost::json::value_from(report.missing)}});
 }
 
 double Samples::percentile_us(double percent) const {

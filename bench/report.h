@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/terminal.h"
+
 namespace wakeline::bench {
 
 /// One measured number, with its ratio against the floor or peer of the same run.
@@ -24,6 +26,10 @@ struct Report {
   std::string machine;  ///< cores, kernel
   std::vector<Figure> figures;
   std::vector<std::string> notes;
+  /// The figures side by side, for people in the place of their list.
+  std::optional<cli::Table> table = std::nullopt;
+  /// What could not be measured, and why; the command fails then.
+  std::vector<std::string> missing = {};
 };
 
 /// Cores, processor and kernel in one line.

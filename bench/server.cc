@@ -22,9 +22,11 @@
 #include "bed.h"
 #include "bench.h"
 #include "fleet.h"
+#include "folder.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/tls.h"
+#include "loopback.h"
 #include "server/tokens.h"
 #include "store/database.h"
 
@@ -89,25 +91,6 @@ struct Broker {
   std::string ca_file{};
 };
 
-/// A folder of this run, gone with it.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "wakeline-bench-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) == nullptr ? std::string() : name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
 Outcome<void> register_devices(const std::string& store, std::size_t count) {
   const auto failed = [](base::Error error) {
     return std::unexpected("store: " + base::to_string(error));
@@ -158,25 +141,6 @@ Outcome<Broker> start_wakeline(const Folder& folder, std::size_t devices) {
   if (auto made = register_devices(data + "/store.db", devices); !made)
     return std::unexpected(made.error());
   return broker;
-}
-
-std::uint16_t free_port() {
-  const auto door = Door::open();
-  return door ? door->port() : std::uint16_t{0};
-}
-
-/// Waits until somebody listens there.
-Outcome<void> await_port(std::uint16_t port) {
-  for (int i = 0; i < 200; ++i) {
-    const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) return {};
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return std::unexpected("a peer did not open its port");
 }
 
 Outcome<Broker> start_mosquitto(const Folder& folder, const Broker& ours) {
