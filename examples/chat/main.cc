@@ -2,15 +2,16 @@
 //
 // A chat client that sleeps: XMPP by gloox, over a socket that wakes it.
 //
-//   CHAT_PASSWORD=… chat JID SERVER PORT SEEN_FILE [plain]
+//   CHAT_PASSWORD=… chat JID SERVER PORT SEEN_FILE [ca=FILE | plain]
 //
-// The stream must be encrypted and the certificate trusted by the system (gloox reads no other
-// trust); with the word "plain" it is neither.
+// The stream must be encrypted (STARTTLS), and the certificate be one for the domain of JID that
+// the system trusts, or FILE vouches for; with the word "plain" it is neither.
 // SEEN_FILE remembers what was shown: a server sends again what was not acknowledged.
 #include <gloox/client.h>
 #include <gloox/connectionlistener.h>
 #include <gloox/message.h>
 #include <gloox/messagehandler.h>
+#include <gloox/tlsbase.h>
 #include <poll.h>
 #include <wakeline/adapters/gloox.h>
 #include <wakeline/app.h>
@@ -75,6 +76,7 @@ struct Account {
   std::string jid, password, server;
   int port = 5222;
   std::string seen_file;
+  std::string ca_file;  ///< PEM, trusted beside what the system trusts; may be empty
   bool plain = false;
 };
 
@@ -84,6 +86,7 @@ class Chat : gloox::ConnectionListener, gloox::MessageHandler {
       : app_(app),
         client_(gloox::JID(account.jid), account.password),
         line_(new wakeline::adapters::GlooxConnection(app, client_, account.server, account.port)),
+        ca_file_(account.ca_file),
         seen_(account.seen_file) {
     client_.setConnectionImpl(line_);  // takes it over
     client_.registerConnectionListener(this);
@@ -141,7 +144,10 @@ class Chat : gloox::ConnectionListener, gloox::MessageHandler {
   void connect() {
     next_try_.reset();
     give_up_ = Clock::now() + kLoginPatience;
-    client_.connect(false);  // a failure is told to onDisconnect
+    // A failure is told to onDisconnect. gloox on GnuTLS, as Debian has it, makes nothing of
+    // Client::setCACerts. Its TLS layer takes the file, and forgets it with each connection.
+    if (client_.connect(false) && !ca_file_.empty())
+      client_.encryptionImpl()->setCACerts({ca_file_});
   }
 
   /// Without a line nothing would wake us: be given the time to make a new one.
@@ -200,6 +206,7 @@ class Chat : gloox::ConnectionListener, gloox::MessageHandler {
   wakeline::App& app_;
   gloox::Client client_;
   wakeline::adapters::GlooxConnection* line_;
+  std::string ca_file_;
   Seen seen_;
   bool online_ = false;
   bool lost_ = false;
@@ -215,12 +222,19 @@ class Chat : gloox::ConnectionListener, gloox::MessageHandler {
 
 int main(int argc, char** argv) {
   const char* password = std::getenv("CHAT_PASSWORD");
-  if (argc < 5 || argc > 6 || password == nullptr) {
-    std::cerr << "usage: CHAT_PASSWORD=… chat JID SERVER PORT SEEN_FILE [plain]\n";
+  const std::string trust = argc == 6 ? argv[5] : "";
+  const bool plain = trust == "plain";
+  if (argc < 5 || argc > 6 || password == nullptr ||
+      (argc == 6 && !plain && !trust.starts_with("ca="))) {
+    std::cerr << "usage: CHAT_PASSWORD=… chat JID SERVER PORT SEEN_FILE [ca=FILE | plain]\n";
     return 2;
   }
-  Account account{argv[1], password, argv[2], std::atoi(argv[3]), argv[4], false};
-  account.plain = argc == 6 && std::string(argv[5]) == "plain";
+  const std::string ca_file = plain || trust.empty() ? "" : trust.substr(3);
+  if (argc == 6 && !plain && !std::ifstream(ca_file)) {
+    std::cerr << "chat: " << ca_file << " cannot be read\n";
+    return 2;
+  }
+  const Account account{argv[1], password, argv[2], std::atoi(argv[3]), argv[4], ca_file, plain};
   sigset_t ends;
   sigset_t before;
   ::sigemptyset(&ends);

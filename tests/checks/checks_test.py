@@ -297,6 +297,12 @@ class TextRules(Tree):
     def test_a_header_without_pragma_once_is_found(self) -> None:
         self.expect("src/a.h", _SPDX + "// #pragma once\n", "without #pragma once")
 
+    def test_a_guide_that_leaves_its_reader_alone_is_found(self) -> None:
+        self.write("docs/guides/manifest.md", "# Keys\n")
+        text = "`wakeline top`, `wakeline log --app a`\n## When it does not ring\n"
+        self.expect("docs/guides/a.md", text, "a.md: a guide without \"`wakeline doctor`\"")
+        self.expect("docs/guides/a.md", text + "`wakeline doctor`\n")
+
     def test_dead_links_are_found(self) -> None:
         self.write("docs/b.md", "# One `two`\n")
         good = "[b](b.md#one-two) [web](https://a.example/)\n```\n[c](c.md)\n```\n"

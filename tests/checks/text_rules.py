@@ -143,12 +143,27 @@ def check_module_readmes(root: pathlib.Path) -> Iterator[Finding]:
                 yield Finding(folder.relative_to(root).as_posix(), 0, "a module without README.md")
 
 
+# A guide to a program that sleeps says where to look, and what to do when it does not ring.
+_GUIDES = "docs/guides/"
+_OTHER_GUIDES = ("manifest.md", "server.md")
+_GUIDE_NAMES = ("`wakeline top`", "`wakeline log", "`wakeline doctor`", "not ring")
+
+
+def check_guides(path: str, text: str) -> Iterator[Finding]:
+    if not path.startswith(_GUIDES) or path.removeprefix(_GUIDES) in _OTHER_GUIDES:
+        return
+    for name in _GUIDE_NAMES:
+        if name not in text:
+            yield Finding(path, 0, f'a guide without "{name}"')
+
+
 _CHECKS: list[Callable[[str, str], Iterator[Finding]]] = [
     check_licence,
     check_open_ends,
     check_columns,
     check_pragma_once,
     check_source,
+    check_guides,
 ]
 
 

@@ -32,17 +32,20 @@ class BlockingPeers : public PeersTest {
     const auto program = run_app(app, {"--voip", rule()}, command);
     host::PeerConnection line(accept_connection());
     expect_suspended(app);
+    ring_over(line, app, *program);
+    line.close();
+    program->wait_line("over");
+    EXPECT_EQ(program->wait(), 0);
+  }
+  void ring_over(host::PeerConnection& line, const std::string& app, PeerProgram& output) {
     for (const char* word : {"one", "two"}) {
       line.command(word);
       wait_ledger(app, "wake", "socket_data");
-      program->wait_line(std::string("got ") + word);
+      output.wait_line(std::string("got ") + word);
       EXPECT_EQ(line.expect("next"), "next");
       expect_suspended(app);
     }
     EXPECT_EQ(info(app).wakes, 2U);
-    line.close();
-    program->wait_line("over");
-    EXPECT_EQ(program->wait(), 0);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Peers, BlockingPeers, testing::Values(freezer()), host::parameter_name);
@@ -55,6 +58,30 @@ TEST_P(BlockingPeers, AShellThatReadsItsSocketIsWokenAndSeesNoInterruption) {  /
 TEST_P(BlockingPeers, APythonThreadInRecvIsWokenAndSeesNoInterruption) {  // C7, C9
   start_host({"set:launch_window=20s"});
   ring("thread", {"/usr/bin/python3", "-c", kThreadClient, std::to_string(port())});
+}
+
+TEST_P(BlockingPeers, AThreadOfCInRecvIsWokenAsItIs) {  // C7, C9
+  start_host();
+  ring("client", {WAKELINE_BLOCKING_CLIENT, std::to_string(port())});
+}
+
+TEST_P(BlockingPeers, AThreadOfCInRecvIsWokenWithOneLineOfTheLibrary) {  // C4, C7, C9
+  write_file("tagged.desktop",
+             "[Desktop Entry]\nType=Application\nName=Tagged\nExec=/bin/sh -c \"exec " +
+                 std::string(WAKELINE_TAGGED_CLIENT) + " " + std::to_string(port()) + " >> " +
+                 file("tagged.log") + "\"\nX-Wakeline-BackgroundModes=voip;\n");
+  write("tagged.log", "");
+  start_host();
+  PeerProgram output({"tail", "-n", "+1", "-f", file("tagged.log")}, file("tail.log"));
+  host::PeerConnection line(accept_connection());
+  wait_ledger("tagged", "tag");
+  expect_suspended("tagged");
+  ring_over(line, "tagged", output);
+  line.close();
+  wait_ledger("tagged", "wake", "socket_end");
+  wait_ledger("tagged", "exit", "ok");
+  output.wait_line("over");
+  EXPECT_EQ(output.count_lines("untagged"), 0);
 }
 
 // The server answers after nine tenths of the window, again and again.

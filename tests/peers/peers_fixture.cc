@@ -14,16 +14,25 @@ std::string freezer() {
   return sys::CgroupTree::choose("host-test") ? "cgroup" : "sigstop";
 }
 
+std::vector<std::string> PeersTest::run_command(const std::string& name,
+                                                const std::vector<std::string>& options,
+                                                const std::vector<std::string>& command) const {
+  std::vector<std::string> whole = {WAKELINE_PROGRAM, "run",    "--runtime-folder",
+                                    folder + "/run",  "--name", name};
+  whole.insert(whole.end(), options.begin(), options.end());
+  whole.emplace_back("--");
+  whole.insert(whole.end(), command.begin(), command.end());
+  return whole;
+}
+
 std::unique_ptr<PeerProgram> PeersTest::run_app(const std::string& name,
                                                 const std::vector<std::string>& options,
                                                 const std::vector<std::string>& command,
                                                 const std::vector<std::string>& environment) {
-  std::vector<std::string> whole = {WAKELINE_PROGRAM, "run", "--runtime-folder", folder + "/run",
-                                    "--name",         name,  "--background"};
-  whole.insert(whole.end(), options.begin(), options.end());
-  whole.emplace_back("--");
-  whole.insert(whole.end(), command.begin(), command.end());
-  return std::make_unique<PeerProgram>(whole, file(name + ".log"), environment);
+  std::vector<std::string> more = {"--background"};
+  more.insert(more.end(), options.begin(), options.end());
+  return std::make_unique<PeerProgram>(run_command(name, more, command), file(name + ".log"),
+                                       environment);
 }
 
 void PeersTest::expect_suspended(const std::string& app) {

@@ -20,7 +20,11 @@ std::string freezer();
 ///   INSTANTIATE_TEST_SUITE_P(Peers, MyTest, testing::Values(freezer()), host::parameter_name);
 class PeersTest : public host::HostTest {
  protected:
-  /// `wakeline run --name NAME --background OPTIONS -- COMMAND`; the program's output is the log.
+  /// `wakeline run --name NAME OPTIONS -- COMMAND`
+  std::vector<std::string> run_command(const std::string& name,
+                                       const std::vector<std::string>& options,
+                                       const std::vector<std::string>& command) const;
+  /// Runs that with --background; the program's output is the log.
   std::unique_ptr<PeerProgram> run_app(const std::string& name,
                                        const std::vector<std::string>& options,
                                        const std::vector<std::string>& command,

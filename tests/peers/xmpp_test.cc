@@ -21,11 +21,12 @@ class XmppPeers : public PeersTest {
         << "the example chat is not built: tools/setup peers, and configure anew";
   }
 
-  /// The example as an app of the host, over `port` of the server or of a proxy before it.
-  void install_chat(std::uint16_t port) {
+  /// The example as an app of the host, over `port` of the server or of a proxy before it. `how`:
+  /// "plain", or whom it trusts.
+  void install_chat(std::uint16_t port, const std::string& how = "plain") {
     write_file("chat.desktop", "[Desktop Entry]\nType=Application\nName=Chat\nExec=" WAKELINE_CHAT
                                " alice@localhost/desk 127.0.0.1 " +
-                                   std::to_string(port) + " " + file("seen") + " plain" +
+                                   std::to_string(port) + " " + file("seen") + " " + how +
                                    "\nX-Wakeline-BackgroundModes=voip;\n"
                                    "X-Wakeline-Environment=CHAT_PASSWORD=secret;\n");
   }
@@ -148,6 +149,56 @@ TEST_P(XmppPeers, AfterTheServersRestartItIsBackAndGetsWhatWaited) {  // C10
   expect_suspended("chat");
   is_woken_and_shows(server, "after");
   EXPECT_EQ(count(shown("meanwhile")), 1);
+}
+
+// --- the same over STARTTLS
+
+TEST_P(XmppPeers, OverStarttlsItIsWokenResumedAndBackAfterARestartAndShowsEachMessageOnce) {
+  Prosody server(file("xmpp"));  // C9, C10, C36
+  server.start();
+  test::FaultProxy network(server.port);
+  install_chat(network.port(), "ca=" + server.ca_file());
+  start_host({"set:launch_window=20s", "set:task_pool=20s"});
+  wait_log("chat: online\n");
+  EXPECT_FALSE(server.program().wait_line("Stream encrypted (TLSv1.").empty());
+  expect_suspended("chat");
+  is_woken_and_shows(server, "one");
+
+  network.set({.refusing = true});
+  network.reset_all();
+  wait_ledger("chat", "wake", "socket_error");
+  server.send("two");
+  network.set({});
+  wait_log("chat: online, resumed");
+  wait_log(shown("two"));
+  expect_suspended("chat");
+
+  server.crash();
+  wait_ledger("chat", "wake", "socket_end");
+  server.start();
+  server.send("three");
+  wait_log("chat: online\n", 2);
+  wait_log(shown("three"));
+  expect_suspended("chat");
+  is_woken_and_shows(server, "four");
+  for (const char* text : {"one", "two", "three", "four"}) EXPECT_EQ(count(shown(text)), 1) << text;
+}
+
+TEST_P(XmppPeers, NoPasswordGoesToAServerWhoseCertificateNobodyVouchesFor) {
+  Prosody unknown(file("unknown"));
+  Prosody other(file("other"), {.certified = "elsewhere.example"});
+  unknown.start();
+  other.start();
+  PeerProgram stranger({WAKELINE_CHAT, "alice@localhost/desk", "127.0.0.1",
+                        std::to_string(unknown.port), file("seen"), "ca=" + other.ca_file()},
+                       file("stranger.log"), {"CHAT_PASSWORD=secret"});
+  PeerProgram wrong_name({WAKELINE_CHAT, "alice@localhost/desk", "127.0.0.1",
+                          std::to_string(other.port), file("seen"), "ca=" + other.ca_file()},
+                         file("wrong.log"), {"CHAT_PASSWORD=secret"});
+  stranger.wait_line("certificate is not trusted");
+  wrong_name.wait_line("certificate is not trusted");
+  for (Prosody* server : {&unknown, &other})
+    EXPECT_EQ(server->program().count_lines("Authenticated as"), 0);
 }
 
 }  // namespace

@@ -17,17 +17,22 @@ using namespace std::chrono_literals;
 struct RegistrarOptions {
   std::chrono::seconds min_expires = 10s;  ///< of a registration
   std::chrono::seconds pings = 0s;         ///< OPTIONS to every contact so often; 0: none
+  std::string address = "127.0.0.1";       ///< its own, and that of who calls through it
+  std::vector<std::string> enter = {};     ///< starts the command behind it where that address is
 };
 
 /// kamailio as registrar and proxy, over TCP and TLS, without a database.
 class Registrar {
  public:
-  Registrar(const std::string& folder, const RegistrarOptions& options = {});
+  explicit Registrar(const std::string& folder, const RegistrarOptions& options = {});
 
+  const std::string& address() const { return options_.address; }
   std::uint16_t tcp() const { return tcp_; }
   std::uint16_t tls() const { return tls_; }
   const std::string& certificate() const { return certificate_; }  ///< with its key
   PeerProgram& program() { return *program_; }
+  /// `command` where the registrar is.
+  std::vector<std::string> there(const std::vector<std::string>& command) const;
 
   /// Waits until it has stored `count` registrations in all since its (last) start.
   void wait_registrations(int count);
@@ -40,6 +45,7 @@ class Registrar {
   void start();
 
  private:
+  RegistrarOptions options_;
   std::string folder_;
   std::string certificate_;
   std::uint16_t tcp_ = 0;
@@ -52,6 +58,7 @@ struct PhoneOptions {
   std::chrono::seconds expires = 3600s;  ///< of its registration
   bool answers = true;                   ///< by itself
   std::uint16_t rtp_first = 20'000;      ///< of 200 ports
+  std::string address = "127.0.0.1";     ///< its own
 };
 
 /// Writes baresip's folder of configuration. Returns: the command that starts it.

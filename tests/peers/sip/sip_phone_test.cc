@@ -4,8 +4,7 @@
 
 #include <algorithm>
 
-#include "peers_fixture.h"
-#include "sip_peers.h"
+#include "sip_phone_fixture.h"
 
 namespace wakeline::peers {
 namespace {
@@ -13,30 +12,7 @@ namespace {
 /// How long a proxy waits for any answer to an INVITE: Timer B. Source: RFC 3261 §17.1.1.2.
 constexpr auto kTimerB = 32s;
 
-class SipPhone : public PeersTest {
- protected:
-  /// baresip, registered and suspended.
-  void start_phone(Registrar& registrar, const PhoneOptions& options = {},
-                   const std::vector<std::string>& more = {}) {
-    std::vector<std::string> run = {
-        fmt::format("--voip=tcp:{},{}", registrar.tcp(), registrar.tls())};
-    run.insert(run.end(), more.begin(), more.end());
-    phone = run_app("phone", run, baresip(folder, "alice", registrar, options));
-    phone->wait_line("200 OK");
-    expect_suspended("phone");
-  }
-  /// One call that is answered and ended. Returns: from INVITE to 180.
-  std::chrono::microseconds ring(Registrar& registrar, const CallOptions& options = {}) {
-    const auto caller = call(folder, registrar, "alice", options);
-    const auto rung = registrar.next_ring();
-    phone->wait_line("Call established");
-    EXPECT_EQ(caller->wait(), 0) << caller->output();
-    phone->wait_line("session closed");
-    return rung;
-  }
-
-  std::unique_ptr<PeerProgram> phone;
-};
+class SipPhone : public SipPhoneTest {};
 INSTANTIATE_TEST_SUITE_P(Peers, SipPhone, testing::Values(freezer()), host::parameter_name);
 
 TEST_P(SipPhone, RingsAndAnswersOverTcpAndTlsWhileItIsSuspendedInBetween) {
