@@ -107,9 +107,10 @@ std::string settings_path(const std::string& state_folder) {
 }
 
 std::expected<Settings, std::string> parse_settings(std::string_view text) {
-  if (const auto line = wire::stray_toml_line(text))
-    return std::unexpected(fmt::format("line {}: {}", *line, wire::kStrayToml));
-  const toml::parse_result parsed = toml::parse(text);
+  const auto ascii = wire::ascii_toml(text);
+  if (!ascii)
+    return std::unexpected(fmt::format("line {}: {}", ascii.error().line, ascii.error().what));
+  const toml::parse_result parsed = toml::parse(*ascii);
   if (!parsed) {
     return std::unexpected(fmt::format("line {}: {}", parsed.error().source().begin.line,
                                        parsed.error().description()));

@@ -341,9 +341,10 @@ std::string to_string(const ConfigError& error, const std::string& file) {
 
 std::expected<ServerOptions, ConfigError> read_config(std::string_view text,
                                                       ServerOptions defaults) {
-  if (const auto line = wire::stray_toml_line(text))
-    return std::unexpected(ConfigError{*line, {}, std::string(wire::kStrayToml)});
-  const toml::parse_result parsed = toml::parse(text);
+  const auto ascii = wire::ascii_toml(text);
+  if (!ascii)
+    return std::unexpected(ConfigError{ascii.error().line, {}, std::string(ascii.error().what)});
+  const toml::parse_result parsed = toml::parse(*ascii);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
     return std::unexpected(

@@ -399,9 +399,9 @@ std::string to_string(const ScenarioError& error, std::string_view file) {
 std::expected<Scenario, ScenarioError> read_scenario(std::string_view text, std::string_view name) {
   if (text.size() > kScenarioBytesMax)
     return Bad({0, fmt::format("over {} bytes", kScenarioBytesMax)});
-  if (const auto line = wire::stray_toml_line(text))
-    return Bad({*line, std::string(wire::kStrayToml)});
-  const toml::parse_result parsed = toml::parse(text);
+  const auto ascii = wire::ascii_toml(text);
+  if (!ascii) return Bad({ascii.error().line, std::string(ascii.error().what)});
+  const toml::parse_result parsed = toml::parse(*ascii);
   if (!parsed)
     return Bad({parsed.error().source().begin.line, std::string(parsed.error().description())});
   Scenario scenario;

@@ -2,18 +2,24 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <expected>
+#include <string>
 #include <string_view>
 
 namespace wakeline::wire {
 
-/// What to say of a file that stray_toml_line refuses.
-inline constexpr std::string_view kStrayToml =
-    "a character that is not ASCII stands outside of quotes and comments";
+/// What no TOML has, and where; lines count from 1.
+struct TomlFault {
+  std::uint32_t line;
+  std::string_view what;  ///< a sentence, which lives for ever
+  friend bool operator==(const TomlFault&, const TomlFault&) = default;
+};
 
-/// The line, from 1, of the first byte over 0x7F outside of strings and comments. TOML 1.0 allows
-/// none there (after a byte order mark), and toml++ 3.3, when it looks whether such a character is
-/// white space, runs into undefined behaviour: ask this before its parser.
-std::optional<std::uint32_t> stray_toml_line(std::string_view text);
+/// The same document in ASCII, line by line: a character of a string as its escape, one of a
+/// comment as "?". toml++ 3.3, which reports a fault with the word that it stands in, runs into
+/// undefined behaviour where that word has other characters: give its parser this. Errors: a
+/// character beyond ASCII outside of strings and comments, of which TOML 1.0 allows none (after a
+/// byte order mark), or behind a backslash; bytes that are no UTF-8.
+std::expected<std::string, TomlFault> ascii_toml(std::string_view text);
 
 }  // namespace wakeline::wire
