@@ -63,6 +63,7 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
+  socket_->hold_reading_while_sending();
   socket_->start(
       wire::host::kMessageMax,
       [this](std::string_view datagram, Fds fds) { on_message(datagram, std::move(fds)); },

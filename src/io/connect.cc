@@ -136,6 +136,10 @@ base::Result<UniqueFd> tcp_socket(const tcp::endpoint& endpoint) {
   return fd;
 }
 
+int keep_idle_seconds(base::Duration most) {
+  return std::max(1, static_cast<int>(most * 8 / 9 / std::chrono::seconds(1)));
+}
+
 base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive) {
   const bool on = keep_alive.idle > base::Duration::zero();
   const auto give_up = keep_alive.idle + keep_alive.interval * keep_alive.count;
@@ -147,7 +151,8 @@ base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive) {
     set = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout, "TCP_USER_TIMEOUT");
   }
   if (!set || !on) return set;
-  set = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(keep_alive.idle), "TCP_KEEPIDLE");
+  set =
+      set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_idle_seconds(keep_alive.idle), "TCP_KEEPIDLE");
   if (!set) return set;
   const int interval = whole_seconds(keep_alive.interval);
   set = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval, "TCP_KEEPINTVL");

@@ -111,8 +111,10 @@ class State : public std::enable_shared_from_this<State> {
 
   void set_reading(bool on) {
     reading_ = on;
-    if (on && on_message_ && !closed_ && !waits_) wait_readable();
+    read_on();
   }
+
+  void hold_reading_while_sending() { holds_ = true; }
 
  private:
   int socket() { return descriptor_.native_handle(); }
@@ -136,12 +138,18 @@ class State : public std::enable_shared_from_this<State> {
     });
   }
 
+  bool may_read() const { return reading_ && !(holds_ && !waiting_.empty()); }
+
+  void read_on() {
+    if (may_read() && on_message_ && !closed_ && !waits_) wait_readable();
+  }
+
   void wait_readable() {
     waits_ = true;
     descriptor_.async_wait(Descriptor::wait_read,
                            [self = shared_from_this()](boost::system::error_code) {
                              self->waits_ = false;
-                             if (!self->closed_ && self->reading_) self->read_batch();
+                             if (!self->closed_ && self->may_read()) self->read_batch();
                            });
   }
 
@@ -160,11 +168,12 @@ class State : public std::enable_shared_from_this<State> {
       if (error != 0) return end(base::os_error("sendmsg", error));
       waiting_.pop_front();
     }
+    read_on();
   }
 
   void read_batch() {
     for (int i = 0; i < kBatch; ++i) {
-      if (!read_one() || !reading_) return;
+      if (!read_one() || !may_read()) return;
     }
     wait_readable();
   }
@@ -221,6 +230,7 @@ class State : public std::enable_shared_from_this<State> {
   std::list<Outgoing> waiting_;  // nearly always empty, and then without memory
   std::optional<base::Error> failure_;
   bool reading_ = true;
+  bool holds_ = false;  // reads nothing while messages wait
   bool waits_ = false;  // for something to read
   bool closed_ = false;
 };
@@ -238,6 +248,7 @@ class Connection : public Seqpacket {
   void send(std::string message, int fd) override { state_->send(std::move(message), fd); }
   const PeerCredentials& peer() const override { return state_->peer(); }
   void set_reading(bool on) override { state_->set_reading(on); }
+  void hold_reading_while_sending() override { state_->hold_reading_while_sending(); }
 
  private:
   std::shared_ptr<State> state_;

@@ -42,6 +42,10 @@ class Seqpacket {
   /// Off: what comes stays in the kernel, and a peer that sends on is blocked by its full socket.
   /// On at first. May be called in a handler.
   virtual void set_reading(bool on) = 0;
+  /// From now on nothing is read while messages wait to be sent, so that a peer that asks faster
+  /// than it takes the answers waits, and is not ended. For one end only: two that hold each other
+  /// wait for ever.
+  virtual void hold_reading_while_sending() = 0;
 };
 
 /// Errors: kNotFound (no such path), kUnreachable (nobody listens), kPermission.

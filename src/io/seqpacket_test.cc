@@ -224,6 +224,51 @@ TEST_F(SeqpacketTest, QueuesForASlowReaderInOrderAndEndsOverTheBound) {
   EXPECT_EQ(at_unread.ends, std::vector{base::ErrorCode::kTooLarge});
 }
 
+TEST_F(SeqpacketTest, HoldsAPeerThatAsksFasterThanItTakesTheAnswersAndLosesNone) {
+  auto raw = unix_socket();
+  ASSERT_TRUE(raw);
+  ASSERT_TRUE(connect_unix(raw->get(), *unix_address(path)));
+  ASSERT_TRUE(run_until(loop, [&] { return server.connections.size() == 1; }));
+  Seqpacket& echo = *server.connections[0];
+  std::vector<base::ErrorCode> ends;
+  echo.hold_reading_while_sending();
+  echo.start(
+      kMax,
+      [&](std::string_view message, const std::vector<UniqueFd>&) {
+        echo.send(std::string(message));
+      },
+      [&](base::Error error) { ends.push_back(error.code); });
+
+  constexpr int kCount = 3'000;  // more than both sockets and the queue hold
+  int sent = 0;
+  const auto send_next = [&] {
+    const std::string text = std::to_string(sent);
+    if (::send(raw->get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) return false;
+    return ++sent < kCount;
+  };
+  do {
+    while (send_next()) run_ready(loop);
+    run_ready(loop);
+  } while (send_next());
+  EXPECT_LT(sent, kCount);  // held
+  EXPECT_TRUE(ends.empty());
+
+  int received = 0;
+  EXPECT_TRUE(run_until(loop,
+                        [&] {
+                          while (sent < kCount && send_next()) continue;
+                          char text[16];
+                          for (ssize_t size = 0;
+                               (size = ::recv(raw->get(), text, sizeof text, 0)) > 0; ++received) {
+                            EXPECT_EQ(std::string_view(text, static_cast<std::size_t>(size)),
+                                      std::to_string(received));
+                          }
+                          return received == kCount;
+                        }))
+      << sent << " sent, " << received << " received";
+  EXPECT_TRUE(ends.empty());
+}
+
 TEST_F(SeqpacketTest, MayBeDestroyedInEitherHandler) {
   auto client = connect();
   client->start(

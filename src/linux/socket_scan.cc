@@ -16,6 +16,7 @@
 #include <set>
 #include <string_view>
 
+#include "io/stream.h"
 #include "linux/proc.h"
 #include "linux/socket_probe.h"
 
@@ -182,7 +183,7 @@ base::Result<void> set_tcp_keep_alive(int fd, base::Duration idle, base::Duratio
   };
   const struct {
     int level, option, value;
-  } options[] = {{IPPROTO_TCP, TCP_KEEPIDLE, seconds(idle)},
+  } options[] = {{IPPROTO_TCP, TCP_KEEPIDLE, io::keep_idle_seconds(idle)},
                  {IPPROTO_TCP, TCP_KEEPINTVL, seconds(interval)},
                  {IPPROTO_TCP, TCP_KEEPCNT, count},
                  {SOL_SOCKET, SO_KEEPALIVE, 1}};

@@ -52,10 +52,10 @@ std::vector<std::uint16_t> udp_ports(const std::vector<pid_t>& processes);
 /// The address of the other end as text; empty where there is none.
 std::string remote_address(int fd);
 
-/// Turns the kernel's own keep-alive on: a probe after `idle` of silence, then every `interval`,
-/// and after `count` unanswered ones the connection has failed. The one place that changes an
-/// option of an app's socket (C39); only on the app's explicit wish (C7).
-/// Errors: kInvalidArgument (over what the kernel takes: 32,767 s), kOs.
+/// Turns the kernel's own keep-alive on: a probe after `idle` of silence at the latest, then every
+/// `interval`, and after `count` unanswered ones the connection has failed. The one place that
+/// changes an option of an app's socket (C39); only on the app's explicit wish (C7). Errors:
+/// kInvalidArgument (over what the kernel takes: 32,767 s), kOs.
 base::Result<void> set_tcp_keep_alive(int fd, base::Duration idle, base::Duration interval,
                                       int count);
 

@@ -27,6 +27,8 @@ enum class Bug : std::uint8_t {
   kFloods,               ///< the host sends a frozen app all it knows, again and again
   kStaysDown,            ///< the server does not listen after a restart
   kRingsNobody,          ///< the server stores a push and tells no session
+  kNeverKeeps,           ///< the app takes a push and never says that it keeps it
+  kTurnsOnTheSpot,       ///< a timer of the app is due again at the moment when it fires
   kCount
 };
 std::string_view name(Bug);

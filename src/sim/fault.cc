@@ -41,7 +41,9 @@ std::string_view name(Bug bug) {
                                          "forgets_unwatch",
                                          "floods",
                                          "stays_down",
-                                         "rings_nobody"};
+                                         "rings_nobody",
+                                         "never_keeps",
+                                         "turns_on_the_spot"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Bug::kCount));
   return kNames[static_cast<std::size_t>(bug)];
 }

@@ -111,6 +111,16 @@ TEST(Invariants, SeeAPushThatDoesNotRing_C10) {
   EXPECT_NE(broken_seed(s, "did not ring", 1), 0U);
 }
 
+TEST(Invariants, SeeAnAppThatFindsNoRestAfterAPush_C8) {
+  Scenario s = with("suspended-system", Bug::kNeverKeeps);
+  s.pushes.clear();
+  EXPECT_NE(broken_seed(s, "no rest a minute after the last push", 1), 0U);
+}
+
+TEST(Invariants, SeeARunThatDoesNotEnd) {
+  EXPECT_NE(broken_seed(with("disturbed", Bug::kTurnsOnTheSpot), "does not end", 1), 0U);
+}
+
 TEST(Shrinking, LeavesWhatAFailureNeedsAndSaysHowToReplayIt) {
   Scenario s = with("disturbed", Bug::kKeepsOldSession);
   const std::uint64_t seed = broken_seed(s, "live sessions", 50);

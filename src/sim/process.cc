@@ -122,6 +122,7 @@ void Process::tell(const char* name, Event event) {
 }
 
 void Process::arm() {
+  if (bug_ == Bug::kTurnsOnTheSpot) later(Duration::zero(), [this] { arm(); });
   const Instant deadline = link_.next_deadline();
   if (deadline == armed_) return;
   armed_ = deadline;
@@ -417,6 +418,7 @@ void Process::carry_out(const link::Deliver& a) {
 
 void Process::give(const link::Deliver& a) {
   observer_.delivered(place_.app, place_.run, a.delivery);
+  if (bug_ == Bug::kNeverKeeps) return;
   // The app's handler: at once, or with work of its own, so in any order.
   const Duration takes =
       random_.chance(1, 2)

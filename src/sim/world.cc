@@ -265,7 +265,7 @@ void World::ring() {
   const Instant quiet = kernel_.now() + minutes(1);
   while (kernel_.now() < quiet && !at_rest())
     if (!run_for(milliseconds(500))) return;
-  if (!at_rest()) violation("awake a minute after the last push");
+  if (!at_rest()) violation("no rest a minute after the last push");
 }
 
 void World::judge_pushes() {
