@@ -167,6 +167,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto host = cli::Program::start(ends_with_us(command), log);
   if (!host) return std::unexpected(host.error());
   bed->host_ = std::move(*host);
+  bed->keeps_folder_ = true;  // for the log that the errors name
   if (const auto text = cli::await_ready_file(ready, bed->host_, log, 60s); !text)
     return std::unexpected(text.error());
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
@@ -183,6 +184,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   }
   // From here on the host tells what is new.
   if (!bed->control_->follow(0)) return std::unexpected("the host gives no ledger");
+  bed->keeps_folder_ = false;
   return bed;
 }
 
@@ -191,7 +193,7 @@ Bed::~Bed() {
   lines_.clear();
   host_.stop();
   std::error_code ignored;
-  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+  if (!folder_.empty() && !keeps_folder_) std::filesystem::remove_all(folder_, ignored);
 }
 
 Outcome<void> Bed::await_event(const std::string& app, const std::string& event,

@@ -83,6 +83,7 @@ class Bed {
   Bed() = default;
 
   std::string folder_;
+  bool keeps_folder_ = false;
   int apps_ = 0;
   cli::Program host_;
   std::optional<host::ControlClient> control_;

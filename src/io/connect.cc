@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/keep_alive.h"
 #include "io/stream_state.h"
 #include "io/tcp_socket.h"
 

@@ -19,7 +19,8 @@
 namespace wakeline::io {
 namespace {
 
-constexpr int kBacklog = 128;
+constexpr int kBacklog = 1'024;  // a boot may launch a thousand apps
+constexpr int kBatch = 64;  // accepted before other handlers have their turn
 constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
 
 using Descriptor = boost::asio::posix::stream_descriptor;
@@ -96,7 +97,7 @@ class State : public std::enable_shared_from_this<State> {
   void wait() {
     descriptor_.async_wait(Descriptor::wait_read,
                            [self = shared_from_this()](boost::system::error_code) {
-                             if (!self->closed_) self->accept_one();
+                             if (!self->closed_) self->accept_batch();
                            });
   }
 
@@ -108,16 +109,21 @@ class State : public std::enable_shared_from_this<State> {
   }
 
  private:
-  void accept_one() {
-    UniqueFd fd(
-        ::accept4(descriptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-      const int error = errno;
-      if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-        return wait_later(error);
+  /// Many at once: a boot launches more than one app in a turn of the loop, and one accepted in
+  /// each turn would leave the first of them waiting until the last is launched.
+  void accept_batch() {
+    for (int i = 0; i < kBatch && !closed_; ++i) {
+      UniqueFd fd(
+          ::accept4(descriptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!fd) {
+        const int error = errno;
+        if (error == EAGAIN) break;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+          return wait_later(error);
+        }
+      } else if (auto connection = wrap_seqpacket(loop_, std::move(fd)); connection) {
+        on_accept_(std::move(*connection));
       }
-    } else if (auto connection = wrap_seqpacket(loop_, std::move(fd)); connection) {
-      on_accept_(std::move(*connection));
     }
     if (!closed_) wait();
   }

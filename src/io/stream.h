@@ -77,11 +77,8 @@ std::unique_ptr<ConnectAttempt> connect(
 std::unique_ptr<Stream> accept_stream(Loop& loop, UniqueFd socket,
                                       const std::shared_ptr<TlsContext>& tls);
 
-/// TCP_KEEPIDLE, in seconds, for a probe after `most` of silence at the latest: the kernel's timer
-/// wheel may fire late by an eighth of the span (kernel/time/timer.c, its levels' granularity).
-int keep_idle_seconds(base::Duration most);
-/// Sets SO_KEEPALIVE, TCP_KEEPIDLE (keep_idle_seconds of `idle`), TCP_KEEPINTVL, TCP_KEEPCNT and
-/// TCP_USER_TIMEOUT (idle + interval × count).
+/// Sets SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT (idle +
+/// interval × count).
 base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
 
 /// A listening, non-blocking TCP socket, closed on exec. `address` numeric; `port` 0: any free one.

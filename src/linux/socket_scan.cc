@@ -16,7 +16,7 @@
 #include <set>
 #include <string_view>
 
-#include "io/stream.h"
+#include "io/keep_alive.h"
 #include "linux/proc.h"
 #include "linux/socket_probe.h"
 
