@@ -20,7 +20,7 @@ namespace wakeline::io {
 namespace {
 
 constexpr int kBacklog = 1'024;  // a boot may launch a thousand apps
-constexpr int kBatch = 64;  // accepted before other handlers have their turn
+constexpr int kBatch = 64;       // accepted before other handlers have their turn
 constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
 
 using Descriptor = boost::asio::posix::stream_descriptor;

@@ -225,7 +225,7 @@ class Page {
     put("<section aria-labelledby=w><h2 id=w>Wakes by cause, time and energy</h2>\n"
         "<div class=scroll tabindex=0 role=group aria-label=\"Table, can be "
         "scrolled\"><table><thead><tr>"
-        "<th scope=col>device</th><th scope=col>app</th><th scope=col>awake</th><th "
+        "<th scope=col>device</th><th scope=col class=text>app</th><th scope=col>awake</th><th "
         "scope=col>dark</th>");
     for (const auto& [cause, seen] : causes) put("<th scope=col>{}</th>", escape(spaced(cause)));
     put("<th scope=col>radio up</th><th scope=col>promotions</th><th scope=col>radio "
@@ -233,7 +233,7 @@ class Page {
     for (const DeviceStory& d : r_.devices) {
       bool first = true;
       for (const AppStory& app : d.apps) {
-        put("<tr><th scope=row>{}</th><td>{}</td><td>{}</td><td>{}</td>", escape(d.name),
+        put("<tr><th scope=row>{}</th><td class=text>{}</td><td>{}</td><td>{}</td>", escape(d.name),
             escape(app.name), words(awake(app)), words(dark(app)));
         for (const auto& [cause, seen] : causes) {
           const auto it = app.wakes.find(cause);

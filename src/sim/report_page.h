@@ -62,7 +62,7 @@ text.notice{fill:var(--radio)}i.notice{background:var(--radio)}
 table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:right;padding:.3rem .45rem;border-bottom:1px solid var(--line);
 white-space:nowrap}
-th:first-child,td:nth-child(2){text-align:left}thead th{color:var(--dim);font-weight:600;
+th:first-child,.text{text-align:left}thead th{color:var(--dim);font-weight:600;
 font-size:.8rem}
 .same{color:var(--dim)}summary{cursor:pointer;margin:.3rem 0}
 </style>
