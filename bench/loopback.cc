@@ -18,15 +18,16 @@
 namespace wakeline::bench {
 namespace {
 
+constexpr auto kPortPatience = std::chrono::seconds(30);
 constexpr int kAskAgainMs = 10;
 /// What a peer may send before the words that are waited for, in bytes.
 constexpr std::size_t kInputMax = 1 << 20;
 
-sockaddr_in loopback(std::uint16_t port) {
+sockaddr_in address_of(const char* text, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  WL_CHECK(::inet_pton(AF_INET, text, &address.sin_addr) == 1);
   return address;
 }
 
@@ -41,7 +42,7 @@ std::uint16_t free_port() {
   for (;;) {
     const io::UniqueFd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const io::UniqueFd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = loopback(0);
+    sockaddr_in address = address_of("127.0.0.1", 0);
     socklen_t size = sizeof address;
     auto* plain = reinterpret_cast<sockaddr*>(&address);
     WL_CHECK(::bind(tcp.get(), plain, size) == 0);
@@ -50,20 +51,20 @@ std::uint16_t free_port() {
   }
 }
 
-cli::Outcome<io::UniqueFd> connect_to(std::uint16_t port) {
+cli::Outcome<io::UniqueFd> connect_to(std::uint16_t port, const char* address) {
   io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = loopback(port);
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+  const sockaddr_in to = address_of(address, port);
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
     return std::unexpected(fmt::format("nobody listens on port {}", port));
   const int on = 1;
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
 }
 
-cli::Outcome<void> await_port(std::uint16_t port, base::Duration timeout) {
-  const base::Instant end = io::now() + timeout;
+cli::Outcome<void> await_port(std::uint16_t port, const char* address) {
+  const base::Instant end = io::now() + kPortPatience;
   for (;;) {
-    const auto fd = connect_to(port);
+    const auto fd = connect_to(port, address);
     if (fd) return {};
     if (io::now() > end) return std::unexpected(fd.error());
     ::poll(nullptr, 0, kAskAgainMs);  // between two questions

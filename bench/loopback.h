@@ -16,11 +16,10 @@ namespace wakeline::bench {
 
 /// A TCP port of 127.0.0.1 that nobody uses now, nor the UDP port of the same number.
 std::uint16_t free_port();
-/// A connection to 127.0.0.1, blocking, TCP_NODELAY set.
-cli::Outcome<io::UniqueFd> connect_to(std::uint16_t port);
-/// Waits until somebody accepts connections there.
-cli::Outcome<void> await_port(std::uint16_t port,
-                              base::Duration timeout = std::chrono::seconds(30));
+/// A connection, blocking, TCP_NODELAY set.
+cli::Outcome<io::UniqueFd> connect_to(std::uint16_t port, const char* address = "127.0.0.1");
+/// Waits until somebody accepts connections there; half a minute at most.
+cli::Outcome<void> await_port(std::uint16_t port, const char* address = "127.0.0.1");
 
 /// The path of an installed program; empty: there is none. Daemons live where an ordinary user's
 /// PATH does not look.

@@ -25,7 +25,7 @@ void print_table(const Report& report) {
   using cli::Table;
   fmt::print("{}\n{}\n\n", cli::paint(cli::Colour::kBold, report.benchmark), report.machine);
   if (report.table) {
-    report.table->print();
+    if (!report.figures.empty()) report.table->print();
   } else {
     Table table({{"figure"},
                  {"value", Table::Align::kRight},

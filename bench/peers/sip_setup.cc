@@ -11,23 +11,23 @@ namespace {
 std::string tls_part(const KamailioSetup& setup) {
   if (setup.certificate.empty()) return {};
   return fmt::format(R"cfg(enable_tls=yes
-listen=tls:127.0.0.1:{}
+listen=tls:{}:{}
 loadmodule "tls.so"
 modparam("tls", "certificate", "{}")
 modparam("tls", "private_key", "{}")
 modparam("tls", "tls_method", "TLSv1.2+")
 )cfg",
-                     setup.tls, setup.certificate, setup.certificate);
+                     setup.address, setup.tls, setup.certificate, setup.certificate);
 }
 
 std::string ping_part(const KamailioSetup& setup) {
   if (setup.pings == std::chrono::seconds::zero()) return {};
   return fmt::format(R"cfg(modparam("usrloc", "ka_mode", 1)
-modparam("usrloc", "ka_from", "sip:ping@127.0.0.1:{0}")
-modparam("usrloc", "ka_domain", "127.0.0.1:{0}")
-modparam("usrloc", "timer_interval", {1})
+modparam("usrloc", "ka_from", "sip:ping@{0}:{1}")
+modparam("usrloc", "ka_domain", "{0}:{1}")
+modparam("usrloc", "timer_interval", {2})
 )cfg",
-                     setup.tcp, setup.pings.count());
+                     setup.address, setup.tcp, setup.pings.count());
 }
 
 /// Flows are kept: a request for a contact goes over the connection that it registered on, and no
@@ -82,9 +82,9 @@ children=1
 tcp_children=2
 socket_workers=1
 disable_tcp=no
-listen=tcp:127.0.0.1:{0}
+listen=tcp:{4}:{0}
 auto_aliases=no
-alias="127.0.0.1:{0}"
+alias="{4}:{0}"
 tcp_connection_lifetime=7200
 tcp_crlf_ping=yes
 loadmodule "tm.so"
@@ -111,15 +111,16 @@ modparam("tm", "fr_timer", 30000)
 modparam("tm", "fr_inv_timer", 120000)
 modparam("xlog", "force_color", 0)
 {3})cfg",
-                     setup.tcp, tls_part(setup), setup.min_expires.count(), ping_part(setup)) +
+                     setup.tcp, tls_part(setup), setup.min_expires.count(), ping_part(setup),
+                     setup.address) +
          kRoutes;
 }
 
 cli::Outcome<void> write_baresip(const std::string& folder, const BaresipSetup& setup) {
   const std::string config = fmt::format(
       R"cfg(poll_method epoll
-sip_listen 127.0.0.1:0
-{}call_local_timeout 120
+sip_listen {0}:0
+{1}call_local_timeout 120
 call_max_calls 4
 audio_path /usr/share/baresip
 audio_player aubridge,br0
@@ -128,9 +129,9 @@ audio_alert aubridge,br1
 ausrc_srate 8000
 auplay_srate 8000
 audio_level no
-rtp_ports {}-{}
+rtp_ports {2}-{3}
 jitter_buffer_delay 5-10
-net_interface 127.0.0.1
+net_interface {0}
 module_path /usr/lib/baresip/modules
 module g711.so
 module aubridge.so
@@ -139,14 +140,15 @@ module_tmp account.so
 module_app menu.so
 module_app debug_cmd.so
 )cfg",
+      setup.address,
       setup.certificate.empty() ? "" : fmt::format("sip_certificate {}\n", setup.certificate),
       setup.rtp_first, setup.rtp_first + 200);
   const std::string account = fmt::format(
-      "<sip:{0}@127.0.0.1:{1};transport={2}>;auth_pass=secret;"
-      "outbound=\"sip:127.0.0.1:{1};transport={2}\";audio_codecs=PCMU/8000/1;"
+      "<sip:{0}@{5}:{1};transport={2}>;auth_pass=secret;"
+      "outbound=\"sip:{5}:{1};transport={2}\";audio_codecs=PCMU/8000/1;"
       "answermode={3};regint={4}\n",
       setup.user, setup.port, setup.tls ? "tls" : "tcp", setup.answers ? "auto" : "manual",
-      setup.expires.count());
+      setup.expires.count(), setup.registrar);
   if (!io::make_folder(folder) || !io::write_file(folder + "/config", config) ||
       !io::write_file(folder + "/accounts", account) || !io::write_file(folder + "/contacts", ""))
     return std::unexpected(folder + ": cannot be written");

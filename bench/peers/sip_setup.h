@@ -7,11 +7,12 @@
 
 #include "cli/program.h"
 
-/// kamailio and baresip on 127.0.0.1, with what they are told. The password is "secret".
+/// kamailio and baresip, with what they are told. The password is "secret".
 namespace wakeline::bench {
 
 /// A registrar and proxy without a database.
 struct KamailioSetup {
+  std::string address = "127.0.0.1";
   std::uint16_t tcp = 0;
   std::uint16_t tls = 0;                                        ///< where there is a certificate
   std::string certificate{};                                    ///< PEM with its key; empty: no TLS
@@ -24,7 +25,9 @@ std::string kamailio_config(const KamailioSetup& setup);
 
 struct BaresipSetup {
   std::string user;
-  std::uint16_t port = 0;  ///< of the registrar
+  std::string address = "127.0.0.1";    ///< its own
+  std::string registrar = "127.0.0.1";  ///< where that is
+  std::uint16_t port = 0;               ///< of the registrar
   bool tls = false;
   std::string certificate{};
   bool answers = true;                                        ///< by itself

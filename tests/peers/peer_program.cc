@@ -1,69 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer_program.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "base/check.h"
 #include "io/clock.h"
-#include "io/unique_fd.h"
 
 namespace wakeline::peers {
 namespace {
 
 constexpr int kLookAgainMs = 2;
 
-sockaddr_in address_of(const char* text, std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  WL_CHECK(::inet_pton(AF_INET, text, &address.sin_addr) == 1);
-  return address;
-}
-
 }  // namespace
 
 std::string find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  // Daemons live where an ordinary user's PATH does not look.
-  for (const char* folder : {"/usr/bin/", "/usr/sbin/", "/usr/games/", "/bin/", "/sbin/"}) {
-    if (std::filesystem::exists(folder + name)) return folder + name;
-  }
-  return name;
-}
-
-std::uint16_t free_port() {
-  for (;;) {
-    const io::UniqueFd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const io::UniqueFd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = address_of("127.0.0.1", 0);
-    socklen_t size = sizeof address;
-    auto* plain = reinterpret_cast<sockaddr*>(&address);
-    WL_CHECK(::bind(tcp.get(), plain, size) == 0);
-    ::getsockname(tcp.get(), plain, &size);
-    if (::bind(udp.get(), plain, size) == 0) return ntohs(address.sin_port);
-  }
-}
-
-bool wait_port(std::uint16_t port, const std::string& at) {
-  const base::Instant until = io::now() + kPeerPatience;
-  const sockaddr_in address = address_of(at.c_str(), port);
-  while (io::now() < until) {
-    const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-      return true;
-    }
-    ::poll(nullptr, 0, 5 * kLookAgainMs);  // between two questions
-  }
-  return false;
+  const std::string path = bench::find_program(name);
+  return path.empty() ? name : path;
 }
 
 std::string text_of(const std::string& path) {
@@ -78,10 +33,9 @@ PeerProgram::PeerProgram(const std::vector<std::string>& command, std::string lo
     : log_file_(std::move(log_file)) {
   start_ = text_of(log_file_).size();
   // A test that is killed leaves nothing behind.
-  std::vector<std::string> whole = {"/usr/bin/setpriv", "--pdeathsig", "TERM",
-                                    find_program(command.front())};
-  whole.insert(whole.end(), command.begin() + 1, command.end());
-  auto started = cli::Program::start(whole, log_file_, environment);
+  std::vector<std::string> whole = command;
+  whole.front() = find_program(command.front());
+  auto started = cli::Program::start(bench::ends_with_us(whole), log_file_, environment);
   if (!started) {
     ADD_FAILURE() << command.front() << ": " << started.error();
     return;

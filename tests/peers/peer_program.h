@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "bench/loopback.h"
 #include "cli/program.h"
 
 /// Programs that the tests of real peers start, watch by what they print, and end by their id.
@@ -16,10 +17,11 @@ namespace wakeline::peers {
 /// No step of a test with a foreign program takes longer, also on a loaded machine.
 inline constexpr base::Duration kPeerPatience = std::chrono::seconds(30);
 
-/// A TCP port of 127.0.0.1 that nobody uses now, nor the UDP port of the same number.
-std::uint16_t free_port();
+using bench::free_port;
 /// Whether something accepts connections at that port before the patience is over.
-bool wait_port(std::uint16_t port, const std::string& address = "127.0.0.1");
+inline bool wait_port(std::uint16_t port, const std::string& address = "127.0.0.1") {
+  return bench::await_port(port, address.c_str()).has_value();
+}
 /// The path of a program of the system; `name` itself when there is none.
 std::string find_program(const std::string& name);
 /// The whole file; empty when there is none.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/peers/xmpp_setup.h"
 #include "io/tls.h"
 #include "peer_program.h"
 
@@ -29,36 +29,21 @@ class Prosody {
       : port(free_port()), folder_(std::move(folder)) {
     std::filesystem::create_directories(folder_ + "/data");
     EXPECT_TRUE(io::make_self_signed(ca_file(), folder_ + "/key.pem", {options.certified}));
-    std::ofstream(config()) << "daemonize = false\n"
-                            << "pidfile = '" << folder_ << "/prosody.pid'\n"
-                            << "data_path = '" << folder_ << "/data'\n"
-                            << "run_as_root = true\n"
-                            << "modules_enabled = { 'roster'; 'saslauth'; 'tls'; 'disco'; 'ping';"
-                               " 'smacks'; 'offline'; 'posix' }\n"
-                            << "modules_disabled = { 's2s'; 's2s_auth_certs' }\n"
-                            << "c2s_require_encryption = false\n"
-                            << "allow_unencrypted_plain_auth = true\n"
-                            << "authentication = 'internal_plain'\nstorage = 'internal'\n"
-                            << "c2s_interfaces = { '127.0.0.1' }\nc2s_ports = { " << port << " }\n"
-                            << "c2s_direct_tls_ports = {}\nlegacy_ssl_ports = {}\n"
-                            << "s2s_ports = {}\nhttp_ports = {}\nhttps_ports = {}\n"
-                            << "ssl = { certificate = '" << ca_file() << "'; key = '" << folder_
-                            << "/key.pem' }\n"
-                            << "smacks_hibernation_time = " << options.hibernation_s
-                            << "\nsmacks_max_unacked_stanzas = 0\n"
-                            << "network_settings = { read_timeout = " << options.read_timeout_s
-                            << " }\n"
-                            << "log = { info = '*console' }\nVirtualHost 'localhost'\n";
+    std::ofstream(config()) << bench::prosody_config({.folder = folder_,
+                                                      .port = port,
+                                                      .read_timeout_s = options.read_timeout_s,
+                                                      .hibernation_s = options.hibernation_s});
     for (const char* name : {"alice", "bob"}) {
-      PeerProgram control(as_root({"prosodyctl"}, {"register", name, "localhost", "secret"}),
-                          folder_ + "/prosodyctl.log");
+      PeerProgram control(
+          bench::prosody_command("prosodyctl", config(), {"register", name, "localhost", "secret"}),
+          folder_ + "/prosodyctl.log");
       EXPECT_EQ(control.wait(), 0) << control.output();
     }
   }
 
   void start() {
-    program_ =
-        std::make_unique<PeerProgram>(as_root({"prosody"}, {"-F"}), folder_ + "/prosody.log");
+    program_ = std::make_unique<PeerProgram>(bench::prosody_command("prosody", config(), {"-F"}),
+                                             folder_ + "/prosody.log");
     EXPECT_TRUE(wait_port(port)) << program_->output();
   }
   void crash() { program_->crash(); }
@@ -78,13 +63,6 @@ class Prosody {
 
  private:
   std::string config() const { return folder_ + "/prosody.cfg.lua"; }
-  std::vector<std::string> as_root(std::vector<std::string> command,
-                                   const std::vector<std::string>& arguments) const {
-    if (::geteuid() == 0) command.emplace_back("--root");
-    command.insert(command.end(), {"--config", config()});
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return command;
-  }
 
   std::string folder_;
   std::unique_ptr<PeerProgram> program_;
