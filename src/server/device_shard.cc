@@ -197,15 +197,13 @@ void DeviceShard::accept(const DevicePort& port) {
       return;
     }
     if (common_->connections >= common_->limits.connections_max) continue;  // the socket closes
-    const std::string address = address_of(peer);
-    const auto known = guests_of_.find(address);
-    if (known != guests_of_.end() && known->second >= common_->limits.arriving_per_address_max)
-      continue;
-    take_in(std::move(fd), port, address);
+    auto place =
+        common_->arrivals.enter(address_of(peer), common_->limits.arriving_per_address_max);
+    if (place) take_in(std::move(fd), port, std::move(place));
   }
 }
 
-void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address) {
+void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place) {
   const auto refused = admission_.on_arrival(now_, arriving_);
   // A handshake would cost more than the session: the client comes back within its `spread`.
   if (refused && port.tls) return;
@@ -225,12 +223,11 @@ void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, const std::st
   if (!poller_->add(fd.get(), EPOLLIN, key)) return;
   auto guest = std::make_unique<Guest>();
   guest->line = DeviceLine(std::move(fd), std::move(*transport));
-  guest->address = address;
+  guest->place = std::move(place);
   if (refused) {
     guest->phase = Guest::Phase::kRefused;
     guest->retry_after = *refused;
   }
-  ++guests_of_[address];
   ++arriving_;
   ++common_->connections;
   guests_.emplace(key, std::move(guest));

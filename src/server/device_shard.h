@@ -16,6 +16,7 @@
 #include "core/session/session.h"
 #include "io/poller.h"
 #include "io/tls.h"
+#include "server/arrivals.h"
 #include "server/device_line.h"
 #include "server/device_table.h"
 #include "server/options.h"
@@ -50,6 +51,7 @@ struct ShardsCommon {
   Limits limits;
   base::Duration spread_min{};
   std::atomic<std::size_t> connections = 0;  ///< of devices, and of those not known yet
+  Arrivals arrivals;                         ///< those not known yet, by address
 };
 
 /// One thread with a part of the devices: their connections and their sessions, each in a slab of
@@ -116,7 +118,7 @@ class DeviceShard {
     DeviceLine line;
     Phase phase = Phase::kArriving;
     base::Duration retry_after{};  ///< refused: to be told
-    std::string address{};         ///< counted in `guests_of_`
+    Arrivals::Place place{};       ///< until a device has logged in
     std::string device{};          ///< of a probe
     std::unique_ptr<Arrival> arrival{};
   };
@@ -141,7 +143,7 @@ class DeviceShard {
   base::Instant next_deadline() const;
   void fire(base::Instant now);
   void accept(const DevicePort& port);
-  void take_in(io::UniqueFd fd, const DevicePort& port, const std::string& address);
+  void take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place);
   void own_file_table(std::span<const int> of_others);
   void begin_stop();
   void say_goodbye(bool to_all);
@@ -214,8 +216,7 @@ class DeviceShard {
   std::mutex mutex_;
   DeviceTable devices_;
   std::unordered_map<Key, std::unique_ptr<Guest>> guests_;
-  std::unordered_map<std::string, std::uint32_t> guests_of_;  ///< arriving, by address
-  std::size_t arriving_ = 0;
+  std::size_t arriving_ = 0;   ///< guests with a place
   std::deque<Due> arrive_by_;  ///< rising, as each gets the same time
   std::deque<Due> leave_by_;
   std::unordered_map<std::string, Key> probes_;  ///< one a device at most

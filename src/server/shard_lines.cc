@@ -296,11 +296,7 @@ void DeviceShard::drop_guest(Key key) {
   Guest& guest = *it->second;
   if (const auto probe = probes_.find(guest.device); probe != probes_.end() && probe->second == key)
     probes_.erase(probe);
-  if (!guest.address.empty()) {
-    const auto count = guests_of_.find(guest.address);
-    if (--count->second == 0) guests_of_.erase(count);
-    --arriving_;
-  }
+  if (guest.place) --arriving_;
   if (guest.line.open()) {
     poller_->remove(guest.line.fd());
     --common_->connections;

@@ -157,9 +157,7 @@ DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) 
 
 /// It is nobody's arrival any more.
 void DeviceShard::count_out(Guest& guest) {
-  const auto count = guests_of_.find(guest.address);
-  if (--count->second == 0) guests_of_.erase(count);
-  guest.address.clear();
+  guest.place.leave();
   --arriving_;
   admission_.on_finished(now_, arriving_);
 }
@@ -278,10 +276,8 @@ void DeviceShard::refuse(Key key, mqtt::Version version, Reason reason,
   encoded_.clear();
   if (mqtt::encode(answer, version, encoded_)) send(key, encoded_);
   Guest& guest = *guests_.at(key);
-  if (!guest.address.empty()) {
-    const auto count = guests_of_.find(guest.address);
-    if (--count->second == 0) guests_of_.erase(count);
-    guest.address.clear();
+  if (guest.place) {
+    guest.place.leave();
     --arriving_;
   }
   guest.phase = Guest::Phase::kLeaving;
