@@ -233,6 +233,10 @@ std::vector<Key> make_keys() {
           [](O& o) -> std::string& { return o.public_url; }, check_url),
       flag("push", "vapid_required", "Who pushes to an endpoint must say who it is (RFC 8292)",
            false, [](O& o) -> bool& { return o.vapid_required; }),
+      flag("push", "durable",
+           "A push is synced to the disk before its answer; without, a power cut may take the last "
+           "ones",
+           false, [](O& o) -> bool& { return o.durable; }),
       number<U32>("limits", "connections_max", "Devices' connections", false,
                   [](O& o) -> U32& { return o.limits.connections_max; }),
       number<U32>("limits", "arriving_per_address_max",

@@ -89,6 +89,9 @@ struct ServerOptions {
   /// What addresses of Web Push begin with, "https://push.example.org"; empty: the request's Host.
   std::string public_url;
   bool vapid_required = false;  ///< whoever pushes to an endpoint must say who it is (RFC 8292)
+  /// A push is synced to the disk before it is answered. Without, a power cut may take the last
+  /// moments of accepted pushes; a crash of the server takes none.
+  bool durable = true;
   /// Plain MQTT and HTTP carry tokens in clear: off loopback only when this is set.
   bool plain_off_loopback = false;
   /// Over what time devices are told to spread their return, at least; it grows with their number.

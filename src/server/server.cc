@@ -182,7 +182,8 @@ Outcome<void> RealServer::open_store(const DataFolder& folder) {
   auto store =
       store::Store::open({.path = folder.store(),
                           .queue_max = options_.limits.queue_max,
-                          .pages_max = options_.limits.store_pages_max},
+                          .pages_max = options_.limits.store_pages_max,
+                          .synced = options_.durable},
                          [this](std::function<void()> task) { loop_.post(std::move(task)); });
   if (!store) return failure(folder.store(), store.error());
   store_ = std::move(*store);
@@ -290,6 +291,9 @@ void RealServer::run() {
   reload_signal_ = io::Signals::create(loop_, {SIGUSR1}, [this](int) { reload(); });
   base::log(LogLevel::kInfo, "server", "ready: mqtt {}, mqtts {}, http {}, https {}", ports_.mqtt,
             ports_.mqtts, ports_.http, ports_.https);
+  if (!options_.durable)
+    base::log(LogLevel::kWarning, "server",
+              "push.durable is off: answers do not wait for the disk");
   upgrade_signal_ = io::Signals::create(loop_, {SIGHUP}, [this](int) { start_successor(); });
   serve();
   if (options_.on_ready) loop_.post([this] { options_.on_ready(ports_); });

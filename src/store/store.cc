@@ -42,6 +42,9 @@ base::Result<std::unique_ptr<Store>> Store::open(Options options, Post post) {
 
 base::Result<void> Store::prepare() {
   if (auto limited = write_database_.limit_pages(options_.pages_max); !limited) return limited;
+  if (!options_.synced) {
+    if (auto relaxed = write_database_.run("PRAGMA synchronous = NORMAL"); !relaxed) return relaxed;
+  }
   auto write = PushTable::prepare(write_database_, options_.queue_max);
   if (!write) return base::fail(write.error());
   auto reports = ReportTable::prepare(write_database_);

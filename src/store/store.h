@@ -34,6 +34,9 @@ struct Options {
   std::string path{};
   std::uint32_t queue_max = kQueueMax;
   std::uint32_t pages_max = 0;  ///< size of the file in pages of 4 KiB; 0: what the disk gives
+  /// Each transaction is synced to the disk before its answers go out. Without, they are when
+  /// SQLite checkpoints: what was answered outlives the process at any moment, but not a power cut.
+  bool synced = true;
 };
 
 /// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
