@@ -43,6 +43,8 @@ class HttpService {
   void accept_operator(io::UniqueFd socket) { operators_.accept(std::move(socket), nullptr); }
   /// See HttpFront.
   void stop(std::function<void()> on_idle);
+  /// Another process changed the store.
+  void look_again() { receipts_.on_receipts(); }
   Metrics& metrics() { return metrics_; }
   void set_limits(const Limits& limits);
 

@@ -40,6 +40,8 @@ class ReceiptsApi : public Timed {
 
   /// GET and DELETE below kReceiptsPath.
   void handle(const HttpRequest& request, const HttpFront::Respond& respond);
+  /// Answers those that wait for what is there by now: also after another process wrote some.
+  void on_receipts();
   /// Answers those that wait, and lets nobody wait any more.
   void stop();
 
@@ -59,7 +61,6 @@ class ReceiptsApi : public Timed {
   /// The receipts; nothing when there are none.
   std::optional<HttpResponse> answer(std::uint64_t group, std::uint64_t after,
                                      const std::string& origin);
-  void on_receipts();
 
   TimerQueue& timers_;
   Parts parts_;

@@ -314,7 +314,10 @@ void RealServer::open_control() {
   auto control = Control::open(
       loop_, DataFolder(options_.data_folder).control(),
       [this](io::UniqueFd channel) { begin_upgrade(std::move(channel)); },
-      [this](const std::string& device) { mqtt_->look_again(device); });
+      [this](const std::string& device) {
+        mqtt_->look_again(device);
+        http_->look_again();  // what waited for a removed device has receipts
+      });
   if (!control) {
     base::log(LogLevel::kError, "server", "control: {}", base::to_string(control.error()));
     return;

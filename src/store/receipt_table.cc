@@ -101,6 +101,13 @@ base::Result<void> ReceiptTable::note_swept(std::int64_t now_ms, std::int64_t li
   return expected_ ? ran(note_swept_.with(now_ms, limit).run()) : base::Result<void>();
 }
 
+base::Result<void> ReceiptTable::note_device(Database& database, std::string_view name) {
+  auto note = database.prepare(
+      insert_from_pushes(kGone, "device = (SELECT id FROM devices WHERE name = ?1)"));
+  if (!note) return base::fail(note.error());
+  return note->with(name).run();
+}
+
 base::Result<std::vector<Receipt>> ReceiptTable::list(std::uint64_t group, std::uint64_t after,
                                                       std::size_t limit) {
   list_.with(group, after, static_cast<std::int64_t>(limit));

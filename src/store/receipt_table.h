@@ -15,7 +15,8 @@ namespace wakeline::store {
 class ReceiptTable {
  public:
   static constexpr int kDelivered = 204;  ///< the device has acknowledged it (RFC 8030 §6.3)
-  static constexpr int kGone = 410;       ///< it expired, or another took its place
+  static constexpr int kGone =
+      410;  ///< it expired, another took its place, or its device was removed
 
   /// `database` must outlive the table.
   static base::Result<ReceiptTable> prepare(Database& database);
@@ -31,6 +32,8 @@ class ReceiptTable {
   base::Result<void> note_topic(DeviceId device, std::string_view topic);
   base::Result<void> note_expired_of(DeviceId device, std::int64_t now_ms);
   base::Result<void> note_swept(std::int64_t now_ms, std::int64_t limit);
+  /// Of a device that is removed, maybe by another process than the server.
+  static base::Result<void> note_device(Database& database, std::string_view name);
 
   /// The oldest `limit` of the group with an id above `after`.
   base::Result<std::vector<Receipt>> list(std::uint64_t group, std::uint64_t after,

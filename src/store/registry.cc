@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "store/receipt_table.h"
 #include "store/wall_ms.h"
 
 namespace wakeline::store {
@@ -67,7 +69,20 @@ base::Result<DeviceId> Registry::add_device(std::string_view name, const TokenHa
   return id;
 }
 
+/// With all that waits for it; who asked for receipts of that is told in the same transaction.
 base::Result<void> Registry::remove_device(std::string_view name) {
+  auto done = database_.run("BEGIN IMMEDIATE");
+  if (done) done = ReceiptTable::note_device(database_, name);
+  if (done) done = remove_row(name);
+  if (done) done = database_.run("COMMIT");
+  if (!done && database_.in_transaction()) {
+    if (const auto rolled_back = database_.run("ROLLBACK"); !rolled_back)
+      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
+  }
+  return done;
+}
+
+base::Result<void> Registry::remove_row(std::string_view name) {
   auto statement = database_.prepare("DELETE FROM devices WHERE name = ?1");
   if (!statement) return base::fail(statement.error());
   if (auto ran = statement->with(name).run(); !ran) return ran;

@@ -21,7 +21,8 @@ class Registry {
   /// Errors: kAlreadyExists, kStorageFull, kBusy, kStorage.
   base::Result<DeviceId> add_device(std::string_view name, const TokenHash& token_hash,
                                     base::WallTime now);
-  /// With all its pushes. Errors: kNotFound, kStorageFull, kBusy, kStorage.
+  /// With all its pushes, of which receipts tell who asked for them. Errors: kNotFound,
+  /// kStorageFull, kBusy, kStorage.
   base::Result<void> remove_device(std::string_view name);
   base::Result<std::optional<Device>> find_device(std::string_view name);
   /// By name.
@@ -48,6 +49,7 @@ class Registry {
  private:
   explicit Registry(Database database) : database_(std::move(database)) {}
   base::Result<void> prepare();
+  base::Result<void> remove_row(std::string_view name);
   static base::Result<std::vector<std::string>> texts(Statement& statement);
 
   Database database_;

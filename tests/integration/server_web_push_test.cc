@@ -125,6 +125,27 @@ TEST_F(ServerWebPush, GivesReceiptsOfWhatWasDeliveredAndOfWhatWasNot) {
   EXPECT_EQ(ask("GET", receipts, "").status, 204U);
 }
 
+TEST_F(ServerWebPush, GivesReceiptsOfWhatWaitedForADeviceThatWasRemoved) {
+  const std::string path = subscribe();
+  const HttpAnswer asked = post(path, kEncrypted + "Prefer: respond-async\r\n", "one");
+  ASSERT_EQ(asked.status, 202U) << asked.header;
+  ASSERT_EQ(post(path, kEncrypted, "two").status, 201U);  // nobody asked
+  const std::size_t at = asked.header.find("/r/");
+  ASSERT_NE(at, std::string::npos);
+  const std::string receipts = asked.header.substr(at, 3 + 43);
+  HttpPeer waits{Line(server_.ports.http)};
+  ASSERT_TRUE(waits.line.send(request_text("GET", receipts, "", {}, "Prefer: wait=60\r\n")));
+  EXPECT_EQ(ask("GET", "/healthz", "").status, 200U);
+  ASSERT_TRUE(remove_device(server_.folder(), "door"));  // as another process does
+  const HttpAnswer gone = waits.read_answer();
+  ASSERT_EQ(gone.status, 200U) << gone.header;
+  const auto list = json::parse(gone.body).at("receipts").as_array();
+  ASSERT_EQ(list.size(), 1U) << gone.body;
+  EXPECT_EQ(list[0].at("message").as_string(), "http://localhost" + location(asked));
+  EXPECT_EQ(list[0].at("status").to_number<int>(), 410);
+  EXPECT_EQ(post(path, kEncrypted, "three").status, 410U);
+}
+
 TEST_F(ServerWebPush, AnswersAWaitingFetchWhenItEnds) {
   const HttpAnswer pushed =
       post(subscribe(), "TTL: 60\r\nContent-Encoding: aes128gcm\r\nPrefer: respond-async\r\n", "a");
