@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server as a process of its own, for the tests to start, stop and kill. Arguments are
 // KEY=VALUE; the ports are written to standard output, in one line, when it serves.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -17,10 +22,25 @@ namespace {
 using wakeline::server::Endpoint;
 using wakeline::server::ServerOptions;
 
+/// By how many seconds the wall clock is off, in a file that a test writes: it makes the clock
+/// jump.
+std::atomic<const std::atomic<std::int64_t>*> clock_offset = nullptr;
+
+bool read_clock_offset(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  void* at = ::mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, fd, 0);
+  ::close(fd);
+  if (at == MAP_FAILED) return false;
+  clock_offset = static_cast<const std::atomic<std::int64_t>*>(at);
+  return true;
+}
+
 bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "folder") return options.data_folder = value, true;
   if (key == "name") return options.names.emplace_back(value), true;
   if (key == "file_tables") return options.limits.file_tables = value == "yes", true;
+  if (key == "clock_offset") return read_clock_offset(std::string(value));
+  if (key == "durable") return options.durable = value == "yes", true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
   if (key == "client_crl") return options.client_crl_file = value, true;
@@ -50,12 +70,22 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "connect_ms") return options.limits.connect_timeout = ms, true;
   if (key == "request_ms") return options.limits.request_timeout = ms, true;
   if (key == "fallback_ms") return options.fallback.after = ms, true;
+  if (key == "sender_rate") return options.limits.sender_rate = number, true;
+  if (key == "http_per_address") return options.limits.http_connections_per_address = number, true;
   if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;
   if (key == "idle_ms") return options.limits.idle_timeout = ms, true;
   return false;
 }
 
 }  // namespace
+
+// In the place of the C library's.
+extern "C" int clock_gettime(clockid_t clock, timespec* into) noexcept {
+  const auto result = static_cast<int>(::syscall(SYS_clock_gettime, clock, into));
+  const auto* offset = clock_offset.load();
+  if (result == 0 && clock == CLOCK_REALTIME && offset != nullptr) into->tv_sec += offset->load();
+  return result;
+}
 
 int main(int argc, char** argv) {
   ServerOptions options;

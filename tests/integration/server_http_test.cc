@@ -220,6 +220,30 @@ TEST(ServerHttpLimits, RefusesWhenTheStorageIsFullAndGoesOnDelivering) {
   EXPECT_EQ(status, 201U);
 }
 
+TEST(ServerHttpLimits, BoundsWhatOneTokenPushesAndWhatOneAddressHolds) {
+  ServerProcess server({"sender_rate=1", "http_per_address=3"});
+  ASSERT_TRUE(server.start());
+  server.add_device("door");
+  HttpPeer peer{Line(server.ports.http)};
+  // Ten at once at the most: the rate holds over any ten seconds.
+  unsigned accepted = 0;
+  HttpAnswer last;
+  for (int i = 0; i < 40; ++i) {
+    last = peer.push(server.admin_token(), push_json("door", "ring"));
+    if (last.status != 201) break;
+    ++accepted;
+  }
+  EXPECT_EQ(last.status, 429U);
+  EXPECT_NE(last.header.find("Retry-After: "), std::string::npos) << last.header;
+  EXPECT_GE(accepted, 1U);
+  EXPECT_LE(accepted, 25U);
+  const Line second(server.ports.http);
+  const Line third(server.ports.http);
+  Line fourth(server.ports.http);
+  EXPECT_TRUE(fourth.ends());
+  EXPECT_EQ(peer.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").status, 200U);
+}
+
 TEST(ServerHttpLimits, TellsASlowSenderAndClosesAnIdleOne) {
   ServerProcess server({"request_ms=400", "idle_ms=400"});
   ASSERT_TRUE(server.start());

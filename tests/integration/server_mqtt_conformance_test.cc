@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "server_peers.h"
 #include "server_process.h"
 #include "wire/push.h"
@@ -261,6 +263,24 @@ TEST_F(MqttConformance, Mqtt_3_1_4_3_TheOlderConnectionOfADeviceIsToldAndClosed)
   EXPECT_TRUE(second.expect<mqtt::Pingresp>());
 }
 
+TEST_F(MqttConformance, Mqtt_3_1_4_6_NothingBehindARefusedConnectIsServed) {
+  auto wrong = connect();
+  wrong.password = Bytes{'?'};
+  Bytes bytes = bytes_of(wrong);
+  for (const mqtt::Packet& more :
+       {mqtt::Packet(report(5)), mqtt::Packet(connect()), mqtt::Packet(mqtt::Pingreq{})})
+    ASSERT_TRUE(mqtt::encode(more, Version::k5, bytes));
+  MqttPeer door = peer();
+  ASSERT_TRUE(door.line.send(bytes));
+  EXPECT_EQ(door.expect<mqtt::Connack>()->reason, Reason::kBadCredentials);
+  EXPECT_FALSE(door.receive());
+  EXPECT_TRUE(door.line.ends());
+  const auto reports =
+      HttpPeer(line_http())
+          .ask(request_text("GET", "/v1/reports", "Bearer " + server_.admin_token(), ""));
+  EXPECT_EQ(reports.body, "{\"reports\":[]}\n");
+}
+
 // ---- §3.2: CONNACK
 
 TEST_F(MqttConformance, Mqtt_3_2_0_1_And_2_ConnackIsTheFirstPacketAndComesOnce) {
@@ -300,6 +320,23 @@ TEST_F(MqttConformance, Mqtt_3_2_2_9_And_11_And_12_WhatConnackRulesOutIsRefused)
   mqtt::Subscribe numbered{.packet_id = 1, .topics = {{.filter = "a"}}};
   numbered.properties.subscription_id = 4;
   EXPECT_EQ(end_of(numbered), Reason::kSubscriptionIdsNotSupported);
+}
+TEST_F(MqttConformance, Mqtt_3_2_2_12_And_13_AWillThatConnackRulesOutIsRefused) {
+  auto exact = connect();
+  exact.will = mqtt::Will{.topic = "wakeline/presence/door", .qos = Qos::kExactlyOnce};
+  auto retained = connect();
+  retained.will = mqtt::Will{.topic = "wakeline/presence/door", .retain = true};
+  auto foreign = connect();
+  foreign.will = mqtt::Will{.topic = "wakeline/presence/window"};
+  const std::pair<mqtt::Connect, Reason> rows[] = {{exact, Reason::kQosNotSupported},
+                                                   {retained, Reason::kRetainNotSupported},
+                                                   {foreign, Reason::kNotAuthorized}};
+  for (const auto& [packet, reason] : rows) {
+    MqttPeer door = peer();
+    ASSERT_TRUE(door.send(packet));
+    EXPECT_EQ(door.expect<mqtt::Connack>()->reason, reason);
+    EXPECT_TRUE(door.line.ends());
+  }
 }
 TEST_F(MqttConformance, Mqtt_3_2_2_21_TheServersKeepAliveIsTold) {
   auto packet = connect();
@@ -341,6 +378,20 @@ TEST_F(MqttConformance, Mqtt_3_3_2_12_ATopicAliasIsOfOneConnection) {
   MqttPeer next = connected(connect(false));
   ASSERT_TRUE(next.send(use));
   EXPECT_EQ(end_of(next), Reason::kProtocolError);
+}
+TEST_F(MqttConformance, Mqtt_3_3_2_6_TheExpiryOfAPushHasCountedDownWhileItWaited) {
+  const auto answer =
+      HttpPeer(line_http())
+          .push(server_.admin_token(), R"({"device":"door","title":"ring","ttl_s":60})");
+  ASSERT_EQ(answer.status, 201U);
+  std::this_thread::sleep_for(milliseconds(1'100));  // the time is what is measured
+  auto packet = connect();
+  packet.properties.user = {{"attempt", "1"}};
+  MqttPeer door = connected(packet);
+  const auto publish = door.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  EXPECT_GT(publish->properties.message_expiry_s, 20U);
+  EXPECT_LE(publish->properties.message_expiry_s, 59U);
 }
 TEST_F(MqttConformance, Mqtt_3_3_4_1_APublishOfQosOneIsAnsweredByPuback) {
   MqttPeer door = connected();
