@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "io/clock.h"
 #include "linux/socket_scan.h"
 
 namespace wakeline::host {
@@ -59,6 +60,12 @@ void tell_denied(Driver& driver, AppRecord& app, pid_t pid) {
               std::string(base::name(ErrorCode::kPermission)), what);
 }
 
+/// Of an app without a line: whether one is being set up, or it had no time yet to begin.
+bool is_line_awaited(AppRecord& app, const sys::SocketScan& scan) {
+  if (!scan.sockets.empty()) return ++app.postponements <= kPostponementsMax;
+  return scan.denied.empty() && app.tags.empty() && io::now() < app.line_due;
+}
+
 }  // namespace
 
 base::Result<bool> adopt_sockets(Driver& driver, AppRecord& app) {
@@ -74,10 +81,12 @@ base::Result<bool> adopt_sockets(Driver& driver, AppRecord& app) {
   std::erase_if(scan->sockets, [&](const auto& found) { return !wanted(found); });
   const auto connected = [](const sys::FoundSocket& found) { return found.connected; };
   const bool has_line = std::ranges::any_of(scan->sockets, connected);
-  if (!has_line && !scan->sockets.empty() && app.postponements < kPostponementsMax) {
-    ++app.postponements;
+  if (!has_line && is_line_awaited(app, *scan)) {
+    app.line_awaited = true;
     return false;
   }
+  // It has come in the meantime. One more try: time for the first words over it.
+  if (std::exchange(app.line_awaited, false) && has_line) return false;
   app.postponements = 0;
   for (const sys::FoundSocket& found : scan->sockets) {
     // With a line at hand the others can come later. Without one, the end of an attempt that takes

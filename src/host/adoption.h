@@ -15,7 +15,8 @@ inline constexpr int kPostponementsMax = 3;
 /// Tags the connections of a program that tags nothing itself: those of the frozen app that its
 /// manifest's rule names and that have no tag yet. Sets the kernel's keep-alive on them where the
 /// manifest says so (C39). What may not be looked into is a refusal in the ledger, once a run.
-/// Returns: false when the app must run on for now, because its only connection is being set up.
+/// Returns: false when the app must run on for now: its only connection is being set up, or it was
+/// just launched (Profile::launch_window) and has none yet. Nothing would wake it.
 /// Errors: as sys::scan_sockets.
 base::Result<bool> adopt_sockets(Driver& driver, AppRecord& app);
 

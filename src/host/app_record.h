@@ -78,10 +78,12 @@ struct AppRecord {
   base::Error launch_error;  ///< of the last launch; kOk when it succeeded
   /// Called after the machine has heard of it. May be empty.
   std::function<void(sys::ExitInfo)> on_ended;
-  bool uninstalled = false;  ///< its manifest is gone: forgotten when it ends
-  int postponements = 0;     ///< suspensions put off in a row: see adoption.h
-  bool denial_told = false;  ///< in this run
-  bool in_media = false;     ///< its media sockets are its audio session
+  bool uninstalled = false;   ///< its manifest is gone: forgotten when it ends
+  int postponements = 0;      ///< suspensions put off in a row: see adoption.h
+  base::Instant line_due{};   ///< until then its first connection is waited for
+  bool line_awaited = false;  ///< its last suspension was put off for that
+  bool denial_told = false;   ///< in this run
+  bool in_media = false;      ///< its media sockets are its audio session
 
   doze::Earlier noted;  ///< with its group, as last written: for the next host
   bool suspended = false;

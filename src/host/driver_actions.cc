@@ -89,8 +89,10 @@ void Driver::carry_out(const doze::Launch& action) {
 /// What the manifest of a program that speaks no protocol asks for in its stead.
 void Driver::begin_run(AppRecord& app) {
   app.postponements = 0;
+  app.line_awaited = false;
   app.denial_told = false;
   app.awake_since = io::now();
+  app.line_due = base::saturating_add(app.awake_since, options_.profile.launch_window);
   app.awake_cpu = app.cpu;
   if (app.manifest.keep_alive == base::Duration::zero()) return;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
@@ -145,7 +147,7 @@ void Driver::carry_out(const doze::Suspend& action) {
   const auto adopted = adopt_sockets(*this, *app);
   if (!adopted || !*adopted) {
     thaw(*app);
-    return fail(adopted ? base::Error{base::ErrorCode::kBusy, "a connection is being set up", 0}
+    return fail(adopted ? base::Error{base::ErrorCode::kBusy, "its connection is not there yet", 0}
                         : adopted.error());
   }
   const auto read = read_app(*app, true);

@@ -2,6 +2,7 @@
 // `wakeline run` with real programs, under a real host.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +106,20 @@ TEST_P(AnyProgramRun, SuspendsItInTheBackgroundAndWakesItByAByte) {
   EXPECT_EQ(text_of(output()), "started\n");
   EXPECT_FALSE(is_listed("plain"));
   EXPECT_TRUE(std::filesystem::is_empty(folder + "/run/run"));
+}
+
+TEST_P(AnyProgramRun, C22WaitsForTheFirstConnectionOfAProgramThatStartsSlowly) {
+  start_host({"set:launch_window=20s"});
+  // It begins when it has been put off twice: longer than the window of a launch.
+  const std::string gate = folder + "/gate";
+  ASSERT_EQ(::mkfifo(gate.c_str(), 0600), 0);
+  run({voip(), "--background", "--name", "plain", "--", "/bin/sh", "-c",
+       "read -r word < " + gate + "; exec " WAKELINE_PLAIN_PROGRAM " " + std::to_string(port())});
+  for (int i = 0; i < 2; ++i) wait_ledger("plain", "suspend_failed", "busy");
+  std::ofstream(gate) << "go\n";
+  PeerConnection line = accept_plain();
+  wait_ledger("plain", "suspend");
+  ring(line, "one");
 }
 
 TEST_P(AnyProgramRun, LeavesItAloneInTheForegroundUntilItIsSentToTheBackground) {
