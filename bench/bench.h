@@ -16,6 +16,7 @@ cli::Outcome<Report> run_sim(bool quick);
 /// Also when the machine has no swap.
 cli::Outcome<Report> run_reclaim(bool quick);
 cli::Outcome<Report> run_server(bool quick);
+cli::Outcome<Report> run_store(bool quick);
 cli::Outcome<Report> run_coalesce(bool quick);
 cli::Outcome<Report> run_scale(bool quick);
 

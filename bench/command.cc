@@ -33,6 +33,7 @@ constexpr Benchmark kBenchmarks[] = {
      bench::run_reclaim, true},
     {"server", "What a sleeping device and a push cost the server, beside other brokers",
      bench::run_server},
+    {"store", "How many pushes a second become durable, beside SQLite alone", bench::run_store},
     {"coalesce", "How often the machine wakes for the keep-alive handlers of fifty apps",
      bench::run_coalesce},
     {"scale", "A thousand apps with ten connections each", bench::run_scale},

@@ -36,7 +36,7 @@ if(TARGET libwakeline)
 endif()
 
 # What `wakeline demo` and `wakeline bench` start.
-foreach(program doorbell doorbell-c bench-app bench-holder bench-lines)
+foreach(program doorbell doorbell-c bench-app bench-fleet bench-holder bench-lines bench-store)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/wakeline)
     set_target_properties(${program} PROPERTIES
