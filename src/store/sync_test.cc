@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
@@ -57,16 +56,18 @@ Disk& disk() {
   return only;
 }
 
+using Sync = int (*)(int);
+
 }  // namespace
 
 // In the place of the C library's, for SQLite as well.
 extern "C" [[gnu::visibility("default")]] int fdatasync(int fd) {
   disk().on_sync();
-  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+  return reinterpret_cast<Sync>(::dlsym(RTLD_NEXT, "fdatasync"))(fd);
 }
 extern "C" [[gnu::visibility("default")]] int fsync(int fd) {
   disk().on_sync();
-  return static_cast<int>(::syscall(SYS_fsync, fd));
+  return reinterpret_cast<Sync>(::dlsym(RTLD_NEXT, "fsync"))(fd);
 }
 
 namespace wakeline::store {
