@@ -1,75 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kills of the app and of the server at random moments: every promised push arrives, none twice.
-#include <spawn.h>
-
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
-#include "base/random.h"
-#include "link_fixture.h"
+#include "link_push_app.h"
 
 namespace wakeline::test {
 namespace {
-
-/// One line of the app's log.
-struct Given {
-  std::string title;
-  std::uint64_t sequence = 0;
-  bool maybe_seen = false;
-  long pid = 0;
-};
-
-/// The app as a process of its own, over its lives.
-class PushApp {
- public:
-  PushApp(std::uint16_t port, std::string token, std::string ca_file)
-      : arguments_{server::beside_the_test("push_app"),
-                   "localhost",
-                   std::to_string(port),
-                   std::move(token),
-                   ca_file.empty() ? "-" : std::move(ca_file),
-                   folder_.file("state"),
-                   folder_.file("log")} {}
-  PushApp(const PushApp&) = delete;
-  PushApp& operator=(const PushApp&) = delete;
-  ~PushApp() {
-    if (pid_ > 0) kill_now();
-  }
-
-  void start() {
-    std::vector<char*> argv;
-    for (std::string& word : arguments_) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    WL_CHECK(::posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ) == 0);
-  }
-  void kill_now() {
-    ::kill(pid_, SIGKILL);
-    WL_CHECK(::waitpid(std::exchange(pid_, -1), nullptr, 0) > 0);
-  }
-  std::vector<Given> log() const {
-    std::vector<Given> all;
-    std::ifstream file(folder_.file("log"));
-    std::string line;
-    while (std::getline(file, line)) {
-      Given given;
-      std::istringstream(line) >> given.title >> given.sequence >> given.maybe_seen >> given.pid;
-      all.push_back(given);
-    }
-    return all;
-  }
-  bool has_all(const std::set<std::string>& titles) const {
-    std::set<std::string> missing = titles;
-    for (const Given& given : log()) missing.erase(given.title);
-    return missing.empty();
-  }
-
- private:
-  io::TestFolder folder_;
-  std::vector<std::string> arguments_;
-  pid_t pid_ = -1;
-};
 
 /// `marked`: whoever gets a push again in a later life of the app is told that it may be so.
 void expect_each_once_in_a_life(const PushApp& app, bool marked) {
@@ -81,12 +18,6 @@ void expect_each_once_in_a_life(const PushApp& app, bool marked) {
       EXPECT_TRUE(times[i].maybe_seen || !marked) << title;
     }
   }
-}
-
-/// A moment in which something dies.
-void random_moment(base::Random& random) {
-  std::this_thread::sleep_for(  // the moment is the input of the test
-      std::chrono::duration_cast<milliseconds>(random.between({}, milliseconds(200))));
 }
 
 class LinkCrash : public testing::Test {

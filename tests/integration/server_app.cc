@@ -41,6 +41,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "file_tables") return options.limits.file_tables = value == "yes", true;
   if (key == "clock_offset") return read_clock_offset(std::string(value));
   if (key == "durable") return options.durable = value == "yes", true;
+  if (key == "mqtts_address") return options.mqtts.value().address = value, true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
   if (key == "client_crl") return options.client_crl_file = value, true;
