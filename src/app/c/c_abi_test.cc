@@ -8,7 +8,9 @@
 #include <wakeline/wakeline.h>
 
 #include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "app/broker_testing.h"
 #include "app/host_testing.h"
@@ -292,6 +294,121 @@ TEST_F(CAbiTest, AcceptsByHand) {
   ASSERT_EQ(wakeline_push_client_sealing_keys(client, &keys), WAKELINE_OK);
   EXPECT_EQ(std::string(keys.p256dh).size(), 87U);
   EXPECT_EQ(std::string(keys.auth).size(), 22U);
+  EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
+}
+
+/// What a test was told of its messages.
+struct Told {
+  int calls = 0;
+  std::vector<std::string> lines = {};
+};
+
+void on_outcome(const wakeline_outcome_t* outcome, void* user) {
+  auto& told = *static_cast<Told*>(user);
+  ++told.calls;
+  EXPECT_EQ(outcome->struct_size, sizeof *outcome);
+  told.lines.push_back(std::string(outcome->key) + " " +
+                       wakeline_send_result_name(outcome->result) +
+                       (outcome->maybe_received ? " maybe " : " ") + outcome->detail);
+}
+
+TEST_F(CAbiTest, SendsAMessageWithAllItsPartsAndTellsItsOutcomeOnce) {
+  wakeline_push_client_t* client = create_client(false);
+  Told told;
+  ASSERT_EQ(wakeline_push_client_on_outcome(client, on_outcome, &told), WAKELINE_OK);
+  wakeline_message_t message = WAKELINE_MESSAGE_INIT;
+  char key[WAKELINE_KEY_SIZE] = "";
+  message.body = "y\0s";
+  message.body_size = 3;
+  message.correlation = "ring 7";
+  message.correlation_size = 6;
+  message.content_type = "text/plain";
+  message.kind = WAKELINE_MESSAGE_RECEIPT;
+  EXPECT_EQ(wakeline_push_client_send(client, &message, key, sizeof key - 1),
+            WAKELINE_ERROR_BUFFER);
+  message.kind = 3;
+  EXPECT_EQ(wakeline_push_client_send(client, &message, nullptr, 0),
+            WAKELINE_ERROR_INVALID_ARGUMENT);
+  message.kind = WAKELINE_MESSAGE_RECEIPT;
+  std::size_t waiting = 9;
+  EXPECT_EQ(wakeline_push_client_outbox_size(client, &waiting), WAKELINE_OK);
+  EXPECT_EQ(waiting, 0U) << "what was refused is not in it";
+  ASSERT_EQ(wakeline_push_client_send(client, &message, key, sizeof key), WAKELINE_OK)
+      << wakeline_error_message();
+  ASSERT_EQ(wakeline_push_client_start(client), WAKELINE_OK);
+  ASSERT_TRUE(await([&] { return told.calls == 1; }));
+  EXPECT_EQ(told.lines.front(), std::string(key) + " sent ");
+  const auto published = broker.published();
+  ASSERT_EQ(published.size(), 1U);
+  EXPECT_EQ(published[0].topic, "wakeline/receipt/door");
+  EXPECT_EQ(base::as_text(published[0].payload), std::string_view("y\0s", 3));
+
+  broker.answer_publish_with(mqtt::Reason::kNotAuthorized);
+  message.key = "mine";
+  ASSERT_EQ(wakeline_push_client_send(client, &message, key, sizeof key), WAKELINE_OK);
+  EXPECT_STREQ(key, "mine");
+  ASSERT_TRUE(await([&] { return told.calls == 2; }));
+  EXPECT_TRUE(told.lines.back().starts_with("mine refused ")) << told.lines.back();
+  EXPECT_TRUE(await([&] {
+    wakeline_push_client_outbox_size(client, &waiting);
+    return waiting == 0;
+  }));
+  EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
+}
+
+TEST_F(CAbiTest, TellsAnOutcomeAgainInTheNextRunWhenTheCallbackThrew) {
+  wakeline_push_client_t* client = create_client(false);
+  ASSERT_EQ(wakeline_push_client_on_outcome(
+                client, [](const wakeline_outcome_t*, void*) { throw std::runtime_error("no"); },
+                nullptr),
+            WAKELINE_OK);
+  wakeline_message_t message = WAKELINE_MESSAGE_INIT;
+  message.key = "mine";
+  ASSERT_EQ(wakeline_push_client_send(client, &message, nullptr, 0), WAKELINE_OK);
+  ASSERT_EQ(wakeline_push_client_start(client), WAKELINE_OK);
+  EXPECT_EQ(wakeline_app_run(app), WAKELINE_ERROR_EXCEPTION);
+  EXPECT_STREQ(wakeline_error_message(), "no");
+  EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
+
+  client = create_client(false);
+  Told told;
+  ASSERT_EQ(wakeline_push_client_on_outcome(client, on_outcome, &told), WAKELINE_OK);
+  ASSERT_EQ(wakeline_push_client_start(client), WAKELINE_OK);
+  ASSERT_TRUE(await([&] { return told.calls == 1; }));
+  EXPECT_EQ(told.lines.front(), "mine sent ");
+  EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
+}
+
+TEST_F(CAbiTest, TellsOfPushesThatNeverComeBeforeTheOneThatShowsIt) {
+  wakeline_push_client_t* client = create_client(false);
+  std::vector<std::string> order;
+  ASSERT_EQ(wakeline_push_client_on_missed(
+                client,
+                [](const wakeline_missed_t* missed, void* user) {
+                  EXPECT_EQ(missed->struct_size, sizeof *missed);
+                  static_cast<std::vector<std::string>*>(user)->push_back(
+                      std::to_string(missed->first) + " to " + std::to_string(missed->last) + ": " +
+                      std::to_string(missed->count));
+                },
+                &order),
+            WAKELINE_OK);
+  wakeline_push_client_on_push(
+      client,
+      [](const wakeline_push_t* push, void* user) {
+        static_cast<std::vector<std::string>*>(user)->push_back(push->title.data);
+      },
+      &order);
+  ASSERT_EQ(wakeline_push_client_start(client), WAKELINE_OK);
+  ASSERT_TRUE(await_ready(client));
+  broker.push(1, 10, "first");
+  broker.push(5, 11, "second");
+  ASSERT_TRUE(await([&] { return order.size() == 3; }));
+  EXPECT_EQ(order, (std::vector<std::string>{"first", "2 to 4: 3", "second"}));
+  // Without a callback nobody is told, and the pushes come as before.
+  ASSERT_EQ(wakeline_push_client_on_missed(client, nullptr, nullptr), WAKELINE_OK);
+  broker.push(9, 12, "third");
+  ASSERT_TRUE(await([&] { return order.size() == 4; }));
+  EXPECT_EQ(order.back(), "third");
   EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
 }
 

@@ -11,7 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "app/stream_testing.h"
 #include "base/check.h"
+#include "io/testing.h"
 #include "io/unique_fd.h"
 
 namespace wakeline::app::test {
@@ -51,6 +53,7 @@ class CStreamTest : public testing::Test {
   wakeline_app_t* app = nullptr;
   wakeline_run_loop_t* loop = nullptr;
   wakeline_stream_t* stream = nullptr;
+  io::TestFolder folder;
   io::UniqueFd listener;
   io::UniqueFd peer;
   std::uint16_t port = 0;
@@ -107,6 +110,83 @@ TEST_F(CStreamTest, C32TellsOpeningBytesAndTheEndOnItsRunLoop) {
   EXPECT_EQ(wakeline_stream_error(stream), WAKELINE_OK);
   EXPECT_EQ(wakeline_stream_free(stream), WAKELINE_OK);
   EXPECT_EQ(wakeline_stream_close(stream), WAKELINE_ERROR_HANDLE);
+}
+
+/// As on_event; every event ends run.
+void on_any_event(wakeline_stream_event_t event, void* user) {
+  on_event(event, user);
+  wakeline_run_loop_stop(static_cast<Seen*>(user)->loop);
+}
+
+TEST_F(CStreamTest, C32UsesTlsFromTheFirstByte) {
+  const TestCertificate certificate(folder.path(), "server", {"localhost"});
+  ASSERT_EQ(wakeline_stream_to_host(app, "127.0.0.1", port, &stream), WAKELINE_OK);
+  wakeline_tls_options_t tls = WAKELINE_TLS_OPTIONS_INIT;
+  tls.name = "localhost";
+  const std::string absent = folder.file("absent.pem");
+  tls.ca_file = absent.c_str();
+  EXPECT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_ERROR_NOT_FOUND);
+  tls.ca_file = certificate.file.c_str();
+  tls.struct_size = 0;
+  EXPECT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_ERROR_INVALID_ARGUMENT);
+  tls.struct_size = sizeof tls;
+  ASSERT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_OK) << wakeline_error_message();
+  EXPECT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_ERROR_WRONG_STATE);
+  Seen seen{&stream, loop};
+  ASSERT_EQ(wakeline_stream_open(stream, loop, on_any_event, &seen), WAKELINE_OK);
+  const std::jthread serving([&] {
+    StreamPeer server(listener.get());
+    EXPECT_TRUE(server.start_tls(certificate));
+    EXPECT_EQ(server.receive(4), "ping");
+    server.send("pong");
+    server.receive(1);  // until the end
+  });
+  ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  EXPECT_EQ(seen.events.front(), "open_completed");
+  std::size_t took = 0;
+  ASSERT_EQ(wakeline_stream_write(stream, "ping", 4, &took), WAKELINE_OK);
+  EXPECT_EQ(took, 4U);
+  while (seen.got.size() < 4) ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  EXPECT_EQ(seen.got, "pong");
+  EXPECT_EQ(wakeline_stream_close(stream), WAKELINE_OK);
+}
+
+TEST_F(CStreamTest, C32UsesTlsOnAnOpenStreamFromThenOn) {
+  const TestCertificate certificate(folder.path(), "server", {"localhost"});
+  Seen seen{&stream, loop};
+  ASSERT_NO_FATAL_FAILURE(open(on_any_event, &seen));
+  ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  ASSERT_EQ(::send(peer.get(), "OK", 2, MSG_NOSIGNAL), 2);
+  while (seen.got.size() < 2) ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  wakeline_tls_options_t tls = WAKELINE_TLS_OPTIONS_INIT;
+  tls.name = "localhost";
+  tls.ca_file = certificate.file.c_str();
+  ASSERT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_OK) << wakeline_error_message();
+  const std::jthread serving([&] {
+    StreamPeer server(std::move(peer));
+    EXPECT_TRUE(server.start_tls(certificate));
+    server.send("kept");
+    server.receive(1);  // until the end
+  });
+  while (seen.got.size() < 6) ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  EXPECT_EQ(seen.got, "OKkept");
+  EXPECT_EQ(wakeline_stream_close(stream), WAKELINE_OK);
+}
+
+TEST_F(CStreamTest, ACertificateOfAnotherNameEndsInTheErrorOfTls) {
+  const TestCertificate certificate(folder.path(), "server", {"localhost"});
+  ASSERT_EQ(wakeline_stream_to_host(app, "127.0.0.1", port, &stream), WAKELINE_OK);
+  wakeline_tls_options_t tls = WAKELINE_TLS_OPTIONS_INIT;
+  tls.name = "bank.example";
+  tls.ca_file = certificate.file.c_str();
+  ASSERT_EQ(wakeline_stream_use_tls(stream, &tls), WAKELINE_OK);
+  Seen seen{&stream, loop};
+  ASSERT_EQ(wakeline_stream_open(stream, loop, on_any_event, &seen), WAKELINE_OK);
+  const std::jthread serving([&] { StreamPeer(listener.get()).start_tls(certificate); });
+  ASSERT_EQ(wakeline_run_loop_run(loop), WAKELINE_OK);
+  EXPECT_EQ(seen.events, std::vector<std::string>{"error_occurred"});
+  EXPECT_EQ(wakeline_stream_error(stream), WAKELINE_ERROR_TLS);
+  EXPECT_NE(std::string(wakeline_error_message()), "");
 }
 
 TEST_F(CStreamTest, AThrowingCallbackEndsRunWithAnErrorAndAFreedLoopCallsNobody) {
