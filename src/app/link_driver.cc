@@ -290,16 +290,20 @@ void LinkDriver::read_network() {
 // --- connections
 
 void LinkDriver::carry_out(const link::Resolve& resolve) {
-  lookup_ = io::lookup(
-      core_.engine().loop(), resolve.host,
-      [this, generation = resolve.generation](base::Result<std::vector<io::Lookup::Found>> found) {
-        feed([&](link::Link& link, base::Instant now, link::Actions& out) {
-          if (!found) return link.on_resolve_failed(now, generation, out);
-          std::vector<link::Address> addresses;
-          for (auto& each : *found) addresses.push_back({each.ipv6, std::move(each.address)});
-          link.on_resolved(now, generation, std::move(addresses), out);
-        });
-      });
+  lookup_ =
+      io::lookup(core_.engine().loop(), resolve.host,
+                 [this, generation = resolve.generation](base::Result<io::Lookup::Answer> answer) {
+                   feed([&](link::Link& link, base::Instant now, link::Actions& out) {
+                     if (!answer) return link.on_resolve_failed(now, generation, out);
+                     std::vector<link::Address> addresses;
+                     for (auto& each : answer->found)
+                       addresses.push_back({each.ipv6, std::move(each.address)});
+                     if (answer->whole)
+                       link.on_resolved(now, generation, std::move(addresses), out);
+                     else
+                       link.on_resolved_in_part(now, generation, std::move(addresses), out);
+                   });
+                 });
 }
 
 void LinkDriver::carry_out(const link::Connect& connect) {
@@ -317,7 +321,10 @@ void LinkDriver::carry_out(const link::Connect& connect) {
   options.tls = settings_.tls;
   options.tls_name = settings_.config.host;
   options.keep_alive.idle = connect.heartbeat;
-  if (!connect.probe) options.on_connected_fd = [this, id](int fd) { on_tcp(id, fd); };
+  if (!connect.probe) {
+    options.on_connected_fd = [this, id](int fd) { on_tcp(id, fd); };
+    options.tls_waits = settings_.tls != nullptr;
+  }
   line.attempt = io::connect(core_.engine().loop(), std::move(options),
                              [this, id](base::Result<std::unique_ptr<io::Stream>> result) {
                                on_connected(id, std::move(result));
@@ -331,6 +338,14 @@ void LinkDriver::on_tcp(link::AttemptId id, int fd) {
     base::log(base::LogLevel::kWarning, "link", "pushes cannot wake this app: {}",
               tag.error().message);
   });
+  if (!settings_.tls) return;
+  feed(
+      [id](link::Link& link, base::Instant now, link::Actions& out) { link.on_tcp(now, id, out); });
+}
+
+void LinkDriver::carry_out(const link::Secure& secure) {
+  const auto line = lines_.find(secure.attempt);
+  if (line != lines_.end() && line->second.attempt) line->second.attempt->secure();
 }
 
 void LinkDriver::on_connected(link::AttemptId id,

@@ -13,6 +13,7 @@
 #include "core/link/link.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
+#include "io/lookup.h"
 #include "io/network.h"
 #include "io/stream.h"
 
@@ -76,6 +77,7 @@ class LinkDriver : public HostListener {
   void feed(Event event);
   void carry_out(const link::Resolve& resolve);
   void carry_out(const link::Connect& connect);
+  void carry_out(const link::Secure& secure);
   void carry_out(const link::Write& write);
   void carry_out(const link::SetHeartbeat& set);
   void carry_out(const link::Close& close);

@@ -32,6 +32,11 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     }
   }
 
+  void secure() {
+    if (!options_.tls || !std::exchange(options_.tls_waits, false)) return;
+    loop_.post([self = shared_from_this()] { self->begin_transport(); });
+  }
+
   void cancel() {
     over_ = true;
     close();
@@ -65,8 +70,14 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     if (over_) return;
     if (error) return done(base::fail(base::os_error("connect", error.value())));
     const int fd = socket_.native_handle();
+    const bool waits = options_.tls && options_.tls_waits;  // `secure` may be said in the handler
     if (options_.on_connected_fd) options_.on_connected_fd(fd);
+    if (!waits) begin_transport();
+  }
+
+  void begin_transport() {
     if (over_) return;
+    const int fd = socket_.native_handle();
     base::Result<Transport> transport = Transport::plain(fd);
     if (options_.tls) {
       transport = Transport::tls_client(fd, options_.tls->native(), options_.tls_name);
@@ -105,6 +116,7 @@ class AttemptHandle : public ConnectAttempt {
   AttemptHandle(const AttemptHandle&) = delete;
   AttemptHandle& operator=(const AttemptHandle&) = delete;
   ~AttemptHandle() override { attempt_->cancel(); }
+  void secure() override { attempt_->secure(); }
 
  private:
   std::shared_ptr<Attempt> attempt_;

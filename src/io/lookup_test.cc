@@ -1,43 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "io/lookup.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <optional>
 
-#include "io/stream.h"
 #include "io/testing.h"
 
 namespace wakeline::io {
 namespace {
 
-using Answer = base::Result<std::vector<Lookup::Found>>;
+using Answer = base::Result<Lookup::Answer>;
+using testing::ElementsAre;
 
 Answer look_up(const std::string& host) {
   Loop loop;
   std::optional<Answer> answer;
-  const auto handle = lookup(loop, host, [&](Answer found) { answer = std::move(found); });
+  const auto handle = lookup(loop, host, [&](Answer found) {
+    EXPECT_FALSE(answer && (!*answer || (*answer)->whole)) << "the whole answer is the last";
+    answer = std::move(found);
+  });
   EXPECT_FALSE(answer);
   // Nothing keeps the loop running while the helper thread works.
   const auto work = boost::asio::make_work_guard(loop.context());
-  WL_CHECK(run_until(loop, [&] { return answer.has_value(); }));
+  WL_CHECK(run_until(loop, [&] { return answer && (!*answer || (*answer)->whole); }));
   return *answer;
 }
 
 TEST(Lookup, GivesANumericAddressAsItIs) {
   const auto v4 = look_up("127.0.0.1");
-  ASSERT_TRUE(v4 && v4->size() == 1);
-  EXPECT_EQ(v4->front().address, "127.0.0.1");
-  EXPECT_FALSE(v4->front().ipv6);
+  ASSERT_TRUE(v4);
+  EXPECT_THAT(v4->found, ElementsAre(Lookup::Found{false, "127.0.0.1"}));
   const auto v6 = look_up("::1");
-  ASSERT_TRUE(v6 && v6->size() == 1);
-  EXPECT_EQ(v6->front().address, "::1");
-  EXPECT_TRUE(v6->front().ipv6);
+  ASSERT_TRUE(v6);
+  EXPECT_THAT(v6->found, ElementsAre(Lookup::Found{true, "::1"}));
 }
 
 TEST(Lookup, FindsTheNameOfThisMachinesLoopback) {
   const auto found = look_up("localhost");
   ASSERT_TRUE(found);
-  EXPECT_TRUE(std::ranges::any_of(*found, [](const Lookup::Found& address) {
+  EXPECT_TRUE(std::ranges::any_of(found->found, [](const Lookup::Found& address) {
     return address.address == "127.0.0.1" || address.address == "::1";
   }));
 }

@@ -56,12 +56,16 @@ struct ConnectOptions {
   KeepAlive keep_alive;
   /// Sees the descriptor after TCP and before TLS; may be null.
   std::function<void(int)> on_connected_fd;
+  /// TLS begins when `secure` asks for it, not by itself.
+  bool tls_waits = false;
 };
 
 /// Destroying it cancels the attempt, and `on_done` is not called.
 class ConnectAttempt {
  public:
   virtual ~ConnectAttempt() = default;
+  /// For `tls_waits`, once `on_connected_fd` was called: begins TLS, later than this call.
+  virtual void secure() = 0;
 };
 
 /// Connects TCP, then TLS; `on_done` is called later, never within this call. No deadline of its
@@ -104,20 +108,5 @@ class Listener {
   virtual std::uint16_t port() const = 0;
   virtual int fd() const = 0;
 };
-
-/// Looks a name up (getaddrinfo on a helper thread, so that the loop never waits; a numeric address
-/// needs none). `on_done` is called later, never within the call. Destroying it cancels; destroy it
-/// before the loop. Errors: kUnreachable (`os_error` 0).
-class Lookup {
- public:
-  struct Found {
-    bool ipv6;
-    std::string address;
-  };
-  virtual ~Lookup() = default;
-};
-std::unique_ptr<Lookup> lookup(
-    Loop& loop, const std::string& host,
-    std::function<void(base::Result<std::vector<Lookup::Found>>)> on_done);
 
 }  // namespace wakeline::io

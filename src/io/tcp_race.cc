@@ -10,6 +10,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "io/clock.h"
+#include "io/lookup.h"
 #include "io/stream.h"
 #include "io/tcp_socket.h"
 
@@ -19,15 +21,14 @@ namespace {
 using boost::asio::ip::tcp;
 using OnDone = std::function<void(base::Result<UniqueFd>)>;
 
-/// The families in turn, beginning with the one that the resolver prefers.
-std::deque<std::string> in_turn(std::vector<Lookup::Found> found) {
-  std::deque<std::string> order;
-  bool ipv6 = found.front().ipv6;
-  while (!found.empty() && order.size() < kTcpRacingMax) {
+/// The families in turn, beginning with `ipv6` or the other one.
+std::deque<Lookup::Found> in_turn(std::vector<Lookup::Found> found, bool ipv6) {
+  std::deque<Lookup::Found> order;
+  while (!found.empty()) {
     auto next = std::ranges::find(found, ipv6, &Lookup::Found::ipv6);
     if (next == found.end()) next = found.begin();
     ipv6 = !next->ipv6;
-    order.push_back(std::move(next->address));
+    order.push_back(std::move(*next));
     found.erase(next);
   }
   return order;
@@ -40,10 +41,10 @@ class Race : public std::enable_shared_from_this<Race> {
       : loop_(loop), port_(port), on_done_(std::move(on_done)), stagger_(loop.context()) {}
 
   void start(const std::string& host) {
-    lookup_ = lookup(loop_, host, [this](base::Result<std::vector<Lookup::Found>> found) {
-      if (!found) return done(base::fail(found.error()));
-      waiting_ = in_turn(std::move(*found));
-      start_next();
+    lookup_ = lookup(loop_, host, [this](base::Result<Lookup::Answer> answer) {
+      if (!answer) return done(base::fail(answer.error()));
+      whole_ = answer->whole;
+      take(std::move(answer->found));
     });
   }
 
@@ -58,23 +59,43 @@ class Race : public std::enable_shared_from_this<Race> {
   }
 
  private:
-  void start_next() {
+  /// What the resolver has found by now; some of it may have been started before.
+  void take(std::vector<Lookup::Found> found) {
+    const bool ipv6 = started_.empty() ? found.front().ipv6 : !started_.back().ipv6;
+    std::erase_if(found, [this](const Lookup::Found& each) {
+      return std::ranges::find(started_, each) != started_.end();
+    });
+    waiting_ = in_turn(std::move(found), ipv6);
+    const std::size_t room = kTcpRacingMax - started_.size();
+    if (waiting_.size() > room) waiting_.resize(room);
+    if (racing_.empty())
+      start_next();
+    else
+      start_next_in_time();
+  }
+
+  void start_next_in_time() {
     stagger_.cancel();
+    if (waiting_.empty()) return;
+    stagger_.expires_after(std::max(next_at_ - now(), base::Duration::zero()));
+    stagger_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (!error && !self->over_) self->start_next();
+    });
+  }
+
+  void start_next() {
     while (!over_ && !waiting_.empty()) {
-      const std::string address = std::move(waiting_.front());
+      started_.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
-      if (auto begun = begin(address); !begun) {
+      if (auto begun = begin(started_.back().address); !begun) {
         error_ = begun.error();
         continue;
       }
-      if (waiting_.empty()) return;
-      stagger_.expires_after(kTcpStagger);
-      stagger_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-        if (!error && !self->over_) self->start_next();
-      });
-      return;
+      next_at_ = now() + kTcpStagger;
+      return start_next_in_time();
     }
-    if (!over_ && racing_.empty()) done(base::fail(error_));
+    // Where the resolver still has a part to tell, that may have the way.
+    if (!over_ && racing_.empty() && whole_) done(base::fail(error_));
   }
 
   base::Result<void> begin(const std::string& address) {
@@ -120,7 +141,10 @@ class Race : public std::enable_shared_from_this<Race> {
   bool over_ = false;
   base::Error error_{base::ErrorCode::kUnreachable, "connect"};
   std::unique_ptr<Lookup> lookup_;
-  std::deque<std::string> waiting_;
+  bool whole_ = false;  ///< the resolver has told all
+  std::deque<Lookup::Found> waiting_;
+  std::vector<Lookup::Found> started_;
+  base::Instant next_at_;
   std::list<tcp::socket> racing_;
   boost::asio::steady_timer stagger_;
 };

@@ -20,7 +20,7 @@ inline constexpr std::size_t kTcpRacingMax = 16;
 /// A TCP connection to a host by its name: all its addresses, the families in turn, each with a
 /// head start over the next; the first that stands has won. Destroying it ends the race, and
 /// `on_done` is not called. On the loop's thread.
-/// Source:   RFC 8305 §4, §5; the system's resolver waits for both families by itself (§3).
+/// Source:   RFC 8305 §3 to §5.
 class TcpRace {
  public:
   virtual ~TcpRace() = default;

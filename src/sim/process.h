@@ -133,6 +133,7 @@ class Process : public std::enable_shared_from_this<Process> {
   void carry_out(const link::Resolve& a);
   void carry_out(const link::Connect& a);
   void carry_out(const link::Write& a);
+  void carry_out(const link::Secure&) {}  // TCP and TLS are one step here
   void carry_out(const link::SetHeartbeat& a);
   void carry_out(const link::Close& a) { close(a.attempt); }
   void carry_out(const link::HoldAwake& a);

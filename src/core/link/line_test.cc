@@ -331,6 +331,66 @@ TEST(Race, LeavesASilentServerForTheNextAddress) {
   EXPECT_EQ(std::get<Write>(did[1]).attempt, AttemptId{2});
 }
 
+TEST(Race, ShakesHandsWithOneRouteAtATimeUntilThatIsLate) {
+  Pen pen;
+  pen.start();
+  pen.resolved({kSix, kFour});
+  pen.deadline();
+  pen.pass(milliseconds(50));
+  EXPECT_THAT(pen.tcp(1), ElementsAre(Secure{{1}}));
+  EXPECT_THAT(pen.tcp(2), IsEmpty()) << "its turn has not come";
+  const Instant asked = pen.now;
+  EXPECT_THAT(pen.deadline(), ElementsAre(Secure{{2}}));
+  EXPECT_EQ(pen.now, asked + 5 * milliseconds(300)) << "five times what TCP took";
+  EXPECT_EQ(pen.connected(2).size(), 1U) << "it speaks";
+  EXPECT_THAT(pen.connected(1), IsEmpty());
+}
+
+TEST(Race, GivesTheHandshakeToTheNextThatStandsWhenOneFails) {
+  Pen pen;
+  pen.start();
+  pen.resolved({kSix, kFour});
+  pen.deadline();
+  pen.tcp(2);
+  pen.tcp(1);
+  EXPECT_THAT(pen.failed(2, Why::kTlsFailed), ElementsAre(Secure{{1}}));
+  EXPECT_EQ(pen.connected(1).size(), 1U);
+}
+
+TEST(Race, StartsNoOtherRouteWhileAHandshakeIsInItsTime) {
+  Pen pen;
+  pen.start();
+  pen.resolved({kSix, kFour});
+  pen.pass(milliseconds(100));
+  pen.tcp(1);
+  const Instant asked = pen.now;
+  EXPECT_THAT(pen.deadline(), ElementsAre(Connect{{2}, kFour, 8883, seconds(240)}));
+  EXPECT_EQ(pen.now, asked + milliseconds(500));
+}
+
+TEST(Race, BeginsWithTheFamilyThatWasResolvedFirstAndGoesOnWithTheOther) {
+  const Address four_too{.ipv6 = false, .text = "192.0.2.5"};
+  Pen pen;
+  pen.start();
+  EXPECT_EQ(pen.resolved_in_part({kFour, four_too}).back(),
+            Action(Connect{{1}, kFour, 8883, seconds(240)}));
+  const Instant began = pen.now;
+  pen.pass(milliseconds(100));
+  EXPECT_THAT(pen.resolved({kSix, kFour, four_too}), IsEmpty());
+  EXPECT_THAT(pen.deadline(), ElementsAre(Connect{{2}, kSix, 8883, seconds(240)}));
+  EXPECT_EQ(pen.now, began + milliseconds(250));
+  EXPECT_THAT(pen.failed(2), ElementsAre(Connect{{3}, four_too, 8883, seconds(240)}));
+}
+
+TEST(Race, WaitsForTheOtherFamilyWhenThePartThatCameFails) {
+  Pen pen;
+  pen.start();
+  pen.resolved_in_part({kSix});
+  EXPECT_THAT(pen.failed(1), IsEmpty());
+  EXPECT_EQ(pen.link.state(), State::kConnecting);
+  EXPECT_THAT(pen.resolved({kSix, kFour}).front(), Action(Connect{{2}, kFour, 8883, seconds(240)}));
+}
+
 TEST(Race, FailsWithTheReasonOfItsLastAttempt) {
   Pen pen;
   pen.start();

@@ -39,6 +39,7 @@ std::string line(const Connect& a) {
   return fmt::format("{} #{} {}:{} heartbeat={}s", a.probe ? "probe" : "connect", a.attempt.value,
                      host, a.port, seconds_of(a.heartbeat));
 }
+std::string line(const Secure& a) { return fmt::format("secure #{}", a.attempt.value); }
 std::string line(const SetHeartbeat& a) {
   return fmt::format("set_heartbeat #{} {}s", a.attempt.value, seconds_of(a.heartbeat));
 }

@@ -91,21 +91,28 @@ void Link::on_resolved(Instant now, std::uint64_t generation, std::vector<Addres
   } else {
     resolving_ = false;
     timers_.clear(Timer::kResolve);
-    addresses_ = std::move(addresses);
-    resolved_at_ = now;
-    if (race_.running()) {
-      race_.add(candidates(now));
-      run_race(now, out);
-    } else if (state_ == State::kConnecting && !live_) {
-      begin_race(now, out);
-    }
+    take_addresses(now, std::move(addresses), out);
   }
+  settle(now, out);
+}
+
+void Link::on_resolved_in_part(Instant now, std::uint64_t generation,
+                               std::vector<Address> addresses, Actions& out) {
+  if (!resolving_ || generation != generation_ || addresses.empty()) return;
+  take_addresses(now, std::move(addresses), out);
   settle(now, out);
 }
 
 void Link::on_resolve_failed(Instant now, std::uint64_t generation, Actions& out) {
   if (!resolving_ || generation != generation_) return;
   resolve_failed(now, out);
+  settle(now, out);
+}
+
+void Link::on_tcp(Instant now, AttemptId attempt, Actions& out) {
+  if (race_.find(attempt) == nullptr) return;
+  race_.on_tcp(now, attempt);
+  run_race(now, out);
   settle(now, out);
 }
 
@@ -263,6 +270,17 @@ void Link::resolve_failed(Instant now, Actions& out) {
   failed(now, {.why = addresses_.empty() ? Why::kResolveFailed : race_why_}, out);
 }
 
+void Link::take_addresses(Instant now, std::vector<Address> addresses, Actions& out) {
+  addresses_ = std::move(addresses);
+  resolved_at_ = now;
+  if (race_.running()) {
+    race_.add(candidates(now));
+    run_race(now, out);
+  } else if (state_ == State::kConnecting && !live_) {
+    begin_race(now, out);
+  }
+}
+
 void Link::begin_race(Instant now, Actions& out) {
   race_why_ = Why::kConnectFailed;
   race_.begin(now, candidates(now),
@@ -281,6 +299,7 @@ void Link::run_race(Instant now, Actions& out) {
     const Duration h = config_.kernel_keeps_alive ? heartbeat() : Duration::zero();
     race_.start(now, next_attempt(out), config_.connect_timeout, h, out);
   }
+  if (const auto id = race_.take_handshake(now)) out.push(Secure{*id});
   if (live_ && live_->pinging && live_->tries > 1 && race_.has_standby()) {
     // Its time was over before: the one that stands by takes its place.
     line_died(now, Why::kPeerSilent, out);

@@ -42,7 +42,13 @@ class Link {
 
   void on_resolved(Instant now, std::uint64_t generation, std::vector<Address> addresses,
                    Actions& out);
+  /// Some addresses, and the rest comes: one family was quicker (RFC 8305 §3).
+  void on_resolved_in_part(Instant now, std::uint64_t generation, std::vector<Address> addresses,
+                           Actions& out);
   void on_resolve_failed(Instant now, std::uint64_t generation, Actions& out);
+  /// TCP of that attempt stands, TLS is to follow when Secure asks for it. A driver whose lines
+  /// need no TLS says on_connected alone.
+  void on_tcp(Instant now, AttemptId attempt, Actions& out);
   /// TCP and TLS of that attempt stand.
   void on_connected(Instant now, AttemptId attempt, Actions& out);
   /// The attempt or the live connection is over. `why`: kConnectFailed, kTlsFailed, kPeerClosed
@@ -170,6 +176,7 @@ class Link {
   // link.cc: the way to a connection and back.
   void connect_now(Instant now, Why why, Actions& out);
   void try_now(Instant now, Why why, Actions& out);
+  void take_addresses(Instant now, std::vector<Address> addresses, Actions& out);
   void begin_race(Instant now, Actions& out);
   void run_race(Instant now, Actions& out);
   void resolve_failed(Instant now, Actions& out);

@@ -89,6 +89,8 @@ class World {
 
  private:
   struct Connection {
+    bool tcp = false;
+    bool secured = false;  ///< asked to begin TLS
     bool up = false;
     base::Bytes to_server;
     base::Bytes to_client;
@@ -138,6 +140,11 @@ class World {
     last_attempt_ = a.attempt.value;
     open_[a.attempt.value].probe = a.probe;
   }
+  void carry_out(const Secure& a) {
+    Connection& c = open_.at(a.attempt.value);
+    RC_ASSERT(c.tcp && !c.up);
+    RC_ASSERT(!std::exchange(c.secured, true));
+  }
   void carry_out(const Write& a) {
     Connection& c = open_.at(a.attempt.value);
     RC_ASSERT(c.up);
@@ -178,15 +185,21 @@ class World {
     event([&] {
       if (fails)
         link_.on_resolve_failed(now_, g, out_);
+      else if (random_.chance(1, 4))
+        link_.on_resolved_in_part(now_, g, {kAddress}, out_);
       else
         link_.on_resolved(now_, g, std::vector<Address>(4, kAddress), out_);
     });
   }
   void connect_one() {
     for (auto& [id, c] : open_) {
-      if (c.up) continue;
-      c.up = true;
+      if (c.up || (c.tcp && !c.secured)) continue;
       const AttemptId attempt{id};
+      if (!c.tcp && !c.probe) {
+        c.tcp = true;
+        return event([&] { link_.on_tcp(now_, attempt, out_); });
+      }
+      c.up = true;
       return event([&] { link_.on_connected(now_, attempt, out_); });
     }
   }

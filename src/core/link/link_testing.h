@@ -120,6 +120,12 @@ class Pen {
   std::vector<Action> resolved(std::vector<Address> addresses = {kAddress}) {
     return did([&](Actions& out) { link.on_resolved(now, generation, addresses, out); });
   }
+  std::vector<Action> resolved_in_part(std::vector<Address> addresses) {
+    return did([&](Actions& out) { link.on_resolved_in_part(now, generation, addresses, out); });
+  }
+  std::vector<Action> tcp(std::uint64_t id) {
+    return did([&](Actions& out) { link.on_tcp(now, {id}, out); });
+  }
   std::vector<Action> connected(std::uint64_t id) {
     return did([&](Actions& out) { link.on_connected(now, {id}, out); });
   }

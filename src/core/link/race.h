@@ -10,17 +10,22 @@
 namespace wakeline::link {
 
 /// Several routes tried side by side: each gets a head start over the next, a failure starts the
-/// next at once, at most kRacingMax are in flight. Only one at a time *speaks* (sends CONNECT),
-/// because a second CONNECT would take the session away from the first; the others stand by,
-/// connected. The link decides who has won: the one that is answered.
+/// next at once, at most kRacingMax are in flight. TCP races; the TLS handshake, which costs both
+/// sides the most, is one route's at a time until it is late (link.md §3). Only one at a time
+/// *speaks* (sends CONNECT), because a second CONNECT would take the session away from the first;
+/// the others stand by, connected. The link decides who has won: the one that is answered.
 class Race {
  public:
-  enum class Phase : std::uint8_t { kConnecting, kStandby, kSpeaking };
+  /// kTcp: TCP stands, and its turn for TLS has not come. kStandby: TLS stands too.
+  enum class Phase : std::uint8_t { kConnecting, kTcp, kSecuring, kStandby, kSpeaking };
   struct Attempt {
     AttemptId id;
     Route route;
     Phase phase = Phase::kConnecting;
     Instant deadline;  ///< for connection and answer together
+    Instant began_at;
+    Duration patience{};  ///< for its TLS handshake, by what its TCP took
+    Instant secure_by;    ///< TLS is late then
     Instant spoke_at;
     Inflow inflow;
     friend bool operator==(const Attempt&, const Attempt&) = default;
@@ -34,14 +39,19 @@ class Race {
   };
 
   void begin(Instant now, std::vector<Candidate> candidates, Pace pace);
-  /// More routes for the race that is on; those that it has already are passed over.
-  void add(const std::vector<Candidate>& candidates);
+  /// Another answer of the resolver for the race that is on: what was started is passed over, the
+  /// rest is tried in this order, what is not in it last.
+  void add(std::vector<Candidate> candidates);
   bool running() const { return next_ < candidates_.size() || !attempts_.empty(); }
 
   /// Whether the next candidate is to be started now, and that start.
   bool may_start(Instant now) const { return start_at() <= now; }
   void start(Instant now, AttemptId id, Duration timeout, Duration heartbeat, Actions& out);
 
+  /// TCP stands, and TLS is to follow.
+  void on_tcp(Instant now, AttemptId id);
+  /// Who has to begin TLS now, if anybody.
+  std::optional<AttemptId> take_handshake(Instant now);
   /// TCP and TLS stand.
   void on_connected(AttemptId id);
   /// The attempt is over; the next may start at once.
@@ -65,6 +75,8 @@ class Race {
  private:
   const Attempt* in_phase(Phase phase) const;
   Instant start_at() const;
+  Instant handshake_at() const;
+  Instant needed_at() const;
 
   std::vector<Candidate> candidates_;
   Pace pace_;

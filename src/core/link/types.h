@@ -160,7 +160,8 @@ std::string_view name(Why);
 
 // --- actions
 // -------------------------------------------------------------------------------------------------
-/// Look the name up; answer with on_resolved or on_resolve_failed, with the generation.
+/// Look the name up; answer with on_resolved or on_resolve_failed, with the generation; before
+/// that, where one family is quicker, with on_resolved_in_part.
 struct Resolve {
   std::uint64_t generation;
   std::string host;
@@ -168,7 +169,8 @@ struct Resolve {
   friend bool operator==(const Resolve&, const Resolve&) = default;
 };
 /// Connect TCP and TLS to that address; kernel keep-alive by `heartbeat` (C39), none where it is
-/// zero; tag the socket, but for a probe; answer with on_connected or on_failed.
+/// zero; tag the socket, but for a probe; answer with on_connected or on_failed. Where TLS is used,
+/// and not for a probe, on_tcp comes before: TLS begins with Secure.
 struct Connect {
   AttemptId attempt;
   Address address;
@@ -176,6 +178,11 @@ struct Connect {
   Duration heartbeat;
   bool probe = false;  ///< a second flow, idle on purpose, that finds out what a NAT bears
   friend bool operator==(const Connect&, const Connect&) = default;
+};
+/// TCP of that attempt stands: begin TLS. At most one handshake is under way until it is late.
+struct Secure {
+  AttemptId attempt;
+  friend bool operator==(const Secure&, const Secure&) = default;
 };
 struct Write {
   AttemptId attempt;
@@ -245,8 +252,8 @@ struct Missed {
   friend bool operator==(const Missed&, const Missed&) = default;
 };
 
-using Action = std::variant<Resolve, Connect, Write, SetHeartbeat, Close, HoldAwake, LetGo, Persist,
-                            Deliver, Report, StoreOutbox, Outcome, Missed>;
+using Action = std::variant<Resolve, Connect, Secure, Write, SetHeartbeat, Close, HoldAwake, LetGo,
+                            Persist, Deliver, Report, StoreOutbox, Outcome, Missed>;
 using Actions = base::BoundedList<Action, 512>;
 
 }  // namespace wakeline::link
