@@ -50,6 +50,16 @@ struct Push {
   friend bool operator==(const Push&, const Push&) = default;
 };
 
+/// How urgent a push is (RFC 8030 §5.3), the least first.
+enum class PushUrgency : std::uint8_t {
+  kVeryLow,  ///< an advertisement; asked for: every push
+  kLow,      ///< news of a topic
+  kNormal,   ///< a message
+  kHigh      ///< a call
+};
+/// The stable word of an urgency, as Push::urgency has it: "very-low".
+WAKELINE_API std::string_view name(PushUrgency urgency);
+
 /// Pushes that the server had accepted for this app and that never come: their time to live was
 /// over, or their app server replaced or withdrew them.
 struct Missed {
@@ -165,7 +175,8 @@ class WAKELINE_API PushClient {
   /// For each change of the line.
   void on_state(std::function<void(const LinkStatus&)> handler);
   /// Called before the push that shows the gap is handed over. After a restart a gap may be told
-  /// once more. Of a broker that numbers nothing nothing is known.
+  /// once more. Of a broker that numbers nothing nothing is known, nor of pushes that came while
+  /// `set_lowest_urgency` withheld some.
   void on_missed(std::function<void(const Missed&)> handler);
   /// Called once for each message, in this run or a later one; again in the next run when the app
   /// ended, or an exception left the handler, before it returned.
@@ -177,6 +188,11 @@ class WAKELINE_API PushClient {
   void stop();
   /// The user wants it now: proves the line, or tries at once where the server does not forbid it.
   void kick();
+  /// Quiet: from now on the server withholds pushes below `lowest`, and the app sleeps through
+  /// them; what was withheld comes when a lower one is set, while its time to live lasts. Told to
+  /// the server at once or when it is reached, and remembered over restarts, until it is set anew.
+  /// Never set: as the server has it. Another MQTT broker withholds nothing.
+  void set_lowest_urgency(PushUrgency lowest);
   /// The app has dealt with this push; it never comes again. For `manual_accept`.
   void accept(std::uint64_t id);
 

@@ -57,6 +57,11 @@ class TestBroker {
     const std::lock_guard lock(mutex_);
     return published_;
   }
+  /// The lowest urgency that the last CONNECT or SUBSCRIBE asked for; empty: none.
+  std::string asked_urgency() const {
+    const std::lock_guard lock(mutex_);
+    return urgency_;
+  }
   void send(const mqtt::Packet& packet) {
     engine_->call([&] {
       base::Bytes bytes;
@@ -119,7 +124,14 @@ class TestBroker {
     }
     changed_.notify_all();
     base::Bytes out;
-    if (std::holds_alternative<mqtt::Connect>(packet)) {
+    if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) {
+      note_urgency(subscribe->properties);
+      mqtt::Suback granted;
+      granted.packet_id = subscribe->packet_id;
+      granted.reasons.assign(subscribe->topics.size(), mqtt::Reason::kGrantedQos1);
+      WL_CHECK(mqtt::encode(granted, mqtt::Version::k5, out));
+    } else if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) {
+      note_urgency(connect->properties);
       mqtt::Connack connack;
       connack.reason = greeting_;
       connack.session_present = greeting_ == mqtt::Reason::kSuccess;
@@ -142,6 +154,11 @@ class TestBroker {
     }
   }
 
+  void note_urgency(const mqtt::Properties& properties) {
+    const std::lock_guard lock(mutex_);
+    urgency_ = properties.user_value("urgency").value_or("");
+  }
+
   std::shared_ptr<io::TlsContext> tls_;
   std::unique_ptr<Engine> engine_;
   std::uint16_t port_ = 0;
@@ -155,6 +172,7 @@ class TestBroker {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::vector<std::string> heard_;        // under mutex_
+  std::string urgency_;                   // under mutex_
   std::vector<mqtt::Publish> published_;  // under mutex_
 };
 

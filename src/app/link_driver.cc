@@ -202,6 +202,12 @@ void LinkDriver::kick() {
   feed([](link::Link& link, base::Instant now, link::Actions& out) { link.on_kick(now, out); });
 }
 
+void LinkDriver::ask_for(wire::Urgency lowest) {
+  feed([lowest](link::Link& link, base::Instant now, link::Actions& out) {
+    link.ask_for(now, lowest, out);
+  });
+}
+
 void LinkDriver::accept(link::DeliveryId delivery) {
   feed([delivery](link::Link& link, base::Instant now, link::Actions& out) {
     link.accept(now, delivery, out);

@@ -50,6 +50,7 @@ class LinkDriver : public HostListener {
   void start();
   void stop();
   void kick();
+  void ask_for(wire::Urgency lowest);
   void accept(link::DeliveryId delivery);
   /// `message` has passed check(). `done` once it is on disk, or is not; `until` is set from
   /// `time_to_live`. Errors: kBusy (full), kStorageFull and those of io::write_file.

@@ -314,6 +314,12 @@ static_assert(static_cast<int>(LinkState::kReady) == static_cast<int>(link::Stat
 static_assert(static_cast<int>(SendResult::kRefused) ==
               static_cast<int>(link::SendResult::kRefused));
 
+static_assert(static_cast<int>(PushUrgency::kHigh) == static_cast<int>(wire::Urgency::kHigh));
+
+std::string_view name(PushUrgency urgency) {
+  return wire::name(static_cast<wire::Urgency>(urgency));
+}
+
 std::string_view name(SendResult result) {
   return link::name(static_cast<link::SendResult>(result));
 }
@@ -390,6 +396,10 @@ void PushClient::stop() {
 
 void PushClient::kick() {
   core_->post([](app::LinkDriver& driver) { driver.kick(); });
+}
+
+void PushClient::set_lowest_urgency(PushUrgency lowest) {
+  core_->call([this, lowest] { core_->driver().ask_for(static_cast<wire::Urgency>(lowest)); });
 }
 
 void PushClient::accept(std::uint64_t id) {

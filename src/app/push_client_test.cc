@@ -232,6 +232,21 @@ TEST_F(PushClientTest, TellsThatPushesNeverCome) {
   EXPECT_EQ(missed, (std::vector<Missed>{{.first = 5, .last = 6, .count = 2}}));
 }
 
+TEST_F(PushClientTest, AsksForQuietOnItsLineAndInItsNextRun) {
+  {
+    PushClient client = create(options());
+    go_online(client);
+    client.set_lowest_urgency(PushUrgency::kNormal);
+    EXPECT_EQ(broker.take(1), Words{"SUBSCRIBE"});
+    EXPECT_EQ(broker.asked_urgency(), "normal");
+  }
+  EXPECT_EQ(broker.take(1), Words{"DISCONNECT"});
+  PushClient client = create(options());
+  go_online(client);
+  EXPECT_EQ(broker.asked_urgency(), "normal");
+  EXPECT_EQ(name(PushUrgency::kNormal), "normal");
+}
+
 TEST_F(PushClientTest, TagsItsSocketBeforeTheFirstByteAndHoldsTheAppAwakeMeanwhile) {
   PushClient client = create(options());
   go_online(client);

@@ -61,6 +61,17 @@ typedef struct wakeline_push {
   bool maybe_seen;             ///< an earlier run of this app may have seen it
 } wakeline_push_t;
 
+/// How urgent a push is (RFC 8030 §5.3): a WAKELINE_PUSH_URGENCY_….
+typedef int32_t wakeline_push_urgency_t;
+
+/// The values of wakeline_push_urgency_t.
+enum {
+  WAKELINE_PUSH_URGENCY_VERY_LOW = 0,  ///< asked for: every push
+  WAKELINE_PUSH_URGENCY_LOW = 1,       ///< news of a topic
+  WAKELINE_PUSH_URGENCY_NORMAL = 2,    ///< a message
+  WAKELINE_PUSH_URGENCY_HIGH = 3,      ///< a call
+};
+
 /// The line to the server: a WAKELINE_LINK_….
 typedef int32_t wakeline_link_state_t;
 
@@ -187,6 +198,10 @@ WAKELINE_C_API wakeline_error_t wakeline_push_client_start(wakeline_push_client_
 WAKELINE_C_API wakeline_error_t wakeline_push_client_stop(wakeline_push_client_t* client);
 /// The user wants it now: proves the line, or tries at once where the server does not forbid it.
 WAKELINE_C_API wakeline_error_t wakeline_push_client_kick(wakeline_push_client_t* client);
+/// Quiet: from now on, also after a restart, the server withholds pushes below `lowest`; what was
+/// withheld comes when a lower one is set. Errors: INVALID_ARGUMENT.
+WAKELINE_C_API wakeline_error_t wakeline_push_client_set_lowest_urgency(
+    wakeline_push_client_t* client, wakeline_push_urgency_t lowest);
 /// The app has dealt with this push. For `manual_accept`.
 WAKELINE_C_API wakeline_error_t wakeline_push_client_accept(wakeline_push_client_t* client,
                                                             uint64_t id);

@@ -379,6 +379,19 @@ TEST_F(CAbiTest, TellsAnOutcomeAgainInTheNextRunWhenTheCallbackThrew) {
   EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
 }
 
+TEST_F(CAbiTest, AsksForQuietInWordsThatAreKnown) {
+  wakeline_push_client_t* client = create_client(false);
+  EXPECT_EQ(wakeline_push_client_set_lowest_urgency(client, 4), WAKELINE_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(wakeline_push_client_set_lowest_urgency(client, -1), WAKELINE_ERROR_INVALID_ARGUMENT);
+  ASSERT_EQ(wakeline_push_client_set_lowest_urgency(client, WAKELINE_PUSH_URGENCY_HIGH),
+            WAKELINE_OK);
+  ASSERT_EQ(wakeline_push_client_start(client), WAKELINE_OK);
+  ASSERT_TRUE(await_ready(client));
+  EXPECT_EQ(broker.take(1), std::vector<std::string>{"CONNECT"});
+  EXPECT_EQ(broker.asked_urgency(), "high");
+  EXPECT_EQ(wakeline_push_client_free(client), WAKELINE_OK);
+}
+
 TEST_F(CAbiTest, TellsOfPushesThatNeverComeBeforeTheOneThatShowsIt) {
   wakeline_push_client_t* client = create_client(false);
   std::vector<std::string> order;

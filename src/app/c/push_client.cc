@@ -16,6 +16,7 @@ constexpr std::size_t kKeysFirst = 120;
 constexpr std::size_t kMessageFirst = 80;
 static_assert(static_cast<int>(MessageKind::kPresence) == WAKELINE_MESSAGE_PRESENCE);
 static_assert(static_cast<int>(SendResult::kRefused) == WAKELINE_SEND_REFUSED);
+static_assert(static_cast<int>(PushUrgency::kHigh) == WAKELINE_PUSH_URGENCY_HIGH);
 
 struct PushObject {
   PushClient client;
@@ -175,6 +176,16 @@ wakeline_error_t wakeline_push_client_stop(wakeline_push_client_t* client) {
 wakeline_error_t wakeline_push_client_kick(wakeline_push_client_t* client) {
   return with<PushClients>(client, "client", [](PushObject& object) {
     object.client.kick();
+    return WAKELINE_OK;
+  });
+}
+
+wakeline_error_t wakeline_push_client_set_lowest_urgency(wakeline_push_client_t* client,
+                                                         wakeline_push_urgency_t lowest) {
+  return with<PushClients>(client, "client", [lowest](PushObject& object) -> wakeline_error_t {
+    if (lowest < WAKELINE_PUSH_URGENCY_VERY_LOW || lowest > WAKELINE_PUSH_URGENCY_HIGH)
+      return fail(WAKELINE_ERROR_INVALID_ARGUMENT, "lowest: no WAKELINE_PUSH_URGENCY_…");
+    object.client.set_lowest_urgency(static_cast<wakeline::PushUrgency>(lowest));
     return WAKELINE_OK;
   });
 }

@@ -23,7 +23,8 @@ void Inbox::on_new_epoch(Memory& memory, std::uint64_t epoch) {
 }
 
 /// What the server passed over on its way to `sequence`: numbers above all that ever came, and
-/// those that an earlier run had without accepting them. Where nothing came yet nothing is known.
+/// those that an earlier run had without accepting them. Where nothing came yet nothing is known,
+/// nor where the server may withhold some: those come yet, under other numbers.
 void Inbox::note_missed(const Memory& memory, Sequence sequence) {
   Missed missed{.first = 0, .last = 0, .count = 0};
   const auto add = [&missed](Sequence first, Sequence last) {
@@ -36,7 +37,7 @@ void Inbox::note_missed(const Memory& memory, Sequence sequence) {
     if (s < sequence && !held) add(s, s);
   }
   const Sequence known = std::max(high_, memory.accepted_high);
-  if (known != 0 && sequence > known + 1) add(known + 1, sequence - 1);
+  if (known != 0 && sequence > known + 1 && !memory.withheld) add(known + 1, sequence - 1);
   high_ = std::max(high_, sequence);
   missed_ = missed.count > 0 ? std::optional(missed) : std::nullopt;
 }

@@ -415,7 +415,7 @@ void Link::set_state(State state, Why why, Instant until, std::string detail, Ac
 bool Link::busy(Instant now) const {
   if (persisting_ || inbox_.busy() || state_ == State::kConnecting) return true;
   if (outbox_busy(now)) return true;
-  if (live_ && (live_->pinging || moving_)) return true;
+  if (live_ && (live_->pinging || live_->asking || moving_)) return true;
   if (probe_ && probe_->phase != Probe::Phase::kIdle) return true;
   if (timers_.is_set(Timer::kNetwork)) return true;
   return state_ == State::kWaiting && timers_.at(Timer::kRetry) - now <= kHoldMax;

@@ -60,6 +60,10 @@ class Link {
                                      Actions& out);
   void on_persisted(Instant now, std::uint64_t serial, Actions& out);
 
+  /// The app takes pushes of that urgency or a higher one from now on: our server withholds the
+  /// rest, with new numbers when it is given after all. Remembered; another broker gives all.
+  void ask_for(Instant now, wire::Urgency lowest, Actions& out);
+
   /// The app took the push (its handler returned, or it said so later).
   void accept(Instant now, DeliveryId delivery, Actions& out);
 
@@ -150,6 +154,7 @@ class Link {
     bool numbered = false;        ///< our server: an epoch, and a number on each push
     bool probes = false;          ///< the server serves probe flows
     bool subscribing = false;     ///< SUBACK is awaited
+    bool asking = false;          ///< another SUBACK is: the server was told of an urgency
     bool pinging = false;         ///< PINGRESP is awaited
     bool asked_patience = false;  ///< the answer's deadline was given a second time
     friend bool operator==(const Live&, const Live&) = default;
@@ -235,6 +240,8 @@ class Link {
   void on_ready(Instant now, Actions& out);
   void on_publish(Instant now, wire::mqtt::Publish publish, Actions& out);
   void on_suback(Instant now, const wire::mqtt::Suback& suback, Actions& out);
+  void say_lowest(Actions& out);
+  void note_withheld();
   void on_pingresp(Instant now, Actions& out);
   void on_disconnect(Instant now, const wire::mqtt::Disconnect& disconnect, Actions& out);
   void on_protocol_error(Instant now, AttemptId attempt, wire::mqtt::Reason reason, Actions& out);
@@ -279,6 +286,7 @@ class Link {
   Instant not_before_{};                     ///< bad credentials: no sooner, whatever happens
   Instant hurried_at_;                       ///< the last try that didn't wait for its time
   bool subscribed_ = false;                  ///< the server's session of ours has the subscription
+  std::optional<wire::Urgency> said_;        ///< the urgency that the server was told of last
   bool foreground_ = false;
 
   std::uint64_t serial_ = 0;  ///< of the last Persist

@@ -145,6 +145,8 @@ void Link::say_connect(Instant /*now*/, AttemptId attempt, Actions& out) {
   connect.properties.maximum_packet_size = static_cast<std::uint32_t>(mqtt::kPacketMax);
   auto& user = connect.properties.user;
   user.emplace_back(property::kAttempt, std::to_string(attempt.value));
+  said_ = memory_.lowest;
+  if (said_) user.emplace_back(property::kUrgency, wire::name(*said_));
   if (memory_.epoch != 0) {
     // Both: a server with another store must not take our count for one of its own.
     user.emplace_back(property::kEpoch, fmt::format("{:x}", memory_.epoch));
@@ -274,9 +276,47 @@ void Link::on_ready(Instant now, Actions& out) {
   set_state(State::kReady, Why::kOnline, {}, {}, out);
   arm_ping(now);
   begin_probe(now, out);
+  say_lowest(out);
+}
+
+void Link::ask_for(Instant now, wire::Urgency lowest, Actions& out) {
+  if (memory_.lowest != lowest) {
+    memory_.lowest = lowest;
+    memory_.withheld = memory_.withheld || lowest > wire::Urgency::kVeryLow;
+    persist(out);
+    if (live_ && !live_->subscribing) say_lowest(out);
+  }
+  settle(now, out);
+}
+
+/// Tells our server on a line that stands; CONNECT tells it on a new one. One is asked at a time.
+void Link::say_lowest(Actions& out) {
+  if (!live_->numbered || live_->asking || said_ == memory_.lowest) return;
+  live_->asking = true;
+  said_ = memory_.lowest;
+  mqtt::Subscribe subscribe;
+  subscribe.packet_id = kSubscribeId;
+  subscribe.topics.push_back({.filter = wire::inbox_topic(config_.device),
+                              .qos = mqtt::Qos::kAtLeastOnce,
+                              .retain_handling = 1});
+  subscribe.properties.user.emplace_back(property::kUrgency, wire::name(*said_));
+  send(live_->id, subscribe, out);
+}
+
+/// After a numbered push. Once the server withholds nothing, the first one closes the gap that was
+/// left: all that was withheld comes above it.
+void Link::note_withheld() {
+  const bool all = memory_.lowest.value_or(wire::Urgency::kVeryLow) == wire::Urgency::kVeryLow;
+  if (all && !live_->asking && said_ == memory_.lowest) memory_.withheld = false;
 }
 
 void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
+  if (std::exchange(live_->asking, false) && suback.packet_id == kSubscribeId &&
+      suback.reasons.size() == 1) {
+    // A server that refuses gives all, as before.
+    say_lowest(out);
+    return;
+  }
   if (!live_->subscribing || suback.packet_id != kSubscribeId || suback.reasons.size() != 1) {
     on_protocol_error(now, live_->id, Reason::kProtocolError, out);
     return;
@@ -309,6 +349,7 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
         delivery.sequence != 0
             ? inbox_.on_numbered(memory_, delivery.sequence, publish.packet_id)
             : inbox_.on_unnumbered(publish.packet_id, publish.duplicate, digest_of(publish));
+    if (delivery.sequence != 0) note_withheld();
     switch (verdict) {
       case Inbox::Verdict::kDeliver:
         delivery.id = id;

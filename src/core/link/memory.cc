@@ -16,7 +16,9 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::string_view kMagic = "wakeline-link";
+/// Of a memory that says no `quiet`, so that an older program reads it too.
 constexpr std::string_view kVersion = "2";
+constexpr std::string_view kVersionWithQuiet = "3";
 constexpr std::string_view kVersionWithoutNetworks = "1";
 constexpr std::size_t kAddressMax = 64;  ///< of a numeric address with its zone, in bytes
 
@@ -101,16 +103,29 @@ bool read_network(Lines& lines, const Clock& clock, Networks& networks) {
   return networks.add(std::move(n));
 }
 
+bool read_quiet(Lines& lines, Memory& memory) {
+  const auto line = lines.take("quiet");
+  if (!line) return false;
+  Words words(*line);
+  const auto lowest = words.take();
+  if (!lowest || !words.read(memory.withheld) || !words.empty()) return false;
+  memory.lowest = wire::urgency_from_name(*lowest);
+  return memory.lowest.has_value();
+}
+
 }  // namespace
 
 std::string encode(const Memory& memory, Duration boot_to_wall) {
   std::string text = fmt::format(
       "{} {}\nepoch {:x}\naccepted {}\nunaccepted {}\nattempts {}\nspread_ms {}\nnot_before_ns "
       "{}\nnetworks {}\n",
-      kMagic, kVersion, memory.epoch, memory.accepted_high, fmt::join(memory.unaccepted, " "),
-      memory.attempts, memory.spread / std::chrono::milliseconds(1),
-      memory.not_before.time_since_epoch().count(), memory.networks.all().size());
+      kMagic, memory.lowest ? kVersionWithQuiet : kVersion, memory.epoch, memory.accepted_high,
+      fmt::join(memory.unaccepted, " "), memory.attempts,
+      memory.spread / std::chrono::milliseconds(1), memory.not_before.time_since_epoch().count(),
+      memory.networks.all().size());
   for (const Network& n : memory.networks.all()) text += encode(n, Clock(boot_to_wall));
+  if (memory.lowest)
+    text += fmt::format("quiet {} {}\n", wire::name(*memory.lowest), memory.withheld ? 1 : 0);
   text += fmt::format("checksum {:016x}\n", fnv(text));
   return text;
 }
@@ -122,7 +137,8 @@ base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall)
   const auto version = lines.take(kMagic);
   if (!version) return malformed;
   const bool without_networks = *version == kVersionWithoutNetworks;
-  if (*version != kVersion && !without_networks)
+  const bool with_quiet = *version == kVersionWithQuiet;
+  if (*version != kVersion && !with_quiet && !without_networks)
     return base::fail(ErrorCode::kUnsupported, "link.memory");
 
   Memory memory;
@@ -144,6 +160,8 @@ base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall)
   if (!without_networks && !lines.read("networks", networks)) return malformed;
   for (; networks > 0; --networks)
     if (!read_network(lines, Clock(boot_to_wall), memory.networks)) return malformed;
+
+  if (with_quiet && !read_quiet(lines, memory)) return malformed;
 
   const std::size_t end = text.rfind("checksum ");
   std::uint64_t sum = 0;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/link/memory.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
+
+#include "core/link/fnv.h"
 
 namespace wakeline::link {
 namespace {
@@ -79,6 +82,25 @@ TEST(Memory, HasThisText) {
       << encode(m, Duration(1'000));
 }
 
+TEST(Memory, SaysQuietWhereItWasAskedForAndIsElseReadByAnOlderProgram) {
+  Memory m;
+  m.lowest = wire::Urgency::kHigh;
+  m.withheld = true;
+  const std::string text = encode(m);
+  EXPECT_TRUE(text.starts_with("wakeline-link 3\n")) << text;
+  EXPECT_NE(text.find("networks 0\nquiet high 1\n"), std::string::npos) << text;
+  for (const bool withheld : {false, true}) {
+    m.withheld = withheld;
+    EXPECT_EQ(*decode_memory(encode(m)), m);
+  }
+  for (const std::string wrong : {"quiet loud 1", "quiet high 2", "quiet high", "quiet high 1 1"}) {
+    std::string bad = text.substr(0, text.find("checksum"));
+    bad.replace(bad.find("quiet high 1"), 12, wrong);
+    bad += fmt::format("checksum {:016x}\n", fnv(bad));
+    EXPECT_EQ(decode_memory(bad).error().code, ErrorCode::kMalformed) << wrong;
+  }
+}
+
 TEST(Memory, ReadsTheTextOfTheVersionBeforeNetworks) {
   const auto memory = decode_memory(
       "wakeline-link 1\nepoch e1\naccepted 17\nunaccepted 12 15\nattempts 2048\n"
@@ -135,7 +157,7 @@ TEST(Memory, IsRefusedWhenTornOrChangedAnywhere) {
 
 TEST(Memory, NamesWhatIsWrong) {
   EXPECT_EQ(decode_memory("").error().code, ErrorCode::kMalformed);
-  EXPECT_EQ(decode_memory("wakeline-link 3\n").error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(decode_memory("wakeline-link 4\n").error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(decode_memory(std::string(kMemoryTextMax + 1, 'x')).error().code, ErrorCode::kTooLarge);
 }
 

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "core/link/network.h"
 #include "wire/mqtt.h"
+#include "wire/push.h"
 
 /// The values that go into and come out of the client's connection keeper; `link.h` holds the
 /// machine.
@@ -70,7 +71,12 @@ struct Memory {
   std::uint64_t attempts = 0;        ///< attempt epochs up to here may have been used
   Duration spread{};                 ///< the server's last W in whole ms; zero: never heard
   Instant not_before{};              ///< the server asked for quiet until then (`retry-after`)
-  Networks networks;                 ///< what was learnt of each
+  /// The app takes pushes of that urgency or a higher one; nothing: it never said.
+  std::optional<wire::Urgency> lowest;
+  /// The server withholds some, or has since the last push: numbers that are passed over may come
+  /// yet, under other numbers.
+  bool withheld = false;
+  Networks networks;  ///< what was learnt of each
 
   /// Every push up to here was accepted: what CONNECT says as `received`.
   Sequence received() const { return unaccepted.empty() ? accepted_high : unaccepted.front() - 1; }

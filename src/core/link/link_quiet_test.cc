@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/// An app that asks for quiet.
+#include "core/link/link_testing.h"
+
+namespace wakeline::link::test {
+namespace {
+
+using wire::Urgency;
+
+mqtt::Subscribe quiet(Urgency lowest) {
+  mqtt::Subscribe subscribe;
+  subscribe.packet_id = 1;
+  subscribe.topics.push_back(
+      {.filter = "wakeline/inbox/door", .qos = mqtt::Qos::kAtLeastOnce, .retain_handling = 1});
+  subscribe.properties.user = {{"urgency", std::string(wire::name(lowest))}};
+  return subscribe;
+}
+
+std::vector<Action> ask(Pen& pen, Urgency lowest) {
+  return pen.did([&](Actions& out) { pen.link.ask_for(pen.now, lowest, out); });
+}
+
+/// What CONNECT says of urgency; empty: nothing.
+std::string said(const std::vector<Action>& actions) {
+  for (const Action& action : actions) {
+    const auto* write = std::get_if<Write>(&action);
+    if (write == nullptr) continue;
+    const auto decoded = mqtt::decode(write->bytes, mqtt::Version::k5);
+    if (const auto* connect = std::get_if<mqtt::Connect>(&decoded->packet))
+      return std::string(connect->properties.user_value("urgency").value_or(""));
+  }
+  return "no CONNECT";
+}
+
+TEST(LinkQuiet, IsAskedForOnALineThatStandsAndRemembered) {
+  Pen pen;
+  pen.go_online();
+  Memory memory = pen.memory();
+  memory.lowest = Urgency::kHigh;
+  memory.withheld = true;
+  EXPECT_THAT(
+      ask(pen, Urgency::kHigh),
+      ElementsAre(Persist{3, memory}, wrote(1, {quiet(Urgency::kHigh)}), HoldAwake{Why::kOnline}));
+  EXPECT_THAT(ask(pen, Urgency::kHigh), IsEmpty()) << "it is known";
+  EXPECT_THAT(pen.persisted(), IsEmpty()) << "the server has not answered";
+  EXPECT_THAT(pen.heard(1, {granted()}), ElementsAre(LetGo{}));
+}
+
+TEST(LinkQuiet, IsSaidInConnectWhenAskedForBeforeAndOverARestart) {
+  Pen pen;
+  EXPECT_THAT(ask(pen, Urgency::kNormal).size(), 2U) << "to disk, awake meanwhile";
+  pen.start();
+  pen.resolved();
+  EXPECT_EQ(said(pen.connected(1)), "normal");
+  Pen next(config(), pen.link.memory());
+  next.start();
+  next.resolved();
+  EXPECT_EQ(said(next.connected(next.attempt)), "normal");
+  Pen never;
+  never.start();
+  never.resolved();
+  EXPECT_EQ(said(never.connected(1)), "") << "as it was";
+}
+
+TEST(LinkQuiet, AsksForOneAtATimeAndTheLastWordCounts) {
+  Pen pen;
+  pen.go_online();
+  ask(pen, Urgency::kHigh);
+  ask(pen, Urgency::kLow);
+  EXPECT_THAT(ask(pen, Urgency::kNormal), IsEmpty());
+  EXPECT_THAT(pen.heard(1, {granted()}), ElementsAre(wrote(1, {quiet(Urgency::kNormal)})));
+  EXPECT_THAT(pen.heard(1, {granted()}), IsEmpty());
+}
+
+TEST(LinkQuiet, IsNotSaidToABrokerThatNumbersNothing) {
+  Pen pen;
+  pen.go_online(mqtt::Connack{});
+  for (const Action& action : ask(pen, Urgency::kHigh))
+    EXPECT_FALSE(std::holds_alternative<Write>(action));
+}
+
+TEST(LinkQuiet, IsNoReasonToSayThatPushesNeverCome) {
+  Pen pen;
+  pen.go_online();
+  pen.heard(1, {push(1, 10)});
+  ask(pen, Urgency::kHigh);
+  pen.heard(1, {granted()});
+  EXPECT_THAT(pen.heard(1, {push(4, 11)}), ElementsAre(delivered(2, 4))) << "2, 3 are withheld";
+  ask(pen, Urgency::kVeryLow);
+  // Sent before the server had read that.
+  EXPECT_THAT(pen.heard(1, {push(6, 12)}), ElementsAre(delivered(3, 6)));
+  pen.heard(1, {granted()});
+  // What was withheld, 2, 3 and 5, comes as 8, 9 and 10.
+  EXPECT_THAT(pen.heard(1, {push(8, 13)}), ElementsAre(delivered(4, 8)));
+  EXPECT_FALSE(pen.link.memory().withheld);
+  EXPECT_THAT(pen.heard(1, {push(12, 14)}),
+              ElementsAre(Missed{.first = 9, .last = 11, .count = 3}, delivered(5, 12)));
+}
+
+}  // namespace
+}  // namespace wakeline::link::test
