@@ -127,7 +127,7 @@ WAKELINE_API std::string_view name(LinkState state);
 struct LinkStatus {
   LinkState state = LinkState::kStopped;  ///< where the line is
   std::string why = {};                   ///< a stable word: "peer_closed", "bad_credentials"
-  std::string detail = {};                ///< what the server said, for people; may be empty
+  std::string detail = {};  ///< what the server said, or its certificate lacks; may be empty
   std::optional<std::chrono::milliseconds> retry_in = {};  ///< from when it was reported
   friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
 };

@@ -42,6 +42,16 @@ base::Duration boot_to_wall() {
 
 std::string text_of(const link::Memory& memory) { return link::encode(memory, boot_to_wall()); }
 
+/// What people can do something about.
+std::string tls_detail(const base::Error& error) {
+  const std::string_view where = error.where;
+  if (where == "tls.time")
+    return "the certificate is not valid now: it or this machine's clock is wrong";
+  if (where == "tls.name") return "the certificate is of another name";
+  if (where == "tls.certificate") return "the certificate is of nobody that is trusted here";
+  return base::to_string(error);
+}
+
 /// How a connection ended, for the machine: a reset and a silence may be a NAT's doing.
 link::Why why_of(const base::Error& error) {
   if (error.code == base::ErrorCode::kTimeout || error.os_error == ETIMEDOUT)
@@ -359,6 +369,7 @@ void LinkDriver::on_connected(link::AttemptId id,
   if (!result) {
     base::log(base::LogLevel::kInfo, "link", "#{}: {}", id.value, base::to_string(result.error()));
     const bool tls = result.error().code == base::ErrorCode::kTls;
+    if (tls) tls_detail_ = tls_detail(result.error());
     return on_end(id, tls ? link::Why::kTlsFailed : link::Why::kConnectFailed);
   }
   Line& line = lines_.at(id);
@@ -515,6 +526,10 @@ void LinkDriver::carry_out(const link::Missed& missed) { hooks_.missed(missed); 
 
 void LinkDriver::carry_out(const link::Deliver& deliver) { hooks_.deliver(deliver.delivery); }
 
-void LinkDriver::carry_out(const link::Report& report) { hooks_.report(report, io::now()); }
+void LinkDriver::carry_out(const link::Report& report) {
+  link::Report told = report;
+  if (told.why == link::Why::kTlsFailed && told.detail.empty()) told.detail = tls_detail_;
+  hooks_.report(told, io::now());
+}
 
 }  // namespace wakeline::app

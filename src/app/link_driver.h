@@ -128,6 +128,7 @@ class LinkDriver : public HostListener {
   io::NetworkView network_;
   base::Duration asleep_ = io::time_asleep();  ///< of the machine, as last seen
   base::Duration storage_retry_{};
+  std::string tls_detail_;   ///< of the last handshake that failed
   std::uint64_t holds_ = 0;  ///< counts HoldAwake and LetGo: an answer of an earlier one is late
   TaskKey task_ = 0;
   link::WakeWindow wake_wanted_;

@@ -48,6 +48,7 @@ ErrorCode code_of(int os) {
   switch (os) {
     case EPERM:
     case EACCES:
+    case EROFS:
       return ErrorCode::kPermission;
     case ENOENT:
     case ESRCH:

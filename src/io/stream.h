@@ -71,7 +71,7 @@ class ConnectAttempt {
 /// Connects TCP, then TLS; `on_done` is called later, never within this call. No deadline of its
 /// own: the caller destroys the attempt.
 /// Errors (to `on_done`): kUnreachable, kTimeout (the kernel's), kTls (`where` "tls.certificate":
-/// not trusted; "tls.name": of another name), kClosed, kInvalidArgument (the address).
+/// not trusted, "tls.name": another's, "tls.time": not valid now), kClosed, kInvalidArgument.
 std::unique_ptr<ConnectAttempt> connect(
     Loop& loop, ConnectOptions options,
     std::function<void(base::Result<std::unique_ptr<Stream>>)> on_done);

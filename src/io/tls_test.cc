@@ -2,8 +2,10 @@
 #include "io/tls.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include <ctime>
 #include <filesystem>
 #include <optional>
 
@@ -34,8 +36,10 @@ struct Outcome {
   std::optional<base::Error> server_end;
 };
 
-/// Connects to a server of `identity` that trusts `ca_file` and asks for `name`.
-Outcome shake(const Identity& identity, const std::string& ca_file, const std::string& name) {
+/// Connects to a server of `identity`, trusts `ca_file` and asks for `name`. `clock`: the client's,
+/// in seconds since 1970; the right one when it is not given.
+Outcome shake(const Identity& identity, const std::string& ca_file, const std::string& name,
+              std::optional<std::time_t> clock = std::nullopt) {
   Loop loop;
   Outcome outcome;
   const auto server_tls = *TlsContext::server(identity.certificate, identity.key);
@@ -48,6 +52,7 @@ Outcome shake(const Identity& identity, const std::string& ca_file, const std::s
   options.address = "127.0.0.1";
   options.port = listener->port();
   options.tls = *TlsContext::client(ca_file);
+  if (clock) X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(options.tls->native()), *clock);
   options.tls_name = name;
   const auto attempt = connect(loop, options, [&](base::Result<std::unique_ptr<Stream>> result) {
     outcome.client = result ? base::Result<void>() : base::fail(result.error());
@@ -80,6 +85,15 @@ TEST(Tls, RefusesACertificateThatItDoesNotTrustAndSaysSo) {
     EXPECT_EQ(outcome.client,
               base::Result<void>(base::fail(base::ErrorCode::kTls, "tls.certificate")));
     EXPECT_EQ(outcome.server_end->code, base::ErrorCode::kTls);
+  }
+}
+
+TEST(Tls, SaysThatTheCertificateIsNotOfThisTimeWhereTheClockIsFarOff) {
+  const Identity identity({"localhost"});
+  const std::time_t late = std::time(nullptr) + std::time_t{200} * 365 * 86'400;
+  for (const std::time_t clock : {std::time_t{0}, late}) {
+    const auto outcome = shake(identity, identity.certificate, "localhost", clock);
+    EXPECT_EQ(outcome.client, base::Result<void>(base::fail(base::ErrorCode::kTls, "tls.time")));
   }
 }
 

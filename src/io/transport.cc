@@ -89,6 +89,9 @@ base::Error tls_error(const SSL* ssl) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return {base::ErrorCode::kTls, "tls.name"};
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return {base::ErrorCode::kTls, "tls.time"};
     default:
       return {base::ErrorCode::kTls, "tls.certificate"};
   }

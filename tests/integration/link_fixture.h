@@ -60,6 +60,10 @@ class Ringing {
       const std::lock_guard lock(mutex_);
       pushes_.push_back(push);
     });
+    client_->on_missed([this](const Missed& missed) {
+      const std::lock_guard lock(mutex_);
+      missed_ += missed.count;
+    });
     client_->on_state([this](const LinkStatus& status) {
       const std::lock_guard lock(mutex_);
       states_.push_back(status);
@@ -87,6 +91,11 @@ class Ringing {
     for (const Push& push : pushes()) titles.push_back(push.title);
     return titles;
   }
+  /// How many pushes never come, as far as it was told.
+  std::uint64_t missed() const {
+    const std::lock_guard lock(mutex_);
+    return missed_;
+  }
   /// Whether the line was ever in a state for that reason.
   bool was(std::string_view why) const {
     const std::lock_guard lock(mutex_);
@@ -103,6 +112,7 @@ class Ringing {
   mutable std::mutex mutex_;
   std::vector<Push> pushes_;        // under mutex_
   std::vector<LinkStatus> states_;  // under mutex_
+  std::uint64_t missed_ = 0;        // under mutex_
   std::thread thread_;
 };
 

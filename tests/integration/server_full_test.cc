@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <set>
 #include <thread>
 
 #include "io/clock.h"
 #include "server_peers.h"
 #include "server_process.h"
+#include "small_disk.h"
 #include "wire/push.h"
 
 namespace wakeline::server {
@@ -20,24 +17,10 @@ namespace {
 namespace mqtt = wire::mqtt;
 using std::chrono::milliseconds;
 
-/// A file system of so many bytes at `path`, for this process and its children alone; as root, or
-/// in a user namespace of our own.
-bool mount_small(const std::string& path, const char* size) {
-  const auto uid = ::getuid();
-  const auto gid = ::getgid();
-  if (::unshare(CLONE_NEWNS) != 0) {
-    if (errno != EPERM || ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-    std::ofstream("/proc/self/setgroups") << "deny";
-    std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
-    std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
-  }
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
-  return ::mount("small", path.c_str(), "tmpfs", 0, size) == 0;
-}
+using test::mount_small;
 
 TEST(ServerFull, RefusesPushesWithoutSpaceGoesOnDeliveringAndTakesThemAgainWhenThereIsSome) {
   ServerProcess server({"queue_max=100000"});
-  std::filesystem::create_directories(server.folder());
   ASSERT_TRUE(mount_small(server.folder(), "size=14m")) << "errno " << errno;
   ASSERT_TRUE(server.start());
   const std::string token = server.add_device("door");

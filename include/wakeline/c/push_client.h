@@ -92,7 +92,7 @@ typedef struct wakeline_link_status {
   size_t struct_size;           ///< of what the library filled
   wakeline_link_state_t state;  ///< a WAKELINE_LINK_…
   const char* why;              ///< a stable word: "peer_closed", "bad_credentials"
-  const char* detail;           ///< what the server said, for people; may be ""
+  const char* detail;           ///< what the server said, or its certificate lacks; may be ""
   int64_t retry_in_ms;          ///< from when it was reported; negative: nothing is planned
 } wakeline_link_status_t;
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// An app that asks its server for quiet, over kills of the server and runs of the app.
+#include "link_fixture.h"
+
+namespace wakeline::test {
+namespace {
+
+using Titles = std::vector<std::string>;
+
+class LinkUrgency : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(server.start());
+    options.host = "localhost";
+    options.port = server.ports.mqtts;
+    options.device = "door";
+    options.token = server.add_device("door");
+    options.ca_file = server.ca_file();
+    options.state_file = folder.file("state");
+  }
+  void push(const std::string& title, const std::string& urgency) {
+    server::HttpPeer peer{server::Line(server.ports.http)};
+    EXPECT_EQ(peer.push(server.admin_token(), R"({"device":"door","title":")" + title +
+                                                  R"(","urgency":")" + urgency + R"("})")
+                  .status,
+              201U);
+  }
+  void go_online(Ringing& app) {
+    ASSERT_FALSE(app.error) << app.error->message;
+    app.client().start();
+    ASSERT_TRUE(eventually([&] { return app.ready(); }));
+  }
+
+  io::TestFolder folder;
+  server::ServerProcess server;
+  PushClient::Options options;
+};
+
+TEST_F(LinkUrgency, WhatIsLessUrgentComesOnceWhenQuietIsOverAndNothingIsMissed) {
+  {
+    Ringing app(options);
+    go_online(app);
+    push("before", "low");
+    ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
+    app.client().set_lowest_urgency(PushUrgency::kHigh);
+    // What is sent after it on the same line is answered: so the server has read it.
+    ASSERT_TRUE(app.client().send({.body = "x"}));
+    ASSERT_TRUE(eventually([&] { return app.client().outbox_size() == 0; }));
+    push("news", "normal");
+    push("call", "high");
+    ASSERT_TRUE(eventually([&] { return app.titles().back() == "call"; }));
+    // Over a kill of the server: it remembers, and the client says it again.
+    server.kill_now();
+    ASSERT_TRUE(server.start());
+    push("more news", "very-low");
+    push("second call", "high");
+    ASSERT_TRUE(eventually([&] { return app.titles().back() == "second call"; }));
+    EXPECT_EQ(app.titles(), (Titles{"before", "call", "second call"}));
+    EXPECT_EQ(app.missed(), 0U);
+  }
+  // Over a run of the app: it is quiet until it is told otherwise.
+  Ringing app(options);
+  go_online(app);
+  push("third call", "high");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
+  app.client().set_lowest_urgency(PushUrgency::kVeryLow);
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 3; }));
+  EXPECT_EQ(app.titles(), (Titles{"third call", "news", "more news"}));
+  push("after", "low");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 4; }));
+  EXPECT_EQ(app.missed(), 0U);
+  std::uint64_t last = 0;
+  for (const Push& each : app.pushes())
+    EXPECT_GT(each.sequence, std::exchange(last, each.sequence));
+}
+
+}  // namespace
+}  // namespace wakeline::test
