@@ -116,14 +116,18 @@ Outcome<std::int64_t> ring(const Line& line) {
   return received - sent;
 }
 
+/// bench-app introduces itself when its socket is tagged: 64 bytes, its id padded with zeros.
+static Outcome<Line> introduced(io::UniqueFd socket) {
+  std::array<char, 64> id{};
+  if (!read_all(socket.get(), id.data(), id.size(), kConnectTimeoutMs))
+    return std::unexpected("an app connected and said nothing");
+  return Line{std::move(socket), std::string(id.data())};
+}
+
 Outcome<Line> Bed::welcome(const Door& door) {
   auto socket = door.accept(kConnectTimeoutMs);
   if (!socket) return std::unexpected(socket.error());
-  // bench-app introduces itself when its socket is tagged: 64 bytes, its id padded with zeros.
-  std::array<char, 64> id{};
-  if (!read_all(socket->get(), id.data(), id.size(), kConnectTimeoutMs))
-    return std::unexpected("an app connected and said nothing");
-  return Line{std::move(*socket), std::string(id.data())};
+  return introduced(std::move(*socket));
 }
 
 Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& door) {
@@ -173,8 +177,16 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
   if (!control) return std::unexpected("the host does not answer: " + control.error().message);
   bed->control_.emplace(std::move(*control));
+  // All are accepted before one is listened to: an app that waits for a place in a full backlog
+  // tags nothing, and has said nothing on its other connections.
+  std::vector<io::UniqueFd> sockets;
   for (int i = 0; i < bench_apps * options.lines; ++i) {
-    auto line = welcome(door);
+    auto socket = door.accept(kConnectTimeoutMs);
+    if (!socket) return std::unexpected(socket.error() + "; the host's log is in " + log);
+    sockets.push_back(std::move(*socket));
+  }
+  for (auto& socket : sockets) {
+    auto line = introduced(std::move(socket));
     if (!line) return std::unexpected(line.error() + "; the host's log is in " + log);
     bed->lines_.push_back(std::move(*line));
   }

@@ -94,7 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(NamedSeed{"DiedBetweenRenameAndFolderSync", "crashing", 44},
                       NamedSeed{"OpenedByTheUserWhileItWasLaunched", "crashing", 204},
                       NamedSeed{"HeldATaskWhileTheMachineSlept", "commuter", 1},
-                      NamedSeed{"ExpiredBeforeTheClockWasSetBack", "clock-jumps", 1}),
+                      NamedSeed{"ExpiredBeforeTheClockWasSetBack", "clock-jumps", 1},
+                      NamedSeed{"HeldAwakeForAMeasurementOnASlowPath", "crashing", 15'001}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST(Scenarios, MeetWhatTheyAreAbout) {

@@ -314,6 +314,23 @@ TEST(LinkProbe, TeachesNothingWhenTheServerEndsIt) {
   EXPECT_EQ(pen.link.network().gaps.doubt, before.doubt);
 }
 
+TEST(LinkProbe, IsNotOpenedWhereAnAnswerMayTakeLongerThanAnAppIsHeldAwakeForIt) {
+  Pen pen;
+  pen.network(true, false, "home");
+  pen.go_online(probing_connack());
+  Memory slow = pen.link.memory();
+  auto network = pen.link.network();
+  for (int i = 0; i < 4; ++i) network.rtt.add(seconds(10));
+  slow.networks.use("home", network.used_at) = network;
+  for (const bool is_slow : {false, true}) {
+    Pen next(config(), is_slow ? slow : pen.link.memory());
+    next.network(true, false, "home");
+    next.go_online(probing_connack());
+    silent(next, minutes(10));
+    EXPECT_EQ(next.probe == 0U, is_slow);
+  }
+}
+
 TEST(LinkProbe, EndsWithTheLine) {
   Pen pen = curious();
   const auto id = pen.probe;

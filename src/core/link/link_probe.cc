@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The second flow: it stays silent for a gap, and then finds out whether the NATs still know it.
+#include <algorithm>
+
 #include "core/link/link.h"
 
 namespace wakeline::link {
@@ -11,6 +13,13 @@ using std::chrono::milliseconds;
 constexpr Duration kLate = milliseconds(500);
 /// The answer may take as long as the line's three tries.
 constexpr int kTries = 3;
+/// The app is held awake for the answer. On a path whose answers may take longer, late is not told
+/// from dead in a time that a measurement is worth.
+constexpr Duration kAskMax = std::chrono::seconds(20);
+
+bool answers_too_slowly(const Rtt& rtt) {
+  return kTries * rtt.patience(Duration::zero()) > kAskMax;
+}
 
 }  // namespace
 
@@ -19,6 +28,7 @@ void Link::begin_probe(Instant now, Actions& out) {
   if (!live_ || !live_->probes || probe_ || !facts_.online) return;
   const Duration gap = config_.heartbeat.decide(network_.gaps, now).probe;
   if (gap == Duration::zero()) return;
+  if (answers_too_slowly(network_.rtt)) return;
   probe_ = Probe();
   probe_->id = next_attempt(out);
   probe_->gap = gap;
@@ -58,11 +68,17 @@ void Link::on_probe_timer(Instant now, Instant due, Actions& out) {
       end_probe(out);
       break;
     case Phase::kIdle:
+      if (answers_too_slowly(network_.rtt)) {
+        end_probe(out);
+        break;
+      }
       // Late is well: the silence was as long as it was.
       probe_->gap = now - probe_->silent_at;
       probe_->phase = Phase::kAsking;
       send(probe_->id, wire::mqtt::Pingreq{}, out);
-      timers_.set(Timer::kProbe, now + kTries * network_.rtt.patience(config_.ping_timeout_min));
+      timers_.set(
+          Timer::kProbe,
+          now + std::min(kTries * network_.rtt.patience(config_.ping_timeout_min), kAskMax));
       break;
     case Phase::kAsking:
       if (now - due > kLate && !probe_->asked_patience) {
