@@ -12,6 +12,8 @@
 #include <ctime>
 #include <filesystem>
 #include <set>
+#include <stop_token>
+#include <thread>
 
 #include "host/ledger.h"
 #include "host/options.h"
@@ -116,6 +118,25 @@ Outcome<std::int64_t> ring(const Line& line) {
   return received - sent;
 }
 
+/// While the host launches: the backlog of a socket holds 4,096, and an app that waits for a place
+/// in it tags nothing, and says nothing on its other connections.
+static Outcome<std::vector<io::UniqueFd>> accept_all(const Door& door, std::size_t count,
+                                                     const std::stop_token& stop) {
+  constexpr int kSliceMs = 200;
+  std::vector<io::UniqueFd> sockets;
+  base::Instant end = io::now() + std::chrono::milliseconds(kConnectTimeoutMs);
+  while (sockets.size() < count && !stop.stop_requested()) {
+    auto socket = door.accept(kSliceMs);
+    if (socket) {
+      sockets.push_back(std::move(*socket));
+      end = io::now() + std::chrono::milliseconds(kConnectTimeoutMs);
+    } else if (io::now() >= end) {
+      return std::unexpected(socket.error());
+    }
+  }
+  return sockets;
+}
+
 /// bench-app introduces itself when its socket is tagged: 64 bytes, its id padded with zeros.
 static Outcome<Line> introduced(io::UniqueFd socket) {
   std::array<char, 64> id{};
@@ -168,6 +189,10 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
     command.push_back("--set");
     command.push_back(setting);
   }
+  Outcome<std::vector<io::UniqueFd>> accepted;  // the thread's, until it is joined
+  std::jthread accepting([&](const std::stop_token& stop) {
+    accepted = accept_all(door, static_cast<std::size_t>(bench_apps * options.lines), stop);
+  });
   auto host = cli::Program::start(ends_with_us(command), log);
   if (!host) return std::unexpected(host.error());
   bed->host_ = std::move(*host);
@@ -177,15 +202,9 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
   if (!control) return std::unexpected("the host does not answer: " + control.error().message);
   bed->control_.emplace(std::move(*control));
-  // All are accepted before one is listened to: an app that waits for a place in a full backlog
-  // tags nothing, and has said nothing on its other connections.
-  std::vector<io::UniqueFd> sockets;
-  for (int i = 0; i < bench_apps * options.lines; ++i) {
-    auto socket = door.accept(kConnectTimeoutMs);
-    if (!socket) return std::unexpected(socket.error() + "; the host's log is in " + log);
-    sockets.push_back(std::move(*socket));
-  }
-  for (auto& socket : sockets) {
+  accepting.join();
+  if (!accepted) return std::unexpected(accepted.error() + "; the host's log is in " + log);
+  for (auto& socket : *accepted) {
     auto line = introduced(std::move(socket));
     if (!line) return std::unexpected(line.error() + "; the host's log is in " + log);
     bed->lines_.push_back(std::move(*line));
