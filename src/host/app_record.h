@@ -33,6 +33,8 @@ class MessageSink {
  public:
   virtual ~MessageSink() = default;
   virtual void send(const wire::host::Message& message) = 0;
+  /// Whether the app has asked something that was not read yet: it waits for us, and is not quiet.
+  virtual bool asked() const = 0;
   /// Ends the connection; no call comes after it.
   virtual void end() = 0;
 };

@@ -56,7 +56,7 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
   app.cpu = *cpu;
   result.reading.cpu = *cpu;
   if (!keep_duplicates) {
-    result.reading.busy = app.process->group().busy();
+    result.reading.busy = app.process->group().busy() || (app.sink != nullptr && app.sink->asked());
   }
   for (auto& [id, tag] : app.tags) {
     auto duplicate = sys::duplicate_socket(tag.pidfd->get(), tag.fd, tag.cookie);

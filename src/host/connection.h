@@ -62,6 +62,7 @@ class Connection final : public MessageSink {
   /// Whether it has said who it is.
   bool known() const { return app_ != nullptr || control_; }
   void send(const wire::host::Message& message) override;
+  bool asked() const override { return socket_ != nullptr && socket_->unread(); }
   void end() override;
 
  private:

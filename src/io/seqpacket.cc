@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -108,6 +109,12 @@ class State : public std::enable_shared_from_this<State> {
   }
 
   const PeerCredentials& peer() const { return peer_; }
+
+  bool unread() {
+    if (closed_) return false;
+    pollfd wait{socket(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) > 0 && (wait.revents & POLLIN) != 0;
+  }
 
   void set_reading(bool on) {
     reading_ = on;
@@ -247,6 +254,7 @@ class Connection : public Seqpacket {
   }
   void send(std::string message, int fd) override { state_->send(std::move(message), fd); }
   const PeerCredentials& peer() const override { return state_->peer(); }
+  bool unread() const override { return state_->unread(); }
   void set_reading(bool on) override { state_->set_reading(on); }
   void hold_reading_while_sending() override { state_->hold_reading_while_sending(); }
 

@@ -39,6 +39,8 @@ class Seqpacket {
   /// must not cost us memory.
   virtual void send(std::string message, int fd = -1) = 0;
   virtual const PeerCredentials& peer() const = 0;
+  /// Whether something of the peer lies there that was not read yet.
+  virtual bool unread() const = 0;
   /// Off: what comes stays in the kernel, and a peer that sends on is blocked by its full socket.
   /// On at first. May be called in a handler.
   virtual void set_reading(bool on) = 0;

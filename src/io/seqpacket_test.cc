@@ -74,8 +74,10 @@ TEST_F(SeqpacketTest, CarriesWholeMessagesBothWays) {
   Inbox at_client;
   at_server.attach(*server.connections[0]);
   at_client.attach(*client);
+  EXPECT_FALSE(server.connections[0]->unread());
   client->send("one");
   client->send("two");
+  EXPECT_TRUE(server.connections[0]->unread());
   server.connections[0]->send("answer");
   EXPECT_TRUE(run_until(
       loop, [&] { return at_server.messages.size() == 2 && at_client.messages.size() == 1; }));
