@@ -119,29 +119,25 @@ class TestBroker {
   void on_packet(const mqtt::Packet& packet) {
     const std::string line = mqtt::to_line(packet);
     {
+      // All that a test may ask about a packet is there when the test hears of it.
       const std::lock_guard lock(mutex_);
+      note(packet);
       heard_.push_back(line.substr(0, line.find(' ')));
     }
     changed_.notify_all();
     base::Bytes out;
     if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) {
-      note_urgency(subscribe->properties);
       mqtt::Suback granted;
       granted.packet_id = subscribe->packet_id;
       granted.reasons.assign(subscribe->topics.size(), mqtt::Reason::kGrantedQos1);
       WL_CHECK(mqtt::encode(granted, mqtt::Version::k5, out));
-    } else if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) {
-      note_urgency(connect->properties);
+    } else if (std::holds_alternative<mqtt::Connect>(packet)) {
       mqtt::Connack connack;
       connack.reason = greeting_;
       connack.session_present = greeting_ == mqtt::Reason::kSuccess;
       if (connack.session_present) connack.properties.user = {{"epoch", "e1"}};
       WL_CHECK(mqtt::encode(connack, mqtt::Version::k5, out));
     } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {
-      {
-        const std::lock_guard lock(mutex_);
-        published_.push_back(*publish);
-      }
       WL_CHECK(mqtt::encode(mqtt::Ack{.packet_id = publish->packet_id, .reason = verdict_},
                             mqtt::Version::k5, out));
     } else if (std::holds_alternative<mqtt::Pingreq>(packet)) {
@@ -154,9 +150,16 @@ class TestBroker {
     }
   }
 
-  void note_urgency(const mqtt::Properties& properties) {
-    const std::lock_guard lock(mutex_);
-    urgency_ = properties.user_value("urgency").value_or("");
+  void note(const mqtt::Packet& packet) {
+    const auto urgency = [](const mqtt::Properties& properties) {
+      return properties.user_value("urgency").value_or("");
+    };
+    if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet))
+      urgency_ = urgency(subscribe->properties);
+    else if (const auto* connect = std::get_if<mqtt::Connect>(&packet))
+      urgency_ = urgency(connect->properties);
+    else if (const auto* publish = std::get_if<mqtt::Publish>(&packet))
+      published_.push_back(*publish);
   }
 
   std::shared_ptr<io::TlsContext> tls_;
