@@ -123,8 +123,8 @@ struct TagReading {
 struct Reading {
   std::vector<TagReading> tags;
   Duration cpu{};  ///< CPU time since the launch
-  /// A thread runs, or waits for a processor or a device: it is in the midst of something, perhaps
-  /// of data that it has taken and not answered, even if it has used no CPU time.
+  /// A thread runs, or waits for a processor or a device, or a request of it lies unread at the
+  /// host: it is in the midst of something, even if it has used no CPU time.
   bool busy = false;
   friend bool operator==(const Reading&, const Reading&) = default;
 };
