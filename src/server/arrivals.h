@@ -29,6 +29,7 @@ class Arrivals {
     }
     ~Place() { leave(); }
     explicit operator bool() const { return arrivals_ != nullptr; }
+    const std::string& address() const { return address_; }
     void leave() {
       if (arrivals_ != nullptr) std::exchange(arrivals_, nullptr)->leave(address_);
     }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "server/http_reply.h"
+#include "server/subscriber.h"
 #include "server/tokens.h"
 
 namespace wakeline::server {
@@ -53,45 +54,38 @@ HttpResponse forbidden_reply(std::string_view what) {
                        "this token may not " + std::string(what) + "; its scopes say what it may");
 }
 
-Authorizer::Authorizer(store::Directory& directory, store::Registry& registry, const Limits& limits,
+Authorizer::Authorizer(store::Directory& directory, store::Registry& registry, LoginGuard& guard,
                        OnDenied on_denied)
-    : directory_(directory),
-      registry_(registry),
-      failures_(0, 0),
-      on_denied_(std::move(on_denied)) {
-  set_limits(limits);
-}
+    : directory_(directory), registry_(registry), guard_(guard), on_denied_(std::move(on_denied)) {}
 
-void Authorizer::set_limits(const Limits& limits) {
-  failures_.set(limits.auth_failures / 60.0, limits.auth_failures);
-}
-
-std::optional<HttpResponse> Authorizer::blocked(const HttpRequest& request) {
-  const auto wait = failures_.look(request.peer, io::now());
+std::optional<HttpResponse> Authorizer::kept_out(const HttpRequest& request,
+                                                 std::string_view device) {
+  const auto wait = guard_.wait(subscriber_of(request.peer), device, io::now());
   if (!wait) return std::nullopt;
   return retry_after(
       failure_reply(429, ErrorCode::kBusy, "too many wrong tokens came from this address"), *wait);
 }
 
-HttpResponse Authorizer::denied(const HttpRequest& request, std::string_view why,
-                                std::string_view scheme) {
-  static_cast<void>(failures_.take(request.peer, io::now()));
-  on_denied_(request.peer, why);
+HttpResponse Authorizer::denied(const HttpRequest& request, std::string_view device,
+                                std::string_view why, std::string_view scheme) {
+  const bool waits = guard_.on_wrong(subscriber_of(request.peer), device, io::now());
+  on_denied_(request.peer, why, waits);
   return with(failure_reply(401, ErrorCode::kUnauthorized, why), "WWW-Authenticate",
               std::string(scheme));
 }
 
 std::expected<Authorizer::Sender, HttpResponse> Authorizer::sender(const HttpRequest& request) {
-  if (auto answer = blocked(request)) return std::unexpected(std::move(*answer));
+  if (auto answer = kept_out(request, {})) return std::unexpected(std::move(*answer));
   const std::string_view token = credentials(request.field("authorization"), "Bearer");
   if (token.empty())
-    return std::unexpected(denied(request, "a bearer token of an app server is needed", "Bearer"));
+    return std::unexpected(
+        denied(request, {}, "a bearer token of an app server is needed", "Bearer"));
   // The look-up is by the hash, of which a guesser knows nothing beforehand: its time tells nothing
   // of the tokens.
   const auto found = directory_.senders().find(hash_token(base::as_bytes(token)), io::wall_now());
   if (!found) return std::unexpected(failed(found.error()));
   if (!*found)
-    return std::unexpected(denied(request, "this token is unknown or has expired", "Bearer"));
+    return std::unexpected(denied(request, {}, "this token is unknown or has expired", "Bearer"));
   auto scopes = Scopes::parse((*found)->scopes);
   if (!scopes) return std::unexpected(failed(scopes.error()));
   return Sender{(*found)->name, std::move(*scopes)};
@@ -100,16 +94,20 @@ std::expected<Authorizer::Sender, HttpResponse> Authorizer::sender(const HttpReq
 std::expected<store::Device, HttpResponse> Authorizer::device(const HttpRequest& request) {
   constexpr std::string_view kChallenge = "Basic realm=\"wakeline device\", charset=\"UTF-8\"";
   constexpr std::string_view kWhy = "the name and token of a device are needed";
-  if (auto answer = blocked(request)) return std::unexpected(std::move(*answer));
   const std::string pair = from_base64(credentials(request.field("authorization"), "Basic"));
   const std::size_t colon = pair.find(':');
-  if (colon == std::string::npos) return std::unexpected(denied(request, kWhy, kChallenge));
+  const bool whole = colon != std::string::npos;
+  const std::string_view name = whole ? std::string_view(pair).substr(0, colon) : "";
+  if (auto answer = kept_out(request, name)) return std::unexpected(std::move(*answer));
+  if (!whole) return std::unexpected(denied(request, {}, kWhy, kChallenge));
   const TokenHash given = hash_token(base::as_bytes(std::string_view(pair).substr(colon + 1)));
-  auto row = registry_.find_device(std::string_view(pair).substr(0, colon));
+  auto row = registry_.find_device(name);
   if (!row) return std::unexpected(failed(row.error()));
   // An unknown name takes the time of a wrong token.
   const TokenHash wanted = *row ? (*row)->token_hash : TokenHash{};
-  if (!same(given, wanted) || !*row) return std::unexpected(denied(request, kWhy, kChallenge));
+  if (!same(given, wanted) || !*row)
+    return std::unexpected(denied(request, name, kWhy, kChallenge));
+  guard_.on_right(subscriber_of(request.peer), name);
   return std::move(**row);
 }
 

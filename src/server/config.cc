@@ -275,6 +275,10 @@ std::vector<Key> make_keys() {
       number<U32>("limits", "auth_failures",
                   "Wrong tokens a minute from one address, then it waits; 0: no limit", true,
                   [](O& o) -> U32& { return o.limits.auth_failures; }),
+      number<U32>("limits", "auth_failures_per_device",
+                  "Wrong tokens a minute for one device from one address, then it waits there; 0: "
+                  "no limit",
+                  true, [](O& o) -> U32& { return o.limits.auth_failures_per_device; }),
       seconds("fallback", "after_s",
               "How long a device is not connected until its pushes go its last way", false,
               [](O& o) -> base::Duration& { return o.fallback.after; }),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/device_shard.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 
 #include "base/log.h"
 #include "io/clock.h"
+#include "server/subscriber.h"
 
 /// The shard's thread: what it waits for, whom it lets in, and whose time is over.
 namespace wakeline::server {
@@ -26,16 +26,6 @@ constexpr std::size_t kBatchMin = 8;    // connections accepted in one turn
 constexpr std::size_t kBatchMax = 256;
 /// A turn that takes longer makes the sleepers wait for the newcomers.
 constexpr base::Duration kTurnMax = std::chrono::milliseconds(20);
-
-/// An IPv4 address, or the /64 that one subscriber has.
-std::string address_of(const sockaddr_storage& peer) {
-  if (peer.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
-    return {reinterpret_cast<const char*>(&v4), sizeof v4};
-  }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-  return {reinterpret_cast<const char*>(&v6), 8};
-}
 
 }  // namespace
 
@@ -198,7 +188,7 @@ void DeviceShard::accept(const DevicePort& port) {
     }
     if (common_->connections >= common_->limits.connections_max) continue;  // the socket closes
     auto place =
-        common_->arrivals.enter(address_of(peer), common_->limits.arriving_per_address_max);
+        common_->arrivals.enter(subscriber_of(peer), common_->limits.arriving_per_address_max);
     if (place) take_in(std::move(fd), port, std::move(place));
   }
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -19,6 +20,7 @@
 #include "server/arrivals.h"
 #include "server/device_line.h"
 #include "server/device_table.h"
+#include "server/login_guard.h"
 #include "server/options.h"
 #include "server/timer_wheel.h"
 #include "store/store.h"
@@ -46,9 +48,21 @@ struct FrozenDevice {
   DeviceLine::State line;  ///< without a descriptor: it is offline
 };
 
+/// A wrong token of a device, for the audit log.
+struct DeniedLogin {
+  std::string address;  ///< as people write it
+  std::string device;   ///< the name that it gave
+  bool waits = false;   ///< the next one from there is not looked at
+};
+
 /// What all shards of a server share.
 struct ShardsCommon {
+  ShardsCommon(const Limits& its_limits, LoginGuard& its_guard)
+      : limits(its_limits), guard(its_guard) {}
+
   Limits limits;
+  LoginGuard& guard;
+  std::function<void(DeniedLogin)> on_denied;  ///< on the thread of any of them
   base::Duration spread_min{};
   std::atomic<std::size_t> connections = 0;  ///< of devices, and of those not known yet
   Arrivals arrivals;                         ///< those not known yet, by address

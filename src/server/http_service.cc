@@ -70,9 +70,10 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
     : parts_(parts),
       directory_(std::move(directory)),
       audit_log_(DataFolder(parts.options.data_folder).audit_log()),
-      authorizer_(*directory_, parts.store.registry(), parts.options.limits,
-                  [this](const std::string& address, std::string_view why) {
+      authorizer_(*directory_, parts.store.registry(), parts.guard,
+                  [this](const std::string& address, std::string_view why, bool waits) {
                     audit("denied", {{"address", address}, {"why", std::string(why)}}, false);
+                    if (waits) audit("kept_out", {{"address", address}}, false);
                   }),
       push_(authorizer_, *directory_, parts.desk, parts.options.limits),
       receipts_(parts.timers, {.store = parts.store,
@@ -110,7 +111,6 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
 void HttpService::set_limits(const Limits& limits) {
   front_.set_limits(limits);
   operators_.set_limits(limits);
-  authorizer_.set_limits(limits);
   push_.set_limits(limits);
   web_push_.set_limits(limits);
 }
@@ -120,6 +120,15 @@ void HttpService::stop(std::function<void()> on_idle) {
   receipts_.stop();
   last_resort_.reset();  // what it did not send is read from the store by the next start
   operators_.stop([this, on_idle = std::move(on_idle)] { front_.stop(on_idle); });
+}
+
+void HttpService::on_denied(const DeniedLogin& login) {
+  audit("denied",
+        {{"address", login.address},
+         {"device", login.device},
+         {"why", "this device is unknown, or its token is another"}},
+        false);
+  if (login.waits) audit("kept_out", {{"address", login.address}, {"device", login.device}}, false);
 }
 
 /// Denials are not synced: somebody who guesses must not keep the disk busy.
@@ -201,6 +210,11 @@ void HttpService::add_gauges() {
                  [this] { return static_cast<double>(parts_.desk.accepted()); });
   metrics_.total("wakeline_pushes_delivered_total", "Pushes that their device has acknowledged",
                  [this] { return static_cast<double>(parts_.store.acknowledged()); });
+  metrics_.total("wakeline_wrong_tokens_total", "Wrong tokens, by MQTT and HTTP",
+                 [this] { return static_cast<double>(parts_.guard.wrong()); });
+  metrics_.total("wakeline_logins_kept_out_total",
+                 "Logins that were not looked at, after too many wrong tokens",
+                 [this] { return static_cast<double>(parts_.guard.kept_out()); });
   metrics_.gauge("wakeline_start_time_seconds", "When the server started, since 1970",
                  [at = std::chrono::duration<double>(io::wall_now().time_since_epoch()).count()] {
                    return at;

@@ -28,6 +28,7 @@ class HttpService {
     store::Store& store;
     MqttFront& devices;
     PushDesk& desk;
+    LoginGuard& guard;
     const ServerOptions& options;
   };
   /// Errors: those of store::Directory::open and of LastResort::create.
@@ -45,6 +46,8 @@ class HttpService {
   void stop(std::function<void()> on_idle);
   /// Another process changed the store.
   void look_again() { receipts_.on_receipts(); }
+  /// A device gave a wrong token by MQTT.
+  void on_denied(const DeniedLogin& login);
   Metrics& metrics() { return metrics_; }
   void set_limits(const Limits& limits);
 

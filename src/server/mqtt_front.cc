@@ -30,11 +30,10 @@ base::Result<void> try_file_table() {
 
 }  // namespace
 
-base::Result<std::unique_ptr<MqttFront>> MqttFront::create(store::Store& store,
-                                                           base::Duration spread,
+base::Result<std::unique_ptr<MqttFront>> MqttFront::create(Parts parts, base::Duration spread,
                                                            const Limits& limits) {
-  auto common = std::make_shared<ShardsCommon>();
-  common->limits = limits;
+  auto common = std::make_shared<ShardsCommon>(limits, parts.guard);
+  common->on_denied = std::move(parts.on_denied);
   common->spread_min = spread;
   const unsigned count = limits.shards > 0
                              ? limits.shards
@@ -44,7 +43,7 @@ base::Result<std::unique_ptr<MqttFront>> MqttFront::create(store::Store& store,
   }
   std::vector<std::unique_ptr<DeviceShard>> shards;
   for (unsigned i = 0; i < count; ++i) {
-    auto shard = DeviceShard::create(store, common);
+    auto shard = DeviceShard::create(parts.store, common);
     if (!shard) return base::fail(shard.error());
     shards.push_back(std::move(*shard));
   }

@@ -15,8 +15,13 @@ namespace wakeline::server {
 /// thread.
 class MqttFront {
  public:
+  struct Parts {
+    store::Store& store;
+    LoginGuard& guard;
+    std::function<void(DeniedLogin)> on_denied;  ///< called on the thread of a shard
+  };
   /// Errors: those of DeviceShard::create.
-  static base::Result<std::unique_ptr<MqttFront>> create(store::Store& store, base::Duration spread,
+  static base::Result<std::unique_ptr<MqttFront>> create(Parts parts, base::Duration spread,
                                                          const Limits& limits);
   ~MqttFront();  ///< `stop`, and waits until the last words are said
   MqttFront(const MqttFront&) = delete;

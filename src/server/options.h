@@ -55,8 +55,9 @@ struct Limits {
   std::uint32_t sender_rate = 0;     ///< of one app server's token
   std::uint32_t device_rate = 0;     ///< to one device, from all
   std::uint32_t endpoint_rate = 50;  ///< to one Web Push endpoint
-  /// Wrong tokens from one address, in a minute, before it is told to wait.
-  std::uint32_t auth_failures = 30;
+  /// Wrong tokens in a minute before the next has to wait, by MQTT and HTTP; 0: no limit.
+  std::uint32_t auth_failures = 30;             ///< from one address
+  std::uint32_t auth_failures_per_device = 10;  ///< for one device, from one address
 };
 
 /// The last resort of devices that are gone (C25).

@@ -6,6 +6,13 @@
 
 namespace wakeline::server {
 
+namespace {
+
+/// Between two looks over all keys: who comes with ever new ones does not buy one each.
+constexpr base::Duration kSweepPause = std::chrono::seconds(1);
+
+}  // namespace
+
 double RateLimiter::left(const Bucket& bucket, base::Instant now) const {
   const double passed = std::chrono::duration<double>(now - bucket.at).count();
   return std::min(burst_, bucket.left + std::max(passed, 0.0) * rate_);
@@ -13,10 +20,11 @@ double RateLimiter::left(const Bucket& bucket, base::Instant now) const {
 
 RateLimiter::Bucket& RateLimiter::bucket_of(std::string_view key, base::Instant now) {
   if (const auto it = buckets_.find(key); it != buckets_.end()) return it->second;
-  if (buckets_.size() >= kRateKeysMax) {
+  if (buckets_.size() >= kRateKeysMax && now >= swept_ + kSweepPause) {
+    swept_ = now;
     std::erase_if(buckets_, [&](const auto& entry) { return left(entry.second, now) >= burst_; });
-    if (buckets_.size() >= kRateKeysMax) key = {};  // the shared one
   }
+  if (buckets_.size() >= kRateKeysMax) key = {};  // the shared one
   return buckets_.try_emplace(std::string(key), Bucket{burst_, now}).first->second;
 }
 
@@ -34,8 +42,10 @@ std::optional<base::Duration> RateLimiter::take(std::string_view key, base::Inst
 }
 
 std::optional<base::Duration> RateLimiter::look(std::string_view key, base::Instant now) const {
-  const auto it = buckets_.find(key);
-  if (rate_ <= 0 || it == buckets_.end()) return std::nullopt;
+  if (rate_ <= 0) return std::nullopt;
+  auto it = buckets_.find(key);
+  if (it == buckets_.end() && buckets_.size() >= kRateKeysMax) it = buckets_.find({});
+  if (it == buckets_.end()) return std::nullopt;
   const double there = left(it->second, now);
   if (there < 1) return wait(there);
   return std::nullopt;

@@ -50,6 +50,7 @@ class RateLimiter {
 
   double rate_;
   double burst_;
+  base::Instant swept_{};  ///< when idle keys were last looked for
   std::unordered_map<std::string, Bucket, Hash, std::equal_to<>> buckets_;
 };
 

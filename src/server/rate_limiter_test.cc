@@ -37,6 +37,7 @@ TEST(RateLimiter, IsBoundedWhateverTheNumberOfKeys) {
     EXPECT_FALSE(limiter.take(std::to_string(i), kStart));
   EXPECT_FALSE(limiter.take("new", kStart));  // the shared one
   EXPECT_TRUE(limiter.take("another", kStart));
+  EXPECT_TRUE(limiter.look("a third", kStart));
   EXPECT_TRUE(limiter.take("7", kStart));
   EXPECT_LE(limiter.keys(), kRateKeysMax + 1);
   EXPECT_FALSE(limiter.take("much later", kStart + 10s));  // the idle ones are forgotten

@@ -70,9 +70,11 @@ Outcome<io::UniqueFd> lock_folder(const DataFolder& folder) {
 class RealServer : public Server {
  public:
   explicit RealServer(ServerOptions options)
-      : options_(std::move(options)), timers_([this](base::Instant at) {
+      : options_(std::move(options)),
+        timers_([this](base::Instant at) {
           if (timer_) timer_->set(at);
-        }) {}
+        }),
+        guard_(options_.limits) {}
   RealServer(const RealServer&) = delete;
   RealServer& operator=(const RealServer&) = delete;
   ~RealServer() override = default;
@@ -113,6 +115,7 @@ class RealServer : public Server {
   std::shared_ptr<io::TlsContext> tls_;
   std::vector<io::UniqueFd> device_ports_;  ///< outlive the shards
   std::vector<DevicePort> ports_of_devices_;
+  LoginGuard guard_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<MqttFront> mqtt_;
   std::unique_ptr<PushDesk> desk_;
@@ -191,7 +194,15 @@ Outcome<void> RealServer::open_store(const DataFolder& folder) {
 }
 
 Outcome<void> RealServer::make_parts() {
-  auto mqtt = MqttFront::create(*store_, options_.spread, options_.limits);
+  auto mqtt = MqttFront::create({.store = *store_,
+                                 .guard = guard_,
+                                 .on_denied =
+                                     [this](DeniedLogin login) {
+                                       loop_.post([this, login = std::move(login)] {
+                                         if (http_) http_->on_denied(login);
+                                       });
+                                     }},
+                                options_.spread, options_.limits);
   if (!mqtt) return failure("shards", mqtt.error());
   mqtt_ = std::move(*mqtt);
   desk_ = std::make_unique<PushDesk>(timers_, *store_, *mqtt_);
@@ -200,6 +211,7 @@ Outcome<void> RealServer::make_parts() {
                                    .store = *store_,
                                    .devices = *mqtt_,
                                    .desk = *desk_,
+                                   .guard = guard_,
                                    .options = options_});
   if (!http) return failure(DataFolder(options_.data_folder).store(), http.error());
   http_ = std::move(*http);
@@ -415,6 +427,7 @@ void RealServer::reload() {
   if (!wanted) return base::log(LogLevel::kError, "server", "the configuration stays as it was");
   base::set_log_level(wanted->log_level);
   http_->set_limits(wanted->limits);
+  guard_.set_limits(wanted->limits);
   const std::string others = need_restart(options_, *wanted);
   base::log(LogLevel::kInfo, "server", "the configuration was read anew{}{}",
             others.empty() ? "" : "; after a restart: ", others);

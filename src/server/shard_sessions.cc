@@ -6,6 +6,7 @@
 #include "io/clock.h"
 #include "io/stream.h"
 #include "server/device_shard.h"
+#include "server/subscriber.h"
 #include "server/tokens.h"
 #include "wire/push.h"
 
@@ -137,14 +138,26 @@ DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) 
     refuse(key, connect.version, Reason::kServerBusy, guest.retry_after);
     return key;
   }
+  const std::string& address = guest.place.address();
+  const std::string name =
+      connect.user_name.value_or(connect.password ? std::string() : guest.line.peer_name());
+  if (const auto wait = common_->guard.wait(address, name, now_)) {
+    refuse(key, connect.version, Reason::kConnectionRateExceeded, *wait);
+    return key;
+  }
   auto row = authenticate(guest.line, connect);
   if (!row) {
     const bool denied = row.error().code == ErrorCode::kUnauthorized;
     base::log(denied ? LogLevel::kInfo : LogLevel::kError, "mqtt", "{}",
               base::to_string(row.error()));
+    if (denied) {
+      const bool waits = common_->guard.on_wrong(address, name, now_);
+      common_->on_denied({subscriber_text(address), name, waits});
+    }
     refuse(key, connect.version, denied ? Reason::kBadCredentials : Reason::kServerUnavailable);
     return key;
   }
+  common_->guard.on_right(address, row->name);
   if (connect.version == mqtt::Version::k5 &&
       connect.properties.user_value(wire::property::kProbe)) {
     begin_probe(key, row->name);

@@ -66,6 +66,7 @@ enum class Reason : std::uint8_t {
   kUseAnotherServer = 0x9C,
   kRetainNotSupported = 0x9A,
   kSharedNotSupported = 0x9E,
+  kConnectionRateExceeded = 0x9F,
   kSubscriptionIdsNotSupported = 0xA1,
 };
 

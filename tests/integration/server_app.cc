@@ -74,6 +74,9 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "sender_rate") return options.limits.sender_rate = number, true;
   if (key == "http_per_address") return options.limits.http_connections_per_address = number, true;
   if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;
+  if (key == "auth_failures") return options.limits.auth_failures = number, true;
+  if (key == "auth_failures_per_device")
+    return options.limits.auth_failures_per_device = number, true;
   if (key == "idle_ms") return options.limits.idle_timeout = ms, true;
   return false;
 }

@@ -22,18 +22,8 @@ using std::chrono::milliseconds;
 
 Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& name,
            const ClientCertificate* shown) {
-  fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd_) return;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return;
-  const int on = 1;
-  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ok_ = true;
-  if (ca_file.empty()) return;
+  connect(port, nullptr);
+  if (!ok_ || ca_file.empty()) return;
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
                                                                   &SSL_CTX_free);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
@@ -51,6 +41,32 @@ Line::Line(std::uint16_t port, const std::string& ca_file, const std::string& na
     SSL_set1_host(tls_.get(), name.c_str());
   SSL_set_fd(tls_.get(), fd_.get());
   ok_ = ok_ && SSL_connect(tls_.get()) == 1;
+}
+
+Line Line::from(const std::string& source, std::uint16_t port) {
+  Line line;
+  line.connect(port, source.c_str());
+  return line;
+}
+
+void Line::connect(std::uint16_t port, const char* source) {
+  fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd_) return;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  if (source != nullptr) {
+    const bool bound =
+        ::inet_pton(AF_INET, source, &address.sin_addr) == 1 &&
+        ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    if (!bound) return;
+  }
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return;
+  const int on = 1;
+  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ok_ = true;
 }
 
 Line::~Line() = default;

@@ -32,6 +32,8 @@ class Line {
   /// `ca_file` empty: plain. Check `ok` afterwards.
   explicit Line(std::uint16_t port, const std::string& ca_file = {},
                 const std::string& name = "localhost", const ClientCertificate* shown = nullptr);
+  /// A plain one that comes from that address of loopback, "127.0.0.2".
+  static Line from(const std::string& source, std::uint16_t port);
   Line(Line&&) = default;
   Line& operator=(Line&&) = default;
   ~Line();
@@ -49,6 +51,9 @@ class Line {
   int fd() const { return fd_.get(); }
 
  private:
+  Line() = default;
+  void connect(std::uint16_t port, const char* source);
+
   struct FreeTls {
     void operator()(SSL* tls) const { SSL_free(tls); }
   };

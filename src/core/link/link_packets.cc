@@ -30,7 +30,6 @@ constexpr std::uint16_t kSubscribeId = 1;
 constexpr Duration kAtOnce = seconds(10);
 // MQTT 5.0 §2.4; the codec passes them as numbers.
 constexpr auto kBanned = static_cast<Reason>(0x8A);
-constexpr auto kConnectionRateExceeded = static_cast<Reason>(0x9F);
 constexpr auto kServerMoved = static_cast<Reason>(0x9D);
 
 /// The number in a user property; nullopt when absent. Errors: kMalformed.
@@ -60,7 +59,6 @@ std::string detail_of(const mqtt::Properties& properties) {
 
 Why why_of(Reason reason) {
   if (reason == kBanned) return Why::kBadCredentials;
-  if (reason == kConnectionRateExceeded) return Why::kServerBusy;
   if (reason == kServerMoved) return Why::kServerDraining;
   switch (reason) {
     case Reason::kBadCredentials:
@@ -69,6 +67,7 @@ Why why_of(Reason reason) {
     case Reason::kServerUnavailable:
     case Reason::kServerBusy:
     case Reason::kQuotaExceeded:
+    case Reason::kConnectionRateExceeded:
       return Why::kServerBusy;
     case Reason::kServerShuttingDown:
     case Reason::kAdministrativeAction:
