@@ -317,6 +317,17 @@ void DeviceShard::write(Slot slot, const mqtt::Packet& packet) {
     device.session.on_closed(now_);
     return close(slot, Reason::kUnspecified);
   }
+  if (encoded_.size() > device.session.packet_max()) {  // MQTT-3.1.2-24: it may not be sent
+    device.session.on_closed(now_);
+    encoded_.clear();
+    const mqtt::Packet last = std::holds_alternative<mqtt::Connack>(packet)
+                                  ? mqtt::Packet(mqtt::Connack{.reason = Reason::kPacketTooLarge})
+                                  : mqtt::Disconnect{.reason = Reason::kPacketTooLarge};
+    const bool fits = mqtt::encode(last, device.session.version(), encoded_) &&
+                      encoded_.size() <= device.session.packet_max();
+    if (fits) send(key_of(slot), encoded_);
+    return close(slot, Reason::kPacketTooLarge);
+  }
   send(key_of(slot), encoded_);
 }
 
@@ -340,7 +351,12 @@ void DeviceShard::publish(Slot slot, const session::Publish& publish) {
             .expires = (*found)->expires};
   }
   const mqtt::Version version = device.session.version();
-  const bool to_group = !push->group.empty() && device.session.in_group();
+  using Subscription = session::Session::Subscription;
+  const Subscription subscription = device.session.subscription_for(push->group);
+  // What was sent before is sent again, whatever was unsubscribed meanwhile (MQTT-4.4.0-1).
+  if (subscription == Subscription::kNone && !publish.duplicate)
+    return device.session.on_unwanted(now_, config_, publish.sequence, asked_);
+  const bool to_group = subscription == Subscription::kGroup;
   mqtt::Publish packet = packet_of(device.name, to_group, *push, publish.sequence, now, version);
   packet.duplicate = publish.duplicate;
   packet.packet_id = publish.packet_id;
@@ -404,7 +420,7 @@ void DeviceShard::store_report(Slot slot, const session::Report& report) {
 void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
   const KnownDevice& device = devices_[slot];
   const auto changed = [this, name = device.name, id = device.id, packet = change.packet_id,
-                        index = change.index,
+                        index = change.index, group = change.group,
                         join = change.join](const base::Result<bool>& result) {
     const auto found = devices_.find(name);
     if (!found || devices_[*found].id != id) return;
@@ -414,7 +430,7 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
     else if (!*result)
       reason = join ? Reason::kNotAuthorized : Reason::kNoSubscriptionExisted;
     const Slot known = *found;
-    devices_[known].session.on_group_done(now_, packet, index, reason, asked_);
+    devices_[known].session.on_group_done(now_, packet, index, group, reason, asked_);
     carry_out(known);
   };
   const auto asked = store_.change_group(device.id, change.group, change.join, changed, post_);

@@ -86,7 +86,8 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
   version_ = connect.version;  // a refusal speaks it as well
   if (const auto refused = refusal(device, connect, rights)) {
     mqtt::Connack answer{.reason = refused->reason};
-    if (connect.version == Version::k5) answer.properties.reason_string = refused->what;
+    const bool roomy = connect.properties.maximum_packet_size.value_or(kRoomy) >= kRoomy;
+    if (connect.version == Version::k5 && roomy) answer.properties.reason_string = refused->what;
     out.push(Write{std::move(answer)});
     return out.push(CloseLink{refused->reason});
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "core/session/session.h"
@@ -12,7 +13,7 @@ namespace wakeline::session {
 
 void Session::on_push_stored(Instant, const Config&, Sequence sequence, Actions& out) {
   if (sequence <= stored_through_) return;
-  const bool nothing_older = !unasked_ && sent_through_ >= stored_through_;
+  const bool nothing_older = !unasked_ && !rereads_ && sent_through_ >= stored_through_;
   stored_through_ = sequence;
   if (!online_ || sequence <= sent_through_) return;  // an answer held it before it was announced
   if (subscribed() && !fetching_ && !settling_ && nothing_older && unacknowledged() < window_)
@@ -25,10 +26,10 @@ void Session::on_pending(Instant, const Config&, std::uint32_t id,
   WL_CHECK_MSG(!more || !sequences.empty(), "id={}", id);
   if (!fetching_ || id != fetch_id_) return;
   fetching_ = false;
-  if (!subscribed()) return;  // asked again when it subscribes again
-  if (settling_) {            // some of these may be withheld by now
+  if (!subscribed()) return;    // asked again when it subscribes again
+  if (settling_ || rereads_) {  // some of these may be withheld by now, or come after others
     unasked_ = true;
-    return;
+    return pump(out);
   }
   for (const Sequence sequence : sequences) {
     WL_CHECK_MSG(sequence > sent_through_ && unacknowledged() < window_, "sequence={} sent={}",
@@ -47,6 +48,23 @@ void Session::on_gone(Instant, const Config&, Sequence sequence, Actions& out) {
   if (online_) pump(out);
 }
 
+void Session::on_unwanted(Instant now, const Config& config, Sequence sequence, Actions& out) {
+  unwanted_ = true;
+  on_gone(now, config, sequence, out);
+}
+
+Session::Subscription Session::subscription_for(std::string_view group) const {
+  if (!group.empty() && in_group() && std::ranges::binary_search(extra_->groups, group))
+    return Subscription::kGroup;
+  return subscribed_ ? Subscription::kInbox : Subscription::kNone;
+}
+
+/// There is one subscription more: what was passed over may be for it.
+void Session::begin_reading() {
+  unasked_ = true;
+  if (std::exchange(unwanted_, false)) rereads_ = true;
+}
+
 /// Sends again what a former connection left unacknowledged, then asks for what the window takes.
 void Session::pump(Actions& out) {
   if (in_flight_.empty()) in_flight_ = {};  // a sleeping session owns no heap memory
@@ -59,6 +77,11 @@ void Session::pump(Actions& out) {
     out.push(Publish{push.sequence, push.packet_id, true});
   }
   if (!subscribed() || fetching_ || settling_ || room == 0) return;
+  if (rereads_) {  // what is in flight is there as well: not twice
+    if (!in_flight_.empty()) return;
+    rereads_ = false;
+    sent_through_ = 0;
+  }
   if (!unasked_ && sent_through_ >= stored_through_) return;
   fetching_ = true;
   unasked_ = false;

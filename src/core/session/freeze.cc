@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <optional>
 
 #include "core/session/session.h"
@@ -12,7 +13,7 @@ namespace mqtt = wire::mqtt;
 namespace {
 
 /// Of the layout below; another build refuses what it does not know.
-constexpr std::uint8_t kLayout = 2;
+constexpr std::uint8_t kLayout = 3;
 /// Bounds on what is read: they are those of the machine.
 constexpr std::size_t kListMax = 0xFFFF;
 
@@ -40,13 +41,12 @@ void Session::freeze(base::Bytes& out) const {
   for (const std::uint64_t value : {sent_through_, stored_through_, fetch_through_, attempt_})
     writer.u64(value);
   for (const std::uint32_t value : {session_expiry_s_, packet_max_, fetch_id_}) writer.u32(value);
-  for (const std::uint16_t value : {keep_alive_s_, window_, next_packet_id_, groups_})
-    writer.u16(value);
+  for (const std::uint16_t value : {keep_alive_s_, window_, next_packet_id_}) writer.u16(value);
   writer.u8(rights_);
   writer.u8(static_cast<std::uint8_t>(version_));
   writer.u8(static_cast<std::uint8_t>(lowest_));
   for (const bool value : {online_, exists_, subscribed_, topic_alias_, fetching_, unasked_,
-                           static_cast<bool>(extra_)})
+                           unwanted_, rereads_, static_cast<bool>(extra_)})
     writer.u8(value ? 1 : 0);
   writer.u32(static_cast<std::uint32_t>(in_flight_.size()));
   for (const InFlight& push : in_flight_) {
@@ -66,6 +66,8 @@ void Session::freeze(base::Bytes& out) const {
   for (const std::uint16_t id : extra_->reports) writer.u16(id);
   writer.u32(static_cast<std::uint32_t>(extra_->aliases.size()));
   for (const std::string& alias : extra_->aliases) put_text(writer, base::as_bytes(alias));
+  writer.u32(static_cast<std::uint32_t>(extra_->groups.size()));
+  for (const std::string& group : extra_->groups) put_text(writer, base::as_bytes(group));
 }
 
 std::optional<Session> Session::thaw(base::BytesView bytes) {
@@ -79,8 +81,7 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   for (std::uint32_t* value :
        {&session.session_expiry_s_, &session.packet_max_, &session.fetch_id_})
     *value = reader.u32();
-  for (std::uint16_t* value :
-       {&session.keep_alive_s_, &session.window_, &session.next_packet_id_, &session.groups_})
+  for (std::uint16_t* value : {&session.keep_alive_s_, &session.window_, &session.next_packet_id_})
     *value = reader.u16();
   session.rights_ = reader.u8();
   const std::uint8_t version = reader.u8();
@@ -90,8 +91,9 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   if (lowest > static_cast<std::uint8_t>(wire::Urgency::kHigh)) return std::nullopt;
   session.lowest_ = wire::Urgency{lowest};
   bool extra = false;
-  for (bool* value : {&session.online_, &session.exists_, &session.subscribed_,
-                      &session.topic_alias_, &session.fetching_, &session.unasked_, &extra})
+  for (bool* value :
+       {&session.online_, &session.exists_, &session.subscribed_, &session.topic_alias_,
+        &session.fetching_, &session.unasked_, &session.unwanted_, &session.rereads_, &extra})
     *value = reader.u8() != 0;
   const std::uint32_t count = reader.u32();
   if (!reader.ok() || count > kListMax) return std::nullopt;
@@ -131,7 +133,11 @@ bool Session::thaw_extra(base::ByteReader& reader) {
   if (!reader.ok() || aliases > kTopicAliasMax) return false;
   for (std::uint32_t i = 0; i < aliases; ++i)
     extra.aliases.emplace_back(base::as_text(take_text(reader)));
-  return reader.ok();
+  const std::uint32_t groups = reader.u32();
+  if (!reader.ok() || groups > kListMax) return false;
+  for (std::uint32_t i = 0; i < groups && reader.ok(); ++i)
+    extra.groups.emplace_back(base::as_text(take_text(reader)));
+  return reader.ok() && std::ranges::is_sorted(extra.groups);
 }
 
 void Session::on_thawed(Instant, const Config&, Actions& out) {

@@ -114,7 +114,7 @@ void Session::drop_connection_state() {
   extra_->aliases.clear();
   extra_->reports.clear();
   extra_->group_requests.clear();
-  if (extra_->will.empty()) extra_.reset();
+  if (extra_->will.empty() && extra_->groups.empty()) extra_.reset();
 }
 
 }  // namespace wakeline::session

@@ -62,7 +62,7 @@ void Session::on_server_stopping(Instant now, Duration drain, Actions& out) {
   const bool moves = drain > Duration::zero();
   mqtt::Disconnect packet{.reason =
                               moves ? Reason::kAdministrativeAction : Reason::kServerShuttingDown};
-  if (moves) {
+  if (moves && packet_max_ >= kRoomy) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(drain).count();
     packet.properties.user.emplace_back(wire::property::kDrain, std::to_string(ms));
   }
@@ -148,8 +148,11 @@ void Session::heard(Instant now) {
 }
 
 void Session::forget() {
-  exists_ = subscribed_ = false;
-  groups_ = 0;
+  exists_ = subscribed_ = unwanted_ = rereads_ = false;
+  if (extra_) {
+    extra_->groups.clear();
+    drop_connection_state();
+  }
   in_flight_ = {};
   sent_through_ = 0;
   deadline_ = base::kNever;

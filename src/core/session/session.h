@@ -61,7 +61,7 @@ struct Write {
 };
 /// Read the push of that sequence from the store and send it as PUBLISH QoS 1 under that packet id.
 /// When the store has it no more (expired, replaced) or it is larger than packet_max(), call
-/// on_gone.
+/// on_gone; when no subscription asks for it, on_unwanted.
 struct Publish {
   Sequence sequence;
   std::uint16_t packet_id;
@@ -167,11 +167,13 @@ class Session {
                   std::span<const Sequence> sequences, bool more, Actions& out);
   /// The store has that push no more.
   void on_gone(Instant now, const Config& config, Sequence sequence, Actions& out);
+  /// No subscription asks for that push, see subscription_for: it waits for one that does.
+  void on_unwanted(Instant now, const Config& config, Sequence sequence, Actions& out);
   /// The report of that packet id is durable (kSuccess), or why not.
   void on_report_stored(Instant now, std::uint16_t packet_id, Reason reason, Actions& out);
   /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
-  void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index, Reason reason,
-                     Actions& out);
+  void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index,
+                     std::string_view group, Reason reason, Actions& out);
   /// What SetUrgency asked for is durable. `through`: the highest number that the device has now.
   void on_urgency_set(wire::Urgency lowest, Sequence through, Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
@@ -196,8 +198,11 @@ class Session {
   bool online() const { return online_; }
   /// Whether pushes flow: online and subscribed.
   bool receiving() const { return online_ && subscribed(); }
-  /// Whether it subscribed to a group: a push to one comes under the group's topic then.
-  bool in_group() const { return groups_ > 0; }
+  /// Which subscription a push belongs to: one to a group comes under the group's topic where the
+  /// device subscribed to that, and any other under the inbox (MQTT-3.3.2-3). `group` empty: the
+  /// push is to the device itself.
+  enum class Subscription : std::uint8_t { kNone, kInbox, kGroup };
+  Subscription subscription_for(std::string_view group) const;
   Version version() const { return version_; }
   std::size_t in_flight() const { return in_flight_.size(); }
   /// The largest packet that the device takes, in bytes.
@@ -240,11 +245,14 @@ class Session {
     std::vector<std::uint16_t> reports;        ///< packet ids that wait for the disk
     std::vector<std::string> aliases;          ///< by number - 1; of this connection
     std::vector<GroupRequest> group_requests;  ///< at most kGroupRequestsMax; of this connection
+    std::vector<std::string> groups;           ///< joined in this session, by name
     friend bool operator==(const Extra&, const Extra&) = default;
   };
 
   bool thaw_extra(base::ByteReader& reader);
-  bool subscribed() const { return subscribed_ || groups_ > 0; }
+  bool in_group() const { return extra_ && !extra_->groups.empty(); }
+  bool subscribed() const { return subscribed_ || in_group(); }
+  void begin_reading();
   Instant will_at() const { return extra_ ? extra_->will_at : base::kNever; }
   void leave_will(Instant now);
   void publish_will(Actions& out);
@@ -285,7 +293,6 @@ class Session {
   std::uint16_t keep_alive_s_ = 0;
   std::uint16_t window_ = 0;  ///< min(config, the device's Receive Maximum)
   std::uint16_t next_packet_id_ = 1;
-  std::uint16_t groups_ = 0;  ///< joined in this session
   Rights rights_ = kAllRights;
   Version version_ = Version::k5;
   wire::Urgency lowest_ = wire::Urgency::kVeryLow;  ///< of the pushes that go out
@@ -295,7 +302,9 @@ class Session {
   bool subscribed_ = false;  ///< to its inbox
   bool topic_alias_ = false;
   bool fetching_ = false;
-  bool unasked_ = false;  ///< the store holds, or may hold, pushes that were never announced to us
+  bool unwanted_ = false;  ///< some up to `sent_through_` wait for a subscription
+  bool rereads_ = false;   ///< there is one now: from the beginning, when nothing is in flight
+  bool unasked_ = false;   ///< the store holds, or may hold, pushes that were never announced to us
 };
 
 }  // namespace wakeline::session

@@ -27,7 +27,7 @@ class World {
   void step() {
     now_ += random_.between(Duration::zero(), std::chrono::seconds(30));
     if (session_.next_deadline() <= now_) event([&] { session_.on_deadline(now_, out_); });
-    switch (random_.below(10)) {
+    switch (random_.below(12)) {
       case 0:
       case 1:
       case 2:
@@ -41,6 +41,10 @@ class World {
         return acknowledge();
       case 8:
         return answer();
+      case 9:
+        return random_.chance(1, 2) ? join() : unsubscribe();
+      case 10:
+        return connected_ ? subscribe() : connect();
       default:
         return random_.chance(1, 3)   ? lose_connection()
                : random_.chance(1, 3) ? restart_server()
@@ -84,6 +88,9 @@ class World {
     if (const auto* remove = std::get_if<Remove>(&action)) stored_.erase(remove->sequence);
     if (const auto* through = std::get_if<RemoveThrough>(&action))
       stored_.erase(stored_.begin(), stored_.upper_bound(through->sequence));
+    if (const auto* change = std::get_if<ChangeGroup>(&action))
+      session_.on_group_done(now_, change->packet_id, change->index, change->group,
+                             Reason::kSuccess, out_);
     if (std::holds_alternative<CloseLink>(action)) connection_over();
   }
 
@@ -92,6 +99,9 @@ class World {
     RC_ASSERT(publish.packet_id != 0);
     if (!stored_.contains(publish.sequence))
       return session_.on_gone(now_, config_, publish.sequence, out_);
+    const auto subscription = session_.subscription_for(group_of(publish.sequence));
+    if (subscription == Session::Subscription::kNone && !publish.duplicate)
+      return session_.on_unwanted(now_, config_, publish.sequence, out_);
     RC_ASSERT(publish.sequence > last_published_);  // in order, and once on a connection
     last_published_ = publish.sequence;
     RC_ASSERT(on_the_line_.emplace(publish.packet_id, publish.sequence).second);
@@ -121,10 +131,35 @@ class World {
       packet.properties.receive_maximum = static_cast<std::uint16_t>(1 + random_.below(6));
     connected_ = true;
     event([&] { session_.on_connect(now_, config_, kDevice, packet, out_); });
+    if (random_.chance(1, 4)) join();
     if (random_.chance(3, 4)) subscribe();
   }
 
+  /// Every third push is to a group.
+  static std::string_view group_of(Sequence sequence) { return sequence % 3 == 0 ? "family" : ""; }
+
+  void join() {
+    if (!connected_) return;
+    event([&] {
+      session_.on_packet(
+          now_, config_, kDevice,
+          mqtt::Subscribe{.packet_id = 2, .topics = {{.filter = "wakeline/group/family"}}}, out_);
+    });
+  }
+
+  /// The inbox: only what is for a group goes on, where there is one.
+  void unsubscribe() {
+    if (!connected_) return;
+    event([&] {
+      session_.on_packet(now_, config_, kDevice,
+                         mqtt::Unsubscribe{.packet_id = 3, .filters = {"wakeline/inbox/door"}},
+                         out_);
+    });
+  }
+
   void subscribe() {
+    // What waited for this subscription comes now, after others.
+    if (session_.subscription_for("") == Session::Subscription::kNone) last_published_ = 0;
     event([&] {
       session_.on_packet(
           now_, config_, kDevice,

@@ -184,9 +184,9 @@ TEST(Group, IsGrantedWhenTheStoreHasItDown) {
   both.topics.push_back({.filter = "wakeline/group/others"});
   EXPECT_EQ(bench.packet(both), (List{ChangeGroup{9, 0, true, "family"},
                                       ChangeGroup{9, 2, true, "others"}, FetchPending{1, 0, 3}}));
-  bench.session.on_group_done(at(seconds(2)), 9, 2, Reason::kNotAuthorized, bench.out);
+  bench.session.on_group_done(at(seconds(2)), 9, 2, "others", Reason::kNotAuthorized, bench.out);
   EXPECT_EQ(bench.take(), List{});
-  bench.session.on_group_done(at(seconds(2)), 9, 0, Reason::kSuccess, bench.out);
+  bench.session.on_group_done(at(seconds(2)), 9, 0, "family", Reason::kSuccess, bench.out);
   EXPECT_EQ(bench.take(),
             (List{Write{mqtt::Suback{.packet_id = 9,
                                      .reasons = {Reason::kGrantedQos1, Reason::kGrantedQos1,
@@ -198,16 +198,58 @@ TEST(Group, AloneLetsPushesFlowUntilItIsLeft) {
   bench.connect(connect_v5());
   bench.packet(subscribe("wakeline/group/family"));
   EXPECT_FALSE(bench.session.receiving());
-  bench.session.on_group_done(at(seconds(2)), 9, 0, Reason::kSuccess, bench.out);
+  bench.session.on_group_done(at(seconds(2)), 9, 0, "family", Reason::kSuccess, bench.out);
   EXPECT_EQ(bench.take(), (List{Write{suback(Reason::kGrantedQos1)}, FetchPending{1, 0, 3}}));
   EXPECT_TRUE(bench.session.receiving());
   bench.pending(1, {});
   EXPECT_EQ(bench.packet(mqtt::Unsubscribe{.packet_id = 4, .filters = {"wakeline/group/family"}}),
             (List{ChangeGroup{4, 0, false, "family"}}));
-  bench.session.on_group_done(at(seconds(3)), 4, 0, Reason::kSuccess, bench.out);
+  bench.session.on_group_done(at(seconds(3)), 4, 0, "family", Reason::kSuccess, bench.out);
   EXPECT_EQ(bench.take(),
             (List{Write{mqtt::Unsuback{.packet_id = 4, .reasons = {Reason::kSuccess}}}}));
   EXPECT_FALSE(bench.session.receiving());
+}
+
+TEST(Group, AloneLetsWhatIsForTheInboxWaitUntilThatIsSubscribed) {
+  using Subscription = Session::Subscription;
+  Bench bench;
+  bench.connect(connect_v5());
+  bench.packet(subscribe("wakeline/group/family"));
+  bench.session.on_group_done(at(seconds(2)), 9, 0, "family", Reason::kSuccess, bench.out);
+  bench.take();
+  EXPECT_EQ(bench.session.subscription_for("family"), Subscription::kGroup);
+  EXPECT_EQ(bench.session.subscription_for("others"), Subscription::kNone);
+  EXPECT_EQ(bench.session.subscription_for(""), Subscription::kNone);
+  // 1 is for the inbox, 2 for the group.
+  EXPECT_EQ(bench.pending(1, {1, 2}), (List{Publish{1, 1, false}, Publish{2, 2, false}}));
+  bench.session.on_unwanted(at(seconds(2)), bench.config, 1, bench.out);
+  EXPECT_EQ(bench.take(), List{});
+  EXPECT_EQ(bench.session.in_flight(), 1U);
+  // 1 is there again, and 2 is not sent twice: it is under way until it is acknowledged.
+  EXPECT_EQ(bench.packet(subscribe(kInbox)), List{Write{suback(Reason::kGrantedQos1)}});
+  EXPECT_EQ(bench.session.subscription_for("others"), Subscription::kInbox);
+  EXPECT_EQ(bench.stored(3), List{});
+  EXPECT_EQ(bench.puback(2), (List{Remove{2}, FetchPending{2, 0, 3}}));
+  EXPECT_EQ(bench.pending(2, {1, 3}), (List{Publish{1, 3, false}, Publish{3, 4, false}}));
+  EXPECT_EQ(bench.stored(4), List{(Publish{4, 5, false})});
+}
+
+TEST(Group, IsOfTheSessionAndGoesWithIt) {
+  Bench bench;
+  bench.connect(connect_v5());
+  bench.packet(subscribe("wakeline/group/family"));
+  bench.session.on_group_done(at(seconds(2)), 9, 0, "family", Reason::kSuccess, bench.out);
+  bench.take();
+  base::Bytes frozen;
+  bench.session.freeze(frozen);
+  EXPECT_EQ(Session::thaw(frozen)->subscription_for("family"), Session::Subscription::kGroup);
+  bench.session.on_closed(at(seconds(3)));
+  bench.connect(connect_v5(false), at(seconds(4)));
+  EXPECT_TRUE(bench.session.receiving());
+  bench.session.on_closed(at(seconds(5)));
+  bench.connect(connect_v5(true), at(seconds(6)));
+  EXPECT_FALSE(bench.session.receiving());
+  EXPECT_EQ(bench.session.subscription_for("family"), Session::Subscription::kNone);
 }
 
 TEST(Group, ChangesOfAConnectionThatIsGoneAreNotAnswered) {
@@ -216,7 +258,7 @@ TEST(Group, ChangesOfAConnectionThatIsGoneAreNotAnswered) {
   bench.packet(subscribe("wakeline/group/family"));
   bench.session.on_closed(at(seconds(2)));
   bench.connect(connect_v5(false));
-  bench.session.on_group_done(at(seconds(3)), 9, 0, Reason::kSuccess, bench.out);
+  bench.session.on_group_done(at(seconds(3)), 9, 0, "family", Reason::kSuccess, bench.out);
   EXPECT_EQ(bench.take(), List{});
 }
 

@@ -50,7 +50,8 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
   }
   if (granted) ask_for(*lowest, sent_through_, out);
   if (granted && !subscribed_) {
-    subscribed_ = unasked_ = true;
+    subscribed_ = true;
+    begin_reading();
     pump(out);
   }
 }
@@ -98,8 +99,8 @@ bool Session::take_group_request(Instant now, const GroupRequest& request, Actio
   return true;
 }
 
-void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t index, Reason reason,
-                            Actions& out) {
+void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t index,
+                            std::string_view group, Reason reason, Actions& out) {
   if (!online_ || !extra_) return;
   auto& requests = extra_->group_requests;
   const auto it = std::ranges::find(requests, packet_id, &GroupRequest::packet_id);
@@ -107,17 +108,20 @@ void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t inde
     return;  // asked on a connection that is gone
   const bool done = reason == Reason::kSuccess;
   it->reasons[index] = done && it->join ? Reason::kGrantedQos1 : reason;
-  const bool was_subscribed = subscribed();
-  if (done && it->join && groups_ < 0xFFFF) ++groups_;
-  if (done && !it->join && groups_ > 0) --groups_;
+  auto& groups = extra_->groups;
+  const auto place = std::ranges::lower_bound(groups, group);
+  const bool there = place != groups.end() && *place == group;
+  const bool joins = done && it->join && !there;
+  if (joins) groups.emplace(place, group);
+  if (done && !it->join && there) groups.erase(place);
   if (--it->waits == 0) {
     const GroupRequest whole = std::move(*it);
     requests.erase(it);
     answer(whole, out);
   }
   if (!subscribed()) unasked_ = false;
-  if (was_subscribed || !subscribed()) return;
-  unasked_ = true;
+  if (!joins) return;
+  begin_reading();
   pump(out);
 }
 
