@@ -172,7 +172,19 @@ void HttpFront::respond(ConnectionId id, std::uint64_t number, const HttpRespons
   place.keep_alive = more;
   place.bytes = to_bytes(response, io::wall_now(), more, place.head);
   place.ready = true;
-  send_ready(id);
+  send_soon(id);
+}
+
+/// Answers come many at a time, when a sync of the disk is over: those of one connection go out in
+/// one write.
+void HttpFront::send_soon(ConnectionId id) {
+  if (to_send_.empty()) {
+    loop_.post([this, alive = std::weak_ptr(alive_)] {
+      if (alive.expired()) return;
+      for (const ConnectionId each : std::exchange(to_send_, {})) send_ready(each);
+    });
+  }
+  if (to_send_.empty() || to_send_.back() != id) to_send_.push_back(id);
 }
 
 /// Sends the answers whose turn it is.
@@ -180,7 +192,8 @@ void HttpFront::send_ready(ConnectionId id) {
   Connection* connection = find(id);
   base::Bytes bytes;
   bool more = true;
-  while (more && !connection->places.empty() && connection->places.front().ready) {
+  while (connection != nullptr && more && !connection->places.empty() &&
+         connection->places.front().ready) {
     const Connection::Place& place = connection->places.front();
     const base::BytesView view = base::as_bytes(place.bytes);
     bytes.insert(bytes.end(), view.begin(), view.end());
@@ -188,9 +201,10 @@ void HttpFront::send_ready(ConnectionId id) {
     connection->places.pop_front();
     ++connection->first_place;
   }
-  if (bytes.empty()) return;
+  if (bytes.empty()) return;  // gone, or sent already
   connection->stream->write(std::move(bytes));
-  if (!more) return close(id);
+  // One that was answered before the server began to stop was promised more.
+  if (!more || (on_idle_ && connection->places.empty())) return close(id);
   plan_deadline(*connection);
   read_requests(id);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "io/stream.h"
 #include "server/http_parser.h"
@@ -51,6 +52,7 @@ class HttpFront {
   void read_requests(ConnectionId id);
   void take_request(Connection& connection);
   void respond(ConnectionId id, std::uint64_t number, const HttpResponse& response);
+  void send_soon(ConnectionId id);
   void send_ready(ConnectionId id);
   void plan_deadline(Connection& connection);
   void refuse(Connection& connection, unsigned status);
@@ -62,7 +64,9 @@ class HttpFront {
   Limits limits_;
   std::size_t body_max_;
   Handler handler_;
-  std::function<void()> on_idle_;  ///< set while stopping
+  std::function<void()> on_idle_;      ///< set while stopping
+  std::vector<ConnectionId> to_send_;  ///< have answers; sent when the handlers under way are over
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for what is posted
   ConnectionId last_id_ = 0;
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, std::uint32_t> by_address_;  ///< how many connections each has

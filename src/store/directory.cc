@@ -33,7 +33,7 @@ base::Result<base::Bytes> Directory::secret(std::string_view name) {
 }
 
 base::Result<Directory::Totals> Directory::totals() {
-  auto statement = database_.prepare("SELECT count(*), coalesce(sum(waiting), 0) FROM devices");
+  auto statement = database_.prepare("SELECT count(*), coalesce(sum(waiting), 0) FROM queues");
   if (!statement) return base::fail(statement.error());
   const auto row = statement->step();
   if (!row) return base::fail(row.error());

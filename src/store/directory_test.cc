@@ -158,7 +158,7 @@ TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
   ASSERT_EQ(sqlite3_exec(handle, kSchema, nullptr, nullptr, nullptr), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(handle,
                          "INSERT INTO senders VALUES (zeroblob(32), 'admin', 5);"
-                         "INSERT INTO devices VALUES (1, 'door', zeroblob(32), 5, 0, 0);"
+                         "INSERT INTO devices VALUES (1, 'door', zeroblob(32), 5, 1, 0);"
                          "INSERT INTO pushes VALUES (1, 1, 2, 9223372036854775807, NULL, x'41')",
                          nullptr, nullptr, nullptr),
             SQLITE_OK);
@@ -177,6 +177,28 @@ TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
   ASSERT_TRUE(push && *push);
   EXPECT_EQ((*push)->body, base::Bytes{'A'});
   EXPECT_EQ((*push)->encoding, 0);
+
+  // The numbers go on, and what waits is counted as before.
+  auto writing = Database::open(path, Database::Mode::kWrite);
+  ASSERT_TRUE(writing);
+  auto table = PushTable::prepare(*writing, 10);
+  ASSERT_TRUE(table);
+  const auto added = table->add(
+      {.device = "door", .body = {'B'}, .accepted = kNow, .expires = kNow + std::chrono::hours(1)});
+  ASSERT_TRUE(added) << base::to_string(added.error());
+  EXPECT_EQ(added->sequence, 2U);
+  auto registry = Registry::open(path, Database::Mode::kWrite);
+  ASSERT_TRUE(registry);
+  EXPECT_EQ((*registry->find_device("door"))->waiting, 2U);
+  ASSERT_TRUE(table->remove(DeviceId{1}, 1));
+  EXPECT_EQ((*registry->find_device("door"))->waiting, 1U);
+  ASSERT_TRUE(registry->remove_device("door"));
+  const auto again = registry->add_device("door", TokenHash{}, kNow);
+  ASSERT_TRUE(again);
+  const auto anew = table->add(
+      {.device = "door", .body = {'C'}, .accepted = kNow, .expires = kNow + std::chrono::hours(1)});
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->sequence, 3U);
 }
 
 }  // namespace

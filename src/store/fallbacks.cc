@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::string_view kColumns =
     "SELECT f.device, d.name, f.kind, f.address, f.topic, f.sent_through"
-    " FROM fallbacks AS f JOIN devices AS d ON d.id = f.device";
+    " FROM fallbacks AS f JOIN devices AS d ON d.id = f.device"
+    " JOIN queues AS q ON q.device = f.device";
 
 Fallback read_fallback(const Statement& row) {
   return {.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
@@ -33,7 +34,8 @@ base::Result<Fallbacks> Fallbacks::prepare(Database& database) {
 base::Result<void> Fallbacks::set(const Fallback& fallback) {
   auto statement = database_->prepare(
       "INSERT OR REPLACE INTO fallbacks (device, kind, address, topic, sent_through)"
-      " SELECT id, ?2, ?3, ?4, last_sequence FROM devices WHERE name = ?1");
+      " SELECT id, ?2, ?3, ?4, last_sequence FROM devices JOIN queues ON device = id"
+      " WHERE name = ?1");
   if (!statement) return base::fail(statement.error());
   const int kind = static_cast<int>(fallback.kind);
   if (auto ran = statement->with(fallback.device, kind, fallback.address, fallback.topic).run();
@@ -76,8 +78,8 @@ base::Result<std::optional<Fallback>> Fallbacks::find(std::string_view device) {
 
 base::Result<std::vector<Fallback>> Fallbacks::due(DeviceId after, std::size_t limit) {
   auto statement = database_->prepare(std::string(kColumns) +
-                                      " WHERE f.device > ?1 AND d.waiting > 0"
-                                      " AND d.last_sequence > f.sent_through"
+                                      " WHERE f.device > ?1 AND q.waiting > 0"
+                                      " AND q.last_sequence > f.sent_through"
                                       " ORDER BY f.device LIMIT ?2");
   if (!statement) return base::fail(statement.error());
   statement->with(after.value, static_cast<std::uint64_t>(limit));

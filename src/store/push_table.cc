@@ -17,12 +17,14 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
     std::string_view sql;
   } rows[] = {
       {table.find_device_,
-       "SELECT id, last_sequence, waiting, lowest FROM devices WHERE name = ?1"},
+       "SELECT id, last_sequence, waiting, lowest FROM devices JOIN queues ON device = id"
+       " WHERE name = ?1"},
       {table.find_key_,
        "SELECT sequence FROM keys WHERE device = ?1 AND key = ?2 AND expires > ?3"},
       {table.add_key_,
        "INSERT OR REPLACE INTO keys (device, key, sequence, expires) VALUES (?1, ?2, ?3, ?4)"},
-      {table.take_number_, "UPDATE devices SET last_sequence = ?2 WHERE id = ?1"},
+      {table.take_number_,
+       "UPDATE queues SET last_sequence = ?2, waiting = waiting + ?3 WHERE device = ?1"},
       {table.add_,
        "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding, of_group,"
        " held, receipt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, nullif(?10, 0))"},
@@ -105,7 +107,8 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   if (accepted.waits) {
     if (auto room = make_room(device, waiting, now); !room) return base::fail(room.error());
   }
-  if (auto ran = take_number_.with(device, sequence).run(); !ran) return base::fail(ran.error());
+  if (auto ran = take_number_.with(device, sequence, accepted.waits ? 1 : 0).run(); !ran)
+    return base::fail(ran.error());
   if (accepted.waits) {
     auto ran = add_.with(device, sequence, static_cast<int>(push.urgency), to_ms(push.expires),
                          push.topic, base::BytesView(push.body), static_cast<int>(push.encoding),
@@ -168,8 +171,9 @@ base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowes
                                              std::optional<Sequence> hold_after) {
   const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
   const int level = static_cast<int>(lowest);
-  auto set =
-      database_->prepare("UPDATE devices SET lowest = ?2 WHERE id = ?1 RETURNING last_sequence");
+  auto set = database_->prepare(
+      "UPDATE devices SET lowest = ?2 WHERE id = ?1"
+      " RETURNING (SELECT last_sequence FROM queues WHERE device = id)");
   if (!set) return base::fail(set.error());
   auto row = set->with(device.value, level).step();
   if (!row) return base::fail(row.error());
@@ -203,7 +207,8 @@ base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowes
     if (auto ran = move->with(device.value, sequence, ++last).run(); !ran)
       return base::fail(ran.error());
   }
-  if (auto ran = take_number_.with(device.value, last).run(); !ran) return base::fail(ran.error());
+  if (auto ran = take_number_.with(device.value, last, 0).run(); !ran)
+    return base::fail(ran.error());
   return static_cast<Sequence>(last);
 }
 

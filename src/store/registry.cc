@@ -14,7 +14,8 @@ using base::ErrorCode;
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT id, name, token_hash, created, waiting, rights, lowest FROM devices";
+    "SELECT id, name, token_hash, created, waiting, rights, lowest"
+    " FROM devices JOIN queues ON device = id";
 
 Device read_device(const Statement& row) {
   Device device{.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
@@ -58,8 +59,7 @@ base::Result<void> Registry::prepare() {
 base::Result<DeviceId> Registry::add_device(std::string_view name, const TokenHash& token_hash,
                                             base::WallTime now) {
   auto statement = database_.prepare(
-      "INSERT INTO devices (name, token_hash, created, last_sequence)"
-      " SELECT ?1, ?2, ?3, sequence_floor FROM store RETURNING id");
+      "INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, ?3) RETURNING id");
   if (!statement) return base::fail(statement.error());
   const auto row = statement->with(name, base::BytesView(token_hash), to_ms(now)).step();
   if (!row) return base::fail(row.error());

@@ -26,7 +26,7 @@ void register_devices(const ServerProcess& server, std::size_t count) {
       store::Database::open(server.folder() + "/store.db", store::Database::Mode::kWrite);
   WL_CHECK(database.has_value());
   auto add = database->prepare(
-      "INSERT INTO devices (name, token_hash, created, last_sequence) VALUES (?1, ?2, 0, 0)");
+      "INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, 0)");
   WL_CHECK(add.has_value() && database->run("BEGIN"));
   const auto hash = hash_token(base::as_bytes(kToken));
   for (std::size_t i = 0; i < count; ++i)
