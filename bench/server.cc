@@ -247,6 +247,8 @@ Outcome<void> measure_many(const Folder& folder, bool quick, Report& report) {
   add("wakeline: user memory of one more", slope, "B");
   add("wakeline: a million, by that slope", (bytes + slope * (1e6 - count)) / 1e6, "MB");
   add(fmt::format("wakeline: time until {} are in", step * steps), seconds, "s");
+  // What it still writes down of the last that came belongs to their coming.
+  std::this_thread::sleep_for(std::chrono::seconds(2));
   const double cpu = processor_ms(broker->program.pid());
   std::this_thread::sleep_for(std::chrono::seconds(quick ? 2 : 20));
   add("wakeline: processor time while they sleep",
