@@ -29,8 +29,8 @@ Outcome<void> register_devices(const std::string& store, std::size_t count) {
   };
   auto database = store::Database::open(store, store::Database::Mode::kWrite);
   if (!database) return failed(database.error());
-  auto add = database->prepare(
-      "INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, 0)");
+  auto add =
+      database->prepare("INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, 0)");
   if (!add) return failed(add.error());
   if (auto ran = database->run("BEGIN"); !ran) return failed(ran.error());
   const auto hash = server::hash_token(base::as_bytes(kDeviceToken));

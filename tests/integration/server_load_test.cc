@@ -25,8 +25,8 @@ void register_devices(const ServerProcess& server, std::size_t count) {
   auto database =
       store::Database::open(server.folder() + "/store.db", store::Database::Mode::kWrite);
   WL_CHECK(database.has_value());
-  auto add = database->prepare(
-      "INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, 0)");
+  auto add =
+      database->prepare("INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, 0)");
   WL_CHECK(add.has_value() && database->run("BEGIN"));
   const auto hash = hash_token(base::as_bytes(kToken));
   for (std::size_t i = 0; i < count; ++i)
