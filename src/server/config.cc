@@ -247,7 +247,7 @@ std::vector<Key> make_keys() {
       flag(
           "limits", "file_tables",
           "Each shard has a file table of its own: the limit of open files bounds a shard, not the "
-          "server; an upgrade tells all devices to come back then",
+          "server",
           false, [](O& o) -> bool& { return o.limits.file_tables; }),
       number<U32>("limits", "http_connections_max", "App servers' connections", true,
                   [](O& o) -> U32& { return o.limits.http_connections_max; }),

@@ -68,23 +68,24 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
 
 DeviceShard::~DeviceShard() { join(); }
 
-void DeviceShard::start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
-                        std::vector<FrozenDevice> frozen, std::vector<int> of_others,
-                        std::function<void()> ready) {
+void DeviceShard::start(std::vector<DeviceShard*> shards) {
   shards_ = std::move(shards);
-  ports_ = std::move(ports);
-  thread_ = std::thread([this, frozen = std::move(frozen), of_others = std::move(of_others),
-                         ready = std::move(ready)]() mutable {
-    if (common_->limits.file_tables) own_file_table(of_others);
-    {
-      const std::scoped_lock lock(mutex_);
-      now_ = io::now();
-      for (FrozenDevice& device : frozen) thaw(std::move(device));
-      frozen.clear();
-      flush_dirty();
-    }
-    if (ready) ready();
+  paused_ = true;
+  thread_ = std::thread([this] {
+    if (common_->limits.file_tables) own_file_table();
     run();
+  });
+}
+
+void DeviceShard::open(std::vector<DevicePort> ports, std::function<void()> done) {
+  poller_->post([this, ports = std::move(ports), done = std::move(done)]() mutable {
+    ports_ = std::move(ports);
+    paused_ = false;
+    accept_from_ = base::Instant{};
+    for (Slot slot = 0; slot < devices_.size(); ++slot) {
+      if (devices_[slot].used) resume(slot);
+    }
+    done();
   });
 }
 
@@ -98,7 +99,6 @@ void DeviceShard::join() {
 
 void DeviceShard::run() {
   std::unique_lock lock(mutex_);
-  accept_from_ = base::Instant{};
   while (!stopping_ || !guests_.empty()) {
     const base::Instant until = next_deadline();
     lock.unlock();
@@ -109,6 +109,7 @@ void DeviceShard::run() {
   // What is left of other shards ends here, where its descriptors are.
   moving_.clear();
   moved_.clear();
+  frozen_lines_.clear();
 }
 
 void DeviceShard::turn(std::span<const epoll_event> events) {
@@ -252,8 +253,7 @@ void DeviceShard::say_goodbye(bool to_all) {
 
 void DeviceShard::pause(std::function<void()> done) {
   poller_->post([this, done = std::move(done)] {
-    // A socket that is in our table alone is not handed over.
-    say_goodbye(common_->limits.file_tables);
+    say_goodbye(false);
     for (Slot slot = 0; slot < devices_.size(); ++slot) {
       const KnownDevice& device = devices_[slot];
       if (device.used && device.line.open()) poller_->remove(device.line.fd());
@@ -273,17 +273,22 @@ void DeviceShard::freeze(std::function<void(std::vector<FrozenDevice>)> done) {
       device.session.freeze(one.session);
       if (device.line.open()) --common_->connections;
       one.line = device.line.take_apart();
+      if (common_->limits.file_tables && one.line.fd) {
+        frozen_lines_.push_back(std::move(one.line.fd));
+        one.elsewhere = true;
+      }
       frozen.push_back(std::move(one));
     }
     for (Slot slot = 0; slot < devices_.size(); ++slot) {
       if (devices_[slot].used) forget(slot);
     }
-    stopping_ = true;
+    sendable_ = frozen_lines_.size();
+    stopping_ = !common_->limits.file_tables;
     done(std::move(frozen));
   });
 }
 
-/// Before anything else happens to the shard.
+/// Before anything else happens to the shard; nothing is read or said before all are there.
 void DeviceShard::thaw(FrozenDevice frozen) {
   auto session = session::Session::thaw(frozen.session);
   if (!session) {
@@ -297,6 +302,12 @@ void DeviceShard::thaw(FrozenDevice frozen) {
     device.line = DeviceLine::put_together(std::move(frozen.line));
     ++device.generation;
     ++common_->connections;
+  }
+}
+
+void DeviceShard::resume(Slot slot) {
+  KnownDevice& device = devices_[slot];
+  if (device.line.open()) {
     if (const auto added = poller_->add(device.line.fd(), EPOLLIN, key_of(slot)); !added) {
       base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
       return on_line_end(key_of(slot));

@@ -46,6 +46,8 @@ struct FrozenDevice {
   store::DeviceId id{};
   base::Bytes session;
   DeviceLine::State line;  ///< without a descriptor: it is offline
+  /// Not: its socket is in the file table of its shard, see MqttFront::fetch_line.
+  bool elsewhere = false;
 };
 
 /// A wrong token of a device, for the audit log.
@@ -81,22 +83,31 @@ class DeviceShard {
   DeviceShard& operator=(const DeviceShard&) = delete;
   ~DeviceShard();
 
-  /// Starts the thread. `shards` are all of them, this one included; `ports` are shared; `frozen`
-  /// are those devices of it that go on from where another process left them.
-  /// `of_others` are descriptors of devices of other shards, to be closed where the table is its
-  /// own; `ready` is called on the thread when the devices are there.
-  void start(std::vector<DeviceShard*> shards, std::vector<DevicePort> ports,
-             std::vector<FrozenDevice> frozen = {}, std::vector<int> of_others = {},
-             std::function<void()> ready = nullptr);
+  /// Starts the thread, which serves nobody before `open`. `shards` are all of them, this one
+  /// included. What is open in the process by then is in the shard's own file table as well.
+  void start(std::vector<DeviceShard*> shards);
+  /// Any thread, between `start` and `open`: a device that goes on from where another process left
+  /// it. Errors: kTimeout, kOs: its line did not get into the shard's file table.
+  base::Result<void> take_over(FrozenDevice device);
+  /// Any thread: serves those that were taken over, and `ports`, which are shared. `done` is called
+  /// on the shard's thread.
+  void open(std::vector<DevicePort> ports, std::function<void()> done);
   /// Any thread, as all below. Says goodbye to every device and ends the thread soon.
   void stop();
   void join();
   /// Reads no more from any device, and lets those go whose line cannot be handed over (TLS): they
   /// are told to come back. `done` is called on the shard's thread.
   void pause(std::function<void()> done);
-  /// After `pause`, and when the store has answered everything: takes all devices out; the thread
-  /// ends soon. `done` is called on the shard's thread.
+  /// After `pause`, and when the store has answered everything: takes all devices out, and uses the
+  /// store no more (`forget_store`, by another thread). The thread ends soon; with a file table of
+  /// its own it goes on, and holds the lines until `stop`. `done` is called on the shard's thread.
   void freeze(std::function<void(std::vector<FrozenDevice>)> done);
+  void forget_store() { reader_.reset(); }
+  /// The frozen lines of its own file table, again from the first one: to be fetched in the order
+  /// of their devices, by another thread.
+  void send_lines();
+  /// Errors: kTimeout, kClosed, kOs.
+  base::Result<io::UniqueFd> fetch_line();
 
   /// Whether a push would go out now.
   bool receives(std::string_view device);
@@ -158,10 +169,10 @@ class DeviceShard {
   void fire(base::Instant now);
   void accept(const DevicePort& port);
   void take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place);
-  void own_file_table(std::span<const int> of_others);
   void begin_stop();
   void say_goodbye(bool to_all);
   void thaw(FrozenDevice frozen);
+  void resume(Slot slot);
 
   // Lines: shard_lines.cc
   DeviceLine* line_of(Key key);
@@ -183,6 +194,7 @@ class DeviceShard {
   void settle(Key key);
 
   // Between file tables: shard_moves.cc
+  void own_file_table();
   void move_out();
   void take_in_moved(std::uint64_t id, std::unique_ptr<Guest> guest);
   io::UniqueFd receive_moved(std::uint64_t id);
@@ -225,6 +237,12 @@ class DeviceShard {
   std::deque<Moving> moving_;                              ///< the home has no room for it just now
   std::unordered_map<std::uint64_t, io::UniqueFd> moved_;  ///< came before its guest
   std::uint64_t last_move_ = 0;
+  std::vector<io::UniqueFd> frozen_lines_;  ///< of the thread's own table, until it ends
+  /// Of the one thread that takes over, or fetches.
+  std::uint64_t last_taken_ = 0;
+  std::size_t fetched_ = 0;
+  std::uint64_t round_ = 0;                ///< of `send_lines`
+  std::atomic<std::size_t> sendable_ = 0;  ///< `frozen_lines_`
 
   /// Held by the thread except while it waits; others take it to look at a device.
   std::mutex mutex_;

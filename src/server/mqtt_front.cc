@@ -2,7 +2,6 @@
 #include "server/mqtt_front.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -60,35 +59,43 @@ MqttFront::~MqttFront() {
   for (const auto& shard : shards_) shard->join();
 }
 
-void MqttFront::start(const std::vector<DevicePort>& ports, std::vector<FrozenDevice> frozen) {
+void MqttFront::start_threads() {
+  if (std::exchange(started_, true)) return;
   std::vector<DeviceShard*> all;
   for (const auto& shard : shards_) all.push_back(shard.get());
-  std::vector<std::vector<FrozenDevice>> parts(shards_.size());
-  for (FrozenDevice& device : frozen)
-    parts[DeviceShard::shard_of(device.name, shards_.size())].push_back(std::move(device));
-  // With tables of their own, each shard's begins as a copy of ours: what is not its own goes
-  // there, and then here.
-  std::vector<std::vector<int>> descriptors(shards_.size());
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    for (const FrozenDevice& device : parts[i]) {
-      if (common_->limits.file_tables && device.line.fd)
-        descriptors[i].push_back(device.line.fd.get());
-    }
+  for (const auto& shard : shards_) shard->start(all);
+}
+
+base::Result<void> MqttFront::take_over(const NextDevice& next) {
+  start_threads();
+  for (;;) {
+    auto device = next();
+    if (device && !*device) return {};
+    const auto taken = device ? shard_of((*device)->name).take_over(std::move(**device))
+                              : base::Result<void>(base::fail(device.error()));
+    if (taken) continue;
+    freeze([](const std::vector<FrozenDevice>&) {});  // they are still another process's
+    return base::fail(taken.error());
   }
+}
+
+void MqttFront::start(const std::vector<DevicePort>& ports) {
+  start_threads();
   const auto ready = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(shards_.size()));
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    std::vector<int> of_others;
-    for (std::size_t other = 0; other < shards_.size(); ++other) {
-      if (other != i)
-        of_others.insert(of_others.end(), descriptors[other].begin(), descriptors[other].end());
-    }
-    shards_[i]->start(all, ports, std::move(parts[i]), std::move(of_others),
-                      [ready] { ready->count_down(); });
-  }
+  for (const auto& shard : shards_) shard->open(ports, [ready] { ready->count_down(); });
   ready->wait();
-  for (const auto& of_shard : descriptors) {
-    for (const int fd : of_shard) ::close(fd);
-  }
+}
+
+void MqttFront::forget_store() {
+  for (const auto& shard : shards_) shard->forget_store();
+}
+
+void MqttFront::send_lines() {
+  for (const auto& shard : shards_) shard->send_lines();
+}
+
+base::Result<io::UniqueFd> MqttFront::fetch_line(const FrozenDevice& device) {
+  return shard_of(device.name).fetch_line();
 }
 
 void MqttFront::pause(std::function<void()> done) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -27,15 +29,26 @@ class MqttFront {
   MqttFront(const MqttFront&) = delete;
   MqttFront& operator=(const MqttFront&) = delete;
 
-  /// Serves devices at these ports, whose descriptors outlive it. Beyond `connections_max` a
-  /// connection is closed at once.
-  void start(const std::vector<DevicePort>& ports, std::vector<FrozenDevice> frozen = {});
+  /// Gives the next device that goes on; nothing: those were all.
+  using NextDevice = std::function<base::Result<std::optional<FrozenDevice>>()>;
+  /// Before `start`: takes those devices in. No two of their lines are in our own file table at a
+  /// time where each shard has one. Errors: those of `next`; then nothing was said to any device.
+  base::Result<void> take_over(const NextDevice& next);
+  /// Serves devices at these ports, whose descriptors outlive it, and those that were taken over.
+  /// Beyond `connections_max` a connection is closed at once.
+  void start(const std::vector<DevicePort>& ports);
   /// Tells every device how long its return may take, and closes.
   void stop();
   /// The two steps of a handover, see DeviceShard; `done` is called when all shards are through, on
   /// the thread of one of them.
   void pause(std::function<void()> done);
   void freeze(std::function<void(std::vector<FrozenDevice>)> done);
+  /// After `freeze`: the store may go.
+  void forget_store();
+  /// After `freeze`, for those whose line is elsewhere: `fetch_line` gives it, in the order of the
+  /// frozen devices; `send_lines` before the first one, and to begin anew.
+  void send_lines();
+  base::Result<io::UniqueFd> fetch_line(const FrozenDevice& device);
 
   /// Whether a push would go out now.
   bool receives(std::string_view device) const;
@@ -51,9 +64,11 @@ class MqttFront {
  private:
   MqttFront(std::shared_ptr<ShardsCommon> common, std::vector<std::unique_ptr<DeviceShard>> shards);
   DeviceShard& shard_of(std::string_view device) const;
+  void start_threads();
 
   std::shared_ptr<ShardsCommon> common_;
   std::vector<std::unique_ptr<DeviceShard>> shards_;
+  bool started_ = false;
 };
 
 }  // namespace wakeline::server

@@ -40,7 +40,7 @@ struct Limits {
   std::uint32_t arriving_per_address_max = 4'096;
   std::uint32_t shards = 0;  ///< threads that hold devices; 0: one for each processor, at most 16
   /// Each shard has a file table of its own: the limit of open files bounds a shard, not the
-  /// server. An upgrade tells devices on plain lines to come back then, as those on TLS.
+  /// server.
   bool file_tables = false;
   std::uint32_t http_connections_max = 1'000;
   std::uint32_t http_connections_per_address = 0;             ///< 0: no limit of its own

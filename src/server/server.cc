@@ -90,6 +90,7 @@ class RealServer : public Server {
   Outcome<void> open_store(const DataFolder& folder);
   Outcome<void> make_parts();
   Outcome<void> open_ports();
+  Outcome<void> take_devices();
   Outcome<void> claim(const DataFolder& folder);
   Outcome<io::UniqueFd> port_socket(const Endpoint& at, PortKind kind);
   Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
@@ -123,9 +124,9 @@ class RealServer : public Server {
   std::vector<std::unique_ptr<io::Listener>> listeners_;
   std::vector<Inheritance::Port> sockets_;  ///< all that listen, for a process that takes over
   std::unique_ptr<Control> control_;
-  std::optional<Claimed> claimed_;  ///< from the process before
-  std::vector<FrozenDevice> frozen_;
-  io::UniqueFd upgrade_channel_;  ///< to the process that takes over
+  std::optional<Claimed> claimed_;     ///< from the process before
+  std::unique_ptr<MqttFront> former_;  ///< holds the lines until they are handed over
+  io::UniqueFd upgrade_channel_;       ///< to the process that takes over
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<io::Signals> upgrade_signal_;
   std::unique_ptr<io::Signals> reload_signal_;
@@ -162,7 +163,15 @@ Outcome<void> RealServer::prepare() {
   if (auto claimed = claim(folder); !claimed) return claimed;
   if (auto opened = open_store(folder); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
-  return open_ports();
+  if (auto opened = open_ports(); !opened) return opened;
+  return claimed_ ? take_devices() : Outcome<void>{};
+}
+
+Outcome<void> RealServer::take_devices() {
+  claimed_->inheritance.ports.clear();  // those that are not asked for any more
+  const auto taken = mqtt_->take_over([this] { return next_device(*claimed_); });
+  if (!taken) return failure("upgrade", taken.error());
+  return {};
 }
 
 /// The data folder for ourselves alone: from nobody, or from the server that runs on it.
@@ -177,7 +186,6 @@ Outcome<void> RealServer::claim(const DataFolder& folder) {
   if (!claimed) return failure("upgrade", claimed.error());
   claimed_ = std::move(*claimed);
   lock_ = std::move(claimed_->inheritance.lock);
-  frozen_ = std::move(claimed_->inheritance.devices);
   return {};
 }
 
@@ -313,11 +321,11 @@ void RealServer::run() {
 }
 
 void RealServer::serve() {
-  mqtt_->start(ports_of_devices_, std::exchange(frozen_, {}));
+  mqtt_->start(ports_of_devices_);
   if (claimed_) {
     if (const auto said = say_taken(claimed_->channel.get()); !said)
       base::log(LogLevel::kError, "server", "{}", base::to_string(said.error()));
-    claimed_.reset();  // with the ports that are not asked for any more
+    claimed_.reset();
   }
   open_control();
 }
@@ -380,15 +388,23 @@ void RealServer::settle_store() {
 void RealServer::pass_on(std::vector<FrozenDevice> devices) {
   http_.reset();
   desk_.reset();
+  if (options_.limits.file_tables) {
+    former_ = std::move(mqtt_);  // each shard has its lines in a table of its own
+    former_->forget_store();
+    former_->send_lines();
+  }
   mqtt_.reset();
   store_.reset();
   Inheritance all{.lock = std::move(lock_), .ports = std::move(sockets_), .devices = {}};
   all.devices = std::move(devices);
-  const auto handed = hand_over(upgrade_channel_.get(), all);
+  const auto handed = hand_over(upgrade_channel_.get(), all, [this](const FrozenDevice& device) {
+    return former_->fetch_line(device);
+  });
   const pid_t heir = process_at(upgrade_channel_.get());
   upgrade_channel_.reset();
   if (handed) {
     base::log(LogLevel::kInfo, "server", "handed over {} sessions", all.devices.size());
+    former_.reset();
     if (options_.on_handed_over && heir > 0) options_.on_handed_over(heir);
     stopping_ = true;
     timer_.reset();
@@ -412,11 +428,25 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
 Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
   device_ports_.clear();
   ports_of_devices_.clear();
-  frozen_ = std::move(devices);
   if (auto opened = open_store(DataFolder(options_.data_folder)); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
   if (auto opened = open_ports(); !opened) return opened;
   claimed_.reset();
+  if (former_) former_->send_lines();
+  const auto taken = mqtt_->take_over(
+      [this, next = devices.begin(),
+       end = devices.end()]() mutable -> base::Result<std::optional<FrozenDevice>> {
+        if (next == end) return std::nullopt;
+        FrozenDevice& device = *next++;
+        if (device.elsewhere) {
+          auto line = former_->fetch_line(device);
+          if (!line) return base::fail(line.error());
+          device.line.fd = std::move(*line);
+        }
+        return std::optional(std::move(device));
+      });
+  former_.reset();
+  if (!taken) return failure("lines", taken.error());
   serve();
   return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -13,38 +13,140 @@
 #include "server/device_shard.h"
 
 /// The shard with a file table of its own (unshare(2), CLONE_FILES): a limit of open files is one
-/// of a table. A socket that another shard accepted comes as a message between the two.
+/// of a table. A socket that another shard accepted, or that another process had, comes as a
+/// message; at an upgrade its own go the other way.
 namespace wakeline::server {
 
 using base::LogLevel;
 
+namespace {
+
+/// Of an upgrade: for a thread that has nothing else to do.
+constexpr int kPatienceMs = 60'000;
+constexpr int kAgainMs = 2;  ///< when the kernel holds too many that are under way
+/// Ids of sockets that no shard sent: those carry the number of theirs there.
+constexpr std::uint64_t kFromOutside = std::uint64_t{0xFFFF} << 48;
+
+/// Whether there is room in a moment.
+bool is_full(int error) { return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS; }
+
+/// The id and the socket in one message. Returns: 0, or errno.
+int send_socket(int channel, std::uint64_t id, int fd) {
+  iovec part{.iov_base = &id, .iov_len = sizeof id};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  return ::sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+/// As send_socket, for whom it may take its time.
+int send_socket_patiently(int channel, std::uint64_t id, int fd) {
+  for (int waited = 0; waited < kPatienceMs; waited += kAgainMs) {
+    const int error = send_socket(channel, id, fd);
+    if (!is_full(error)) return error;
+    // It is writable while ETOOMANYREFS holds: then the time is what is waited for.
+    pollfd room{channel, static_cast<short>(error == EAGAIN ? POLLOUT : 0), 0};
+    static_cast<void>(::poll(&room, 1, kAgainMs));
+  }
+  return EAGAIN;
+}
+
+struct Received {
+  std::uint64_t id = 0;
+  io::UniqueFd fd;  ///< none: it did not fit into this table
+};
+
+/// Errors: kOs, with EAGAIN when nothing is there; kClosed.
+base::Result<Received> receive_socket(int channel) {
+  Received received;
+  iovec part{.iov_base = &received.id, .iov_len = sizeof received.id};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+  if (size < 0) return base::fail(base::os_error("moved.receive", errno));
+  if (size == 0) return base::fail(base::ErrorCode::kClosed, "moved.receive");
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(header), sizeof number);
+    received.fd.reset(number);
+  }
+  return received;
+}
+
+}  // namespace
+
 /// What is open in the process by now stays open here: the poller, the ports, the store's files.
-void DeviceShard::own_file_table(std::span<const int> of_others) {
+void DeviceShard::own_file_table() {
   WL_CHECK_MSG(::unshare(CLONE_FILES) == 0, "errno={}", errno);  // MqttFront::create tried it
-  for (const int fd : of_others) ::close(fd);
+}
+
+base::Result<void> DeviceShard::take_over(FrozenDevice device) {
+  std::uint64_t id = 0;
+  if (common_->limits.file_tables && device.line.fd) {
+    id = kFromOutside | ++last_taken_;
+    if (const int error = send_socket_patiently(moved_out_.get(), id, device.line.fd.get());
+        error != 0) {
+      if (error == EAGAIN) return base::fail(base::ErrorCode::kTimeout, "upgrade.line");
+      return base::fail(base::os_error("upgrade.line", error));
+    }
+    device.line.fd.reset();
+  }
+  // A task must be copyable.
+  auto kept = std::make_shared<FrozenDevice>(std::move(device));
+  poller_->post([this, id, kept] {
+    if (id != 0) kept->line.fd = receive_moved(id);
+    thaw(std::move(*kept));
+  });
+  return {};
+}
+
+void DeviceShard::send_lines() {
+  fetched_ = 0;
+  poller_->post([this, round = ++round_] {
+    for (const io::UniqueFd& line : frozen_lines_) {
+      if (const int error = send_socket_patiently(moved_in_.get(), round, line.get()); error != 0)
+        return base::log(LogLevel::kError, "mqtt", "{}",
+                         base::to_string(base::os_error("handing a line over", error)));
+    }
+  });
+}
+
+base::Result<io::UniqueFd> DeviceShard::fetch_line() {
+  if (fetched_ >= sendable_) return base::fail(base::ErrorCode::kClosed, "upgrade.line");
+  for (;;) {
+    pollfd there{moved_out_.get(), POLLIN, 0};
+    if (::poll(&there, 1, kPatienceMs) <= 0)
+      return base::fail(base::ErrorCode::kTimeout, "upgrade.line");
+    auto received = receive_socket(moved_out_.get());
+    if (!received) return base::fail(received.error());
+    if (received->id != round_) continue;  // of a handover that failed
+    ++fetched_;
+    return std::move(received->fd);
+  }
 }
 
 /// Sends the sockets that wait, as many as their shards have room for.
 void DeviceShard::move_out() {
   while (!moving_.empty()) {
     Moving& next = moving_.front();
-    iovec part{.iov_base = &next.id, .iov_len = sizeof next.id};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int fd = next.guest->line.fd();
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    if (::sendmsg(next.home->moved_out_.get(), &message, MSG_NOSIGNAL) < 0) {
-      if (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS) return;  // in a moment
+    const int error = send_socket(next.home->moved_out_.get(), next.id, next.guest->line.fd());
+    if (is_full(error)) return;  // in a moment
+    if (error != 0) {
       base::log(LogLevel::kError, "mqtt", "{}",
-                base::to_string(base::os_error("moving a connection", errno)));
+                base::to_string(base::os_error("moving a connection", error)));
       --common_->connections;
       moving_.pop_front();
       continue;
@@ -79,24 +181,10 @@ io::UniqueFd DeviceShard::receive_moved(std::uint64_t id) {
     return fd;
   }
   for (;;) {
-    std::uint64_t its_id = 0;
-    iovec part{.iov_base = &its_id, .iov_len = sizeof its_id};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    if (::recvmsg(moved_in_.get(), &message, MSG_CMSG_CLOEXEC) < 0) return {};
-    io::UniqueFd fd;
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-      int number = -1;
-      std::memcpy(&number, CMSG_DATA(header), sizeof number);
-      fd.reset(number);
-    }
-    if (its_id == id) return fd;
-    moved_.emplace(its_id, std::move(fd));
+    auto next = receive_socket(moved_in_.get());
+    if (!next) return {};
+    if (next->id == id) return std::move(next->fd);
+    moved_.emplace(next->id, std::move(next->fd));
   }
 }
 

@@ -174,6 +174,15 @@ base::Result<io::UniqueFd> connect_control(const std::string& path) {
   return fd;
 }
 
+base::Result<void> take_next(Claimed& claimed) {
+  auto message = receive_one(claimed.channel.get());
+  if (!message) return base::fail(message.error());
+  const auto last = take_message(message->bytes, std::move(message->fd), claimed.inheritance);
+  if (!last) return base::fail(last.error());
+  claimed.whole = *last;
+  return {};
+}
+
 }  // namespace
 
 base::Result<Claimed> claim_inheritance(const std::string& path) {
@@ -188,13 +197,21 @@ base::Result<Claimed> claim_inheritance(const std::string& path) {
   if (auto sent = send_one(control->get(), base::as_bytes(kUpgrade), theirs.get()); !sent)
     return base::fail(sent.error());
   theirs.reset();  // so that its end is seen here
-  for (;;) {
-    auto message = receive_one(claimed.channel.get());
-    if (!message) return base::fail(message.error());
-    const auto last = take_message(message->bytes, std::move(message->fd), claimed.inheritance);
-    if (!last) return base::fail(last.error());
-    if (*last) return claimed;
+  while (!claimed.whole && claimed.inheritance.devices.empty()) {
+    if (auto taken = take_next(claimed); !taken) return base::fail(taken.error());
   }
+  return claimed;
+}
+
+base::Result<std::optional<FrozenDevice>> next_device(Claimed& claimed) {
+  auto& devices = claimed.inheritance.devices;
+  while (!claimed.whole && devices.empty()) {
+    if (auto taken = take_next(claimed); !taken) return base::fail(taken.error());
+  }
+  if (devices.empty()) return std::nullopt;
+  std::optional<FrozenDevice> device(std::move(devices.back()));
+  devices.pop_back();
+  return device;
 }
 
 base::Result<void> say_taken(int channel) {
@@ -202,7 +219,7 @@ base::Result<void> say_taken(int channel) {
   return send_one(channel, base::BytesView(&word, 1), -1);
 }
 
-base::Result<void> hand_over(int channel, const Inheritance& inheritance) {
+base::Result<void> hand_over(int channel, const Inheritance& inheritance, const FetchLine& fetch) {
   set_patience(channel);
   const auto kind = [](Kind which) { return static_cast<std::uint8_t>(which); };
   auto sent = send_one(channel, base::Bytes{kind(Kind::kLock)}, inheritance.lock.get());
@@ -214,9 +231,16 @@ base::Result<void> hand_over(int channel, const Inheritance& inheritance) {
   for (const FrozenDevice& device : inheritance.devices) {
     if (!sent) return sent;
     base::Bytes bytes = encode(device);
-    int fd = device.line.fd.get();
+    io::UniqueFd fetched;
+    if (device.elsewhere) {
+      auto line = fetch(device);
+      if (!line) return base::fail(line.error());
+      fetched = std::move(*line);
+    }
+    int fd = device.elsewhere ? fetched.get() : device.line.fd.get();
     if (bytes.size() > kMessageMax) {  // it reads nothing: its line ends, its session goes on
-      FrozenDevice without{device.name, device.id, device.session, {}};
+      FrozenDevice without{
+          .name = device.name, .id = device.id, .session = device.session, .line = {}};
       bytes = encode(without);
       fd = -1;
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,22 +31,29 @@ struct Inheritance {
   std::vector<FrozenDevice> devices;
 };
 
-/// The new process: asks the server that listens at `path` for everything, and waits for it.
-/// `channel` is to be told `say_taken` when it serves; closed without that, the old one goes on.
-/// Errors: kNotFound (nobody listens), kTimeout, kMalformed (another version), kClosed, kOs.
+/// The new process: asks the server that listens at `path` for everything, and waits until that
+/// uses the folder no more. Devices come one by one, so that not all need a place in one file
+/// table. `channel` is to be told `say_taken` when it serves; closed without that, the old one goes
+/// on. Errors: kNotFound (nobody listens), kTimeout, kMalformed (another version), kClosed, kOs.
 struct Claimed {
   io::UniqueFd channel;
-  Inheritance inheritance;
+  Inheritance inheritance;  ///< with the first device at the most
+  bool whole = false;       ///< no more devices come
 };
 base::Result<Claimed> claim_inheritance(const std::string& path);
+/// The next device; nothing when there are no more. Errors: kTimeout, kMalformed, kClosed, kOs.
+base::Result<std::optional<FrozenDevice>> next_device(Claimed& claimed);
 base::Result<void> say_taken(int channel);
 /// One message of the process before, with the descriptor that came along. Returns: whether it was
 /// the last one. Errors: kMalformed.
 base::Result<bool> take_message(base::BytesView bytes, io::UniqueFd fd, Inheritance& into);
 
+/// Gives the line of a device whose line is elsewhere.
+using FetchLine = std::function<base::Result<io::UniqueFd>(const FrozenDevice&)>;
+
 /// The old process: sends everything and waits until the new one serves. What is sent stays valid
-/// here. Errors: kTimeout, kClosed, kOs; then the new one has nothing.
-base::Result<void> hand_over(int channel, const Inheritance& inheritance);
+/// here. Errors: kTimeout, kClosed, kOs, those of `fetch`; then the new one serves nothing.
+base::Result<void> hand_over(int channel, const Inheritance& inheritance, const FetchLine& fetch);
 
 /// The process that made the channel; 0: it cannot be told.
 pid_t process_at(int channel);

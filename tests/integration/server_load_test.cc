@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "io/stream.h"
 #include "server/tokens.h"
 #include "server_peers.h"
 #include "server_process.h"
@@ -228,7 +229,7 @@ TEST(ServerLoad, TellsThoseWhoComeTooFastWhenToComeBack) {
   EXPECT_TRUE(in);
 }
 
-TEST(ServerLoad, MovesDevicesOnTlsBetweenTablesAndTellsAllToComeBackAtAnUpgrade) {
+TEST(ServerLoad, MovesDevicesOnTlsBetweenTablesAndTellsThemToComeBackAtAnUpgrade) {
   ServerProcess before({"file_tables=yes", "shards=3"});
   ASSERT_TRUE(before.start());
   std::vector<MqttPeer> devices;
@@ -251,16 +252,61 @@ TEST(ServerLoad, MovesDevicesOnTlsBetweenTablesAndTellsAllToComeBackAtAnUpgrade)
   EXPECT_EQ(before.wait(), 0);
   for (int i = 0; i < 24; ++i) {
     auto& device = devices[static_cast<std::size_t>(i)];
+    if (i % 2 == 0) {  // a plain one notices nothing
+      ASSERT_TRUE(device.send(mqtt::Pingreq{}));
+      EXPECT_TRUE(device.expect<mqtt::Pingresp>()) << i;
+      continue;
+    }
     const auto told = device.expect<mqtt::Disconnect>();
     ASSERT_TRUE(told && told->properties.user_value("drain")) << i;
-    MqttPeer back{i % 2 == 0 ? Line(after->ports.mqtt)
-                             : Line(after->ports.mqtts, before.ca_file())};
+    MqttPeer back{Line(after->ports.mqtts, before.ca_file())};
     ASSERT_TRUE(back.send(
         connect_packet("d" + std::to_string(i), tokens[static_cast<std::size_t>(i)], false)));
     const auto connack = back.expect<mqtt::Connack>();
     EXPECT_TRUE(connack && connack->session_present) << i;
     EXPECT_TRUE(back.expect<mqtt::Publish>()) << i;  // not acknowledged before
   }
+}
+
+TEST(ServerLoad, HandsLiveLinesOverBetweenTablesOfWhichNoneCouldHoldThemAll) {
+  constexpr std::size_t kDevices = 640;
+  const TableLimit table(500);
+  ServerProcess before({"file_tables=yes", "shards=2"});
+  ASSERT_TRUE(before.start());
+  register_devices(before, kDevices);
+  std::vector<FleetProcess> fleets;
+  for (std::size_t i = 0; i < 2; ++i)
+    fleets.emplace_back(before.ports.mqtt, i * kDevices / 2, kDevices / 2);
+  for (const auto& fleet : fleets) {
+    const std::string line = fleet.line();
+    ASSERT_TRUE(line.starts_with("ready ")) << line;
+  }
+  {
+    const auto failing = ServerProcess::heir_of(before);
+    const auto taken = io::listen_tcp("127.0.0.1", 0);
+    ASSERT_TRUE(taken);
+    failing->set("https=" + std::to_string(io::port_of(taken->get())));
+    EXPECT_FALSE(failing->start());
+  }
+  const auto push_to_all = [&](const ServerProcess& server) {
+    for (const auto& fleet : fleets) fleet.say("await " + std::to_string(kDevices / 2));
+    HttpPeer peer{Line(server.ports.http)};
+    const std::string token = server.admin_token();
+    for (std::size_t i = 0; i < kDevices; ++i)
+      ASSERT_EQ(peer.push(token, push_json("d" + std::to_string(i), "ring")).status, 201U) << i;
+    for (const auto& fleet : fleets)
+      EXPECT_EQ(fleet.line(), fmt::format("got {0} {0}", kDevices / 2));
+  };
+  push_to_all(before);  // it went on with all of them
+  const auto after = ServerProcess::heir_of(before);
+  ASSERT_TRUE(after->start());
+  EXPECT_EQ(before.wait(), 0);
+  push_to_all(*after);
+  const auto last = ServerProcess::heir_of(*after);
+  last->set("shards=3");
+  ASSERT_TRUE(last->start());
+  EXPECT_EQ(after->wait(), 0);
+  push_to_all(*last);
 }
 
 TEST(ServerLoad, TakesOverLivePlainLinesIntoTablesOfItsOwn) {
