@@ -38,7 +38,7 @@ enum class ErrorCode : std::uint8_t {
   kAddressInUse = 21,    ///< the port or path is taken
   kTls = 22,             ///< the TLS handshake, a certificate or a key failed
   kStorage = 23,         ///< the disk failed
-  kStorageFull = 24,     ///< no space left
+  kStorageFull = 24,     ///< no space left: disk, quota or the process's limit
   kOs = 25,              ///< a system call failed
   kNotAllowed = 26,      ///< the host's profile does not offer it
   kOverBudget = 27,      ///< the app's allowance of today is used up

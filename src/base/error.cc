@@ -69,6 +69,7 @@ ErrorCode code_of(int os) {
       return ErrorCode::kTimeout;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return ErrorCode::kStorageFull;
     case ENOTSOCK:
       return ErrorCode::kNotSocket;

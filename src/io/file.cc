@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +38,33 @@ base::Result<void> write_all(int fd, std::string_view bytes) {
   }
   return {};
 }
+
+/// While it lives, a file that grows over the process's limit (RLIMIT_FSIZE) is an error of
+/// write(2) alone. SIGXFSZ, which comes with it to the writing thread and would end the process, is
+/// taken away.
+class WithoutSizeSignal {
+ public:
+  WithoutSizeSignal() {
+    sigemptyset(&signal_);
+    sigaddset(&signal_, SIGXFSZ);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGXFSZ) == 1;
+    pthread_sigmask(SIG_BLOCK, &signal_, &former_);
+  }
+  WithoutSizeSignal(const WithoutSizeSignal&) = delete;
+  WithoutSizeSignal& operator=(const WithoutSizeSignal&) = delete;
+  ~WithoutSizeSignal() {
+    constexpr timespec kAtOnce{};
+    if (!was_pending_) sigtimedwait(&signal_, nullptr, &kAtOnce);
+    pthread_sigmask(SIG_SETMASK, &former_, nullptr);
+  }
+
+ private:
+  sigset_t signal_{};
+  sigset_t former_{};
+  bool was_pending_ = false;
+};
 
 base::Result<void> sync_folder(const std::string& folder) {
   const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -84,6 +114,7 @@ base::Result<std::string> read_file(const std::string& path, std::size_t limit) 
 }
 
 base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  const WithoutSizeSignal none;
   std::string temporary = path + ".XXXXXX";
   UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return base::fail(base::os_error("create", errno));

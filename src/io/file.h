@@ -13,8 +13,8 @@ namespace wakeline::io {
 base::Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 /// Replaces the file whole: a crash leaves the old one or the new one (temporary file in the same
-/// folder, fsync, rename, fsync of the folder). Errors: kPermission, kStorageFull, kNotFound (the
-/// folder), kOs.
+/// folder, fsync, rename, fsync of the folder). Errors: kPermission, kStorageFull (RLIMIT_FSIZE
+/// too, without SIGXFSZ), kNotFound (the folder), kOs.
 base::Result<void> write_file(const std::string& path, std::string_view bytes,
                               unsigned mode = 0600);
 

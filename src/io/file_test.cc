@@ -2,6 +2,9 @@
 #include "io/file.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +52,26 @@ TEST(File, ThatCannotBeReplacedLeavesNoTemporaryFile) {
   ASSERT_TRUE(make_folder(folder.file("state")));  // a folder has the name
   EXPECT_FALSE(write_file(folder.file("state"), "x"));
   EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(File, OverTheProcesssLimitIsAnErrorAndNoDeadlySignal) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_file(folder.file("state"), "old"));
+  rlimit former{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &former), 0);
+  const rlimit small{.rlim_cur = 4'096, .rlim_max = former.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto written = write_file(folder.file("state"), std::string(10'000, 'x'));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &former), 0);
+  EXPECT_EQ(code(written), base::ErrorCode::kStorageFull);
+  EXPECT_EQ(read_file(folder.file("state"), 10), "old");
+  EXPECT_EQ(files_in(folder), 1u);
+  // Nothing waits for the day on which somebody unblocks the signal; it is as it was.
+  sigset_t signals;
+  sigpending(&signals);
+  EXPECT_EQ(sigismember(&signals, SIGXFSZ), 0);
+  pthread_sigmask(SIG_BLOCK, nullptr, &signals);
+  EXPECT_EQ(sigismember(&signals, SIGXFSZ), 0);
 }
 
 TEST(File, TellsAbsentFromTooLarge) {

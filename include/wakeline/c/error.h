@@ -49,7 +49,7 @@ enum {
   WAKELINE_ERROR_ADDRESS_IN_USE = 21,   ///< the port or path is taken
   WAKELINE_ERROR_TLS = 22,              ///< the TLS handshake, a certificate or a key failed
   WAKELINE_ERROR_STORAGE = 23,          ///< the disk failed
-  WAKELINE_ERROR_STORAGE_FULL = 24,     ///< no space left
+  WAKELINE_ERROR_STORAGE_FULL = 24,     ///< no space left: disk, quota or limit
   WAKELINE_ERROR_OS = 25,               ///< a system call failed
   WAKELINE_ERROR_NOT_ALLOWED = 26,      ///< the host's profile does not offer it
   WAKELINE_ERROR_OVER_BUDGET = 27,      ///< the app's allowance of today is used up
