@@ -88,7 +88,9 @@ struct Message {
   /// Two messages with one key are the same message, for our server too. 1 to 64 visible ASCII
   /// characters; empty: one is made.
   std::string key = {};
-  /// After so long it is of no use any more. 1 s to 28 days.
+  /// After so long it is of no use any more. 1 s to 28 days. Counted by a clock that nobody sets,
+  /// the machine's sleep included; over a restart of the machine by the wall clock, and where that
+  /// has gone back, without the time in which the machine was off.
   std::chrono::seconds time_to_live = std::chrono::hours(24);
   friend bool operator==(const Message&, const Message&) = default;
 };
@@ -135,6 +137,10 @@ struct LinkStatus {
 /// Keeps one connection to a Wakeline server, or another MQTT 5 broker, and hands each push to the
 /// app exactly once. It tags its socket, holds the app awake while work is under way, comes back by
 /// itself after every loss, and remembers what was accepted in a file that a crash cannot tear.
+///
+/// Where its files are lost it gets in all the same. Pushes that were accepted and whose
+/// acknowledgement the server does not have come once more; messages that waited are gone; and with
+/// new keys sealed pushes stay unreadable until the app server has been told of them.
 ///
 /// Threads: as App; handlers run in the App's dispatching thread. Set them before `start`.
 class WAKELINE_API PushClient {
@@ -202,7 +208,8 @@ class WAKELINE_API PushClient {
   /// twice when the line or the app dies before its answer is here.
   /// Returns: the key. A key that waits already is not added again.
   /// Errors: kInvalidArgument and kTooLarge (name the field), kBusy (64 wait: nothing is dropped
-  /// for a new one), kStorageFull, kPermission, kNotFound (the folder), kOs: not written, not sent.
+  /// for a new one), kStorageFull (also over RLIMIT_FSIZE: its signal does not come), kPermission,
+  /// kNotFound (the folder), kOs: not written, not sent.
   Result<std::string> send(const Message& message);
   /// Messages that wait: to be sent, or for their outcome to be heard.
   std::size_t outbox_size() const;

@@ -7,6 +7,7 @@
 #include "app/connect.h"
 #include "app/core.h"
 #include "app/errors.h"
+#include "app/handler.h"
 #include "base/log.h"
 
 namespace wakeline {
@@ -34,7 +35,7 @@ void set_log_level_from_environment() {
 
 /// Wraps a handler so that it runs in the dispatching thread.
 std::function<void()> in_app(Core* core, std::function<void()> handler) {
-  return [core, handler = std::move(handler)] { core->dispatcher().post(handler); };
+  return [core, handler = app::shared(std::move(handler))] { core->dispatcher().post(handler); };
 }
 
 }  // namespace
@@ -104,29 +105,29 @@ void App::run() {
 void App::stop() { core_->dispatcher().stop(); }
 
 void App::on_foreground(std::function<void()> handler) {
-  core_->set_handler(&Core::Handlers::on_foreground, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_foreground, app::shared(std::move(handler)));
 }
 
 void App::on_background(std::function<void()> handler) {
-  core_->set_handler(&Core::Handlers::on_background, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_background, app::shared(std::move(handler)));
 }
 
 void App::on_woken(std::function<void(WakeCause)> handler) {
-  core_->set_handler(&Core::Handlers::on_woken, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_woken, app::shared(std::move(handler)));
 }
 
 void App::on_notification_response(std::function<void(const NotificationResponse&)> handler) {
-  core_->set_handler(&Core::Handlers::on_response, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_response, app::shared(std::move(handler)));
 }
 
 void App::on_call_state(std::function<void(CallState)> handler) {
-  core_->set_handler(&Core::Handlers::on_call_state, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_call_state, app::shared(std::move(handler)));
 }
 
 CallState App::call_state() const { return core_->call_state(); }
 
 void App::on_network_changed(std::function<void(const NetworkFacts&)> handler) {
-  core_->set_handler(&Core::Handlers::on_network, std::move(handler));
+  core_->set_handler(&Core::Handlers::on_network, app::shared(std::move(handler)));
 }
 
 std::optional<NetworkFacts> App::network() const { return core_->network(); }
@@ -184,14 +185,15 @@ Result<bool> App::set_keep_alive_timeout(std::chrono::seconds timeout,
   if (!handler)
     return app::to_public(base::ErrorCode::kNoHandler, "a keep-alive handler is needed");
   auto* core = core_.get();
-  const auto on_run = [core, handler = std::move(handler)](const std::function<void()>& done) {
-    core->dispatcher().post([core, handler, done] {
-      // Also when the handler throws: the host must not wait for it.
-      const std::shared_ptr<void> finish(nullptr,
-                                         [core, done](void*) { core->engine().loop().post(done); });
-      handler();
-    });
-  };
+  const auto on_run =
+      [core, handler = app::shared(std::move(handler))](const std::function<void()>& done) {
+        core->dispatcher().post([core, handler, done] {
+          // Also when the handler throws: the host must not wait for it.
+          const std::shared_ptr<void> finish(
+              nullptr, [core, done](void*) { core->engine().loop().post(done); });
+          handler();
+        });
+      };
   return core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
     core->contract().keep_alive().set(kAppKeepAlive, timeout, on_run, std::move(done));
   });

@@ -228,6 +228,16 @@ TEST_F(HostedAppTest, CallsTheHandlersOfStateWakeAndNotification) {
             (std::vector<std::string>{"socket_data", "foreground", "answer p 7", "background"}));
 }
 
+TEST_F(HostedAppTest, AHandlerKeepsWhatItHoldsFromCallToCall) {
+  App app = create();
+  std::vector<int> counts;
+  app.on_woken([&counts, count = 0](WakeCause) mutable { counts.push_back(++count); });
+  for (int i = 0; i < 3; ++i)
+    peer.send(host::Woken{.cause = host::WakeCause::kSocketData, .tag = 3, .window_ms = 10'000});
+  EXPECT_TRUE(dispatch_until(app, [&] { return counts.size() == 3; }));
+  EXPECT_EQ(counts, (std::vector<int>{1, 2, 3}));
+}
+
 TEST_F(HostedAppTest, SendsAWholeNotificationAndRefusesAFaultyOneItself) {
   App app = create();
   Notification ring{.title = "Someone is at the door",

@@ -27,6 +27,7 @@ class LinkDriver : public HostListener {
     link::Config config;
     link::Memory memory;
     std::vector<link::Message> outbox;    ///< what an earlier run left
+    base::WallTime outbox_wall{};         ///< when it was written: no later time is before that
     std::shared_ptr<io::TlsContext> tls;  ///< null: plain, to loopback addresses alone
     std::string state_file;
     std::string outbox_file;
@@ -74,8 +75,8 @@ class LinkDriver : public HostListener {
 
   LinkDriver(Core& core, Settings settings, Hooks hooks);
 
-  template <class Event>
-  void feed(Event event);
+  using Event = std::function<void(link::Link& link, base::Instant now, link::Actions& out)>;
+  void feed(const Event& event);
   void carry_out(const link::Resolve& resolve);
   void carry_out(const link::Connect& connect);
   void carry_out(const link::Secure& secure);
@@ -101,6 +102,7 @@ class LinkDriver : public HostListener {
   void ask_for_wake();
   link::LineFacts line_facts() const;
   void write_state();
+  void write_last_state();
   void on_written(std::uint64_t serial, const base::Result<void>& written);
   void on_outbox_written(std::uint64_t serial, const base::Result<void>& written);
   void later(std::function<void()> task);

@@ -2,15 +2,15 @@
 #include <fmt/format.h>
 #include <wakeline/push_client.h>
 
-#include <algorithm>
 #include <atomic>
 #include <utility>
 
 #include "app/core.h"
 #include "app/errors.h"
+#include "app/handler.h"
 #include "app/link_driver.h"
+#include "app/push_files.h"
 #include "base/log.h"
-#include "core/link/memory.h"
 #include "core/link/outbox.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -86,13 +86,6 @@ namespace {
 
 using app::to_public;
 
-/// "push/door@push.example:8883" in the state folder; no part can leave that folder.
-std::string default_state_file(const PushClient::Options& options) {
-  std::string name = options.device + "@" + options.host + ":" + std::to_string(options.port);
-  std::ranges::replace(name, '/', '_');
-  return io::default_state_folder() + "/push/" + name;
-}
-
 bool is_loopback_name(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
@@ -117,46 +110,6 @@ Result<link::Config> make_config(const PushClient::Options& options) {
     return invalid("tls may be off only for a loopback address, not for '" + options.host + "'");
   }
   return config;
-}
-
-/// What an earlier run left in a file of `limit` bytes at most; an empty one where there was none.
-template <class State, class Decode>
-Result<State> read_state(const std::string& file, std::size_t limit, Decode decode) {
-  const auto text = io::read_file(file, limit);
-  if (!text && text.error().code == base::ErrorCode::kNotFound) return State{};
-  if (!text && text.error().code != base::ErrorCode::kTooLarge) {
-    return to_public(text.error(), file);
-  }
-  const base::Duration boot_to_wall =
-      io::wall_now().time_since_epoch() - io::now().time_since_epoch();
-  auto state = text ? decode(*text, boot_to_wall) : base::Result<State>(base::fail(text.error()));
-  if (state) return std::move(*state);
-  // No crash tears it, so somebody else wrote it. An app that never rings again would be worse than
-  // a push that rings twice: it is set aside, and the server says what it still keeps.
-  const std::string aside = file + ".corrupt";
-  base::log(base::LogLevel::kError, "link", "{}: {}; moved to {}", file,
-            base::to_string(state.error()), aside);
-  if (::rename(file.c_str(), aside.c_str()) != 0) {
-    return to_public(base::os_error("rename", errno), file);
-  }
-  return State{};
-}
-
-/// The keys of an earlier run, or new ones where there were none.
-Result<io::WebPushKeys> read_keys(const std::string& file) {
-  constexpr std::size_t kKeysMax = 1'024;
-  const auto text = io::read_file(file, kKeysMax);
-  if (text) {
-    auto keys = io::WebPushKeys::from_text(*text);
-    if (!keys) return to_public(keys.error(), file);
-    return *keys;
-  }
-  if (text.error().code != base::ErrorCode::kNotFound) return to_public(text.error(), file);
-  auto keys = io::WebPushKeys::generate();
-  if (!keys) return to_public(keys.error(), file);
-  if (const auto written = io::write_file(file, keys->text()); !written)
-    return to_public(written.error(), file);
-  return *keys;
 }
 
 Push to_public_push(const link::Delivery& delivery, const io::WebPushKeys& keys) {
@@ -218,19 +171,16 @@ Result<std::unique_ptr<PushCore>> PushCore::create(std::shared_ptr<Core> core,
   }
   if (!lock) return to_public(lock.error(), lock_file);
   settings.outbox_file = settings.state_file + ".outbox";
-  auto memory = read_state<link::Memory>(
-      settings.state_file, link::kMemoryTextMax,
-      [](auto text, auto offset) { return link::decode_memory(text, offset); });
+  auto memory = read_memory(settings.state_file);
   if (!memory) return memory.error();
-  auto outbox = read_state<std::vector<link::Message>>(
-      settings.outbox_file, link::kOutboxTextMax,
-      [](auto text, auto offset) { return link::decode_outbox(text, offset); });
+  auto outbox = read_outbox(settings.outbox_file);
   if (!outbox) return outbox.error();
   auto keys =
       read_keys(options.keys_file.empty() ? settings.state_file + ".keys" : options.keys_file);
   if (!keys) return keys.error();
   settings.memory = std::move(*memory);
-  settings.outbox = std::move(*outbox);
+  settings.outbox = std::move(outbox->messages);
+  settings.outbox_wall = outbox->written.wall;
 
   std::unique_ptr<PushCore> made(new PushCore(std::move(core), *keys));
   made->state_lock_ = std::move(*lock);
@@ -339,22 +289,22 @@ PushClient::~PushClient() = default;
 
 void PushClient::on_push(std::function<void(const Push&)> handler) {
   const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_push = std::move(handler);
+  core_->inbox().on_push = app::shared(std::move(handler));
 }
 
 void PushClient::on_state(std::function<void(const LinkStatus&)> handler) {
   const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_state = std::move(handler);
+  core_->inbox().on_state = app::shared(std::move(handler));
 }
 
 void PushClient::on_missed(std::function<void(const Missed&)> handler) {
   const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_missed = std::move(handler);
+  core_->inbox().on_missed = app::shared(std::move(handler));
 }
 
 void PushClient::on_outcome(std::function<void(const Outcome&)> handler) {
   const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_outcome = std::move(handler);
+  core_->inbox().on_outcome = app::shared(std::move(handler));
 }
 
 Result<std::string> PushClient::send(const Message& message) {

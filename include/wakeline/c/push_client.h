@@ -125,15 +125,17 @@ enum {
 
 /// A message of the app for its server; wakeline::Message. What is NULL is empty.
 typedef struct wakeline_message {
-  size_t struct_size;            ///< by WAKELINE_MESSAGE_INIT
-  const void* body;              ///< at most 4,096 bytes
-  size_t body_size;              ///< of `body`
-  const void* correlation;       ///< at most 256 bytes, which the app server gets beside it
-  size_t correlation_size;       ///< of `correlation`
-  const char* content_type;      ///< may be empty
-  const char* topic;             ///< of another MQTT broker; empty at a Wakeline server
-  const char* key;               ///< two messages of one key are the same; empty: one is made
-  int64_t time_to_live_s;        ///< after so long it is of no use any more; 0: a day
+  size_t struct_size;        ///< by WAKELINE_MESSAGE_INIT
+  const void* body;          ///< at most 4,096 bytes
+  size_t body_size;          ///< of `body`
+  const void* correlation;   ///< at most 256 bytes, which the app server gets beside it
+  size_t correlation_size;   ///< of `correlation`
+  const char* content_type;  ///< may be empty
+  const char* topic;         ///< of another MQTT broker; empty at a Wakeline server
+  const char* key;           ///< two messages of one key are the same; empty: one is made
+  /// After so long it is of no use any more; 0: a day. Counted by a clock that nobody sets, over a
+  /// restart of the machine by the wall clock.
+  int64_t time_to_live_s;
   wakeline_message_kind_t kind;  ///< a WAKELINE_MESSAGE_…
 } wakeline_message_t;
 /// A message of nothing yet.

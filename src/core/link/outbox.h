@@ -99,10 +99,30 @@ class Outbox {
 /// Bytes of the longest text of an outbox: each field in base64, each number at its longest.
 inline constexpr std::size_t kOutboxTextMax = 655'360;
 
+/// When an outbox file is written or read, by all clocks that there are.
+struct FileTime {
+  std::string boot{};     ///< names this boot of the machine, without spaces; empty: not known
+  Instant now{};          ///< counts from its boot
+  base::WallTime wall{};  ///< zero: not to be believed
+  friend bool operator==(const FileTime&, const FileTime&) = default;
+};
+
+/// How long a file was left alone. In one boot the boot clock says that, and the wall clock is not
+/// asked. Over a restart of the machine it is what passed on the wall clock, and no less than this
+/// boot has lasted; a wall clock that stands before the moment of writing counts for nothing.
+Duration age(const FileTime& written, const FileTime& read);
+
+struct OutboxFile {
+  std::vector<Message> messages;  ///< their `until` by the clock of the reader's boot
+  FileTime written;
+  friend bool operator==(const OutboxFile&, const OutboxFile&) = default;
+};
+
 /// The text of an outbox file, and back; as of a Memory (`memory.h`), first line "wakeline-outbox
-/// 1".
-std::string encode(const std::vector<Message>& messages, Duration boot_to_wall = {});
+/// 2".
+std::string encode(const std::vector<Message>& messages, const FileTime& written);
+/// Reads version 1, whose times are the wall clock's, as well.
 /// Errors: kMalformed, kUnsupported, kTooLarge.
-base::Result<std::vector<Message>> decode_outbox(std::string_view text, Duration boot_to_wall = {});
+base::Result<OutboxFile> decode_outbox(std::string_view text, const FileTime& read);
 
 }  // namespace wakeline::link

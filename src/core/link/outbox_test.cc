@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/link/fnv.h"
 #include "core/link/link_testing.h"
 
 namespace wakeline::link::test {
@@ -44,6 +45,9 @@ Action store(std::uint64_t serial, std::vector<Message> messages) {
 Action outcome(std::uint64_t number, const std::string& key, SendResult result, bool maybe = false,
                const std::string& detail = {}) {
   return Outcome{number, key, result, maybe, detail};
+}
+FileTime at(const std::string& boot, Duration now, Duration wall) {
+  return {boot, Instant(now), base::WallTime(wall)};
 }
 const Action kHold = HoldAwake{Why::kOnline};
 const Action kLetGo = LetGo{};
@@ -262,24 +266,96 @@ TEST(OutboxText, ComesBackAsItWasWritten) {
   Message bare{.number = 1, .key = "k", .topic = "t"};
   for (const auto& messages :
        {std::vector<Message>{}, {bare}, {message("a", 3), message("b", 9)}, full}) {
-    const std::string text = encode(messages, hours(5));
+    const FileTime written = at("boot-1", hours(5), hours(500'000));
+    const std::string text = encode(messages, written);
     EXPECT_LE(text.size(), kOutboxTextMax);
-    const auto back = decode_outbox(text, hours(5));
+    const auto back = decode_outbox(text, written);
     ASSERT_TRUE(back);
-    EXPECT_EQ(*back, messages);
+    EXPECT_EQ(*back, (OutboxFile{messages, written}));
   }
 }
 
+/// For how long a message still lives that had two hours when it was written.
+Duration left(const FileTime& written, const FileTime& read) {
+  Message m = message("a", 1);
+  m.until = written.now + hours(2);
+  const auto file = decode_outbox(encode({m}, written), read);
+  WL_CHECK(file && file->messages.size() == 1);
+  return file->messages.front().until - read.now;
+}
+
+TEST(OutboxTime, OfOneBootIsExactWhateverTheWallClockDoes) {
+  const FileTime written = at("boot-1", hours(5), hours(1'000));
+  for (const Duration wall :
+       {Duration{}, Duration(hours(1)), Duration(hours(1'000)), Duration(hours(500'000))})
+    EXPECT_EQ(left(written, at("boot-1", hours(5) + minutes(30), wall)), minutes(90));
+}
+
+TEST(OutboxTime, OverARestartOfTheMachineIsThatOfTheWallClock) {
+  const FileTime written = at("boot-1", hours(5), hours(1'000));
+  EXPECT_EQ(left(written, at("boot-2", minutes(1), hours(1'001))), hours(1));
+  EXPECT_EQ(left(written, at("boot-2", minutes(1), hours(1'002))), Duration{});
+  EXPECT_LE(left(written, at("boot-2", minutes(1), hours(500'000))), Duration{});
+  // Later in its life this boot is all that is known at least.
+  EXPECT_EQ(left(written, at("boot-2", minutes(90), hours(1'001))), minutes(30));
+}
+
+TEST(OutboxTime, OfAWallClockThatWentBackIsWhatTheMachineHasBeenOn) {
+  const FileTime written = at("boot-1", hours(5), hours(1'000));
+  EXPECT_EQ(left(written, at("boot-2", minutes(1), hours(10))), hours(2) - minutes(1));
+  EXPECT_EQ(left(written, at("boot-2", minutes(1), {})), hours(2) - minutes(1));
+  // Nor is one that stood wrong when it was written.
+  EXPECT_EQ(left(at("boot-1", hours(5), {}), at("boot-2", minutes(1), hours(1'000))),
+            hours(2) - minutes(1));
+}
+
+TEST(OutboxTime, WithoutTheNameOfABootIsThatOfTheWallClockAlone) {
+  const FileTime written = at("", hours(5), hours(1'000));
+  EXPECT_EQ(left(written, at("", hours(9), hours(1'001))), hours(1));
+  EXPECT_EQ(left(written, at("boot-2", hours(9), hours(1'001))), hours(1));
+  EXPECT_EQ(left(written, at("", hours(9), hours(1))), hours(2));
+  // A boot clock that went back is another machine's, whatever the name says.
+  EXPECT_EQ(left(at("boot-1", hours(5), hours(1'000)), at("boot-1", minutes(1), hours(1'001))),
+            hours(1));
+}
+
+TEST(OutboxTime, OfAFileOfTheVersionBeforeIsThatOfTheWallClock) {
+  const std::string head = "wakeline-outbox 1\nmessages 1\n";
+  const auto body = [&](Duration until) {
+    std::string text = head + fmt::format("message 1 {} =YQ =dA = = =\n", until.count());
+    return text + fmt::format("checksum {:016x}\n", fnv(text));
+  };
+  const auto file = decode_outbox(body(hours(1'002)), at("boot-1", hours(5), hours(1'000)));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->messages.front().until, Instant(hours(7)));
+  EXPECT_EQ(file->written, FileTime{});
+}
+
+TEST(OutboxTime, ThatIsOutOfAllRangeIsRefused) {
+  const auto file = [](const std::string& written) {
+    const std::string text = "wakeline-outbox 2\nwritten " + written + "\nmessages 0\n";
+    return decode_outbox(text + fmt::format("checksum {:016x}\n", fnv(text)), FileTime{});
+  };
+  EXPECT_TRUE(file("=b 1 1"));
+  EXPECT_TRUE(file("= 0 0"));
+  for (const char* wrong : {"b 1 1", "=b 1", "=b 1 1 1", "=b -1 1", "=b 1 -1",
+                            "=b 9223372036854775807 1", "=b 1 9223372036854775807", ""})
+    EXPECT_FALSE(file(wrong)) << wrong;
+  EXPECT_FALSE(file('=' + std::string(65, 'b') + " 1 1"));
+}
+
 TEST(OutboxText, IsRefusedWhereAByteIsAnotherOrMissing) {
-  const std::string text = encode({message("a", 3), message("b", 9)});
+  const FileTime now = at("boot-1", hours(5), hours(1'000));
+  const std::string text = encode({message("a", 3), message("b", 9)}, now);
   for (std::size_t i = 0; i < text.size(); ++i) {
-    EXPECT_FALSE(decode_outbox(text.substr(0, i))) << i;
+    EXPECT_FALSE(decode_outbox(text.substr(0, i), now)) << i;
     std::string other = text;
     other[i] = static_cast<char>(other[i] ^ 1);
-    EXPECT_FALSE(decode_outbox(other)) << i;
+    EXPECT_FALSE(decode_outbox(other, now)) << i;
   }
-  EXPECT_EQ(decode_outbox("wakeline-outbox 2\n").error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(decode_outbox(std::string(kOutboxTextMax + 1, 'x')).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(decode_outbox("wakeline-outbox 3\n", now).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(decode_outbox(std::string(kOutboxTextMax + 1, 'x'), now).error().code,
+            ErrorCode::kTooLarge);
 }
 
 TEST(OutboxMessage, IsCheckedFieldByField) {

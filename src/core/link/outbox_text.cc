@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/link/fnv.h"
 #include "core/link/outbox.h"
 #include "core/link/state_text.h"
@@ -11,7 +13,11 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::string_view kMagic = "wakeline-outbox";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
+constexpr std::string_view kVersionByWall = "1";
+constexpr std::size_t kBootMax = 64;  ///< bytes of a boot's name; the kernel's has 36
+/// Of both clocks: so that no sum of such times leaves the range of 292 years.
+constexpr Duration kTimeMax = std::chrono::hours(24) * 36'525;
 
 /// A word even where it is empty.
 std::string word(base::BytesView bytes) { return '=' + base::to_base64url(bytes); }
@@ -39,11 +45,44 @@ bool read_message(std::string_view line, const Clock& clock, Message& m) {
          read(words, m.body) && words.empty() && check(m).has_value();
 }
 
+bool read_written(Lines& lines, FileTime& written) {
+  const auto line = lines.take("written");
+  if (!line) return false;
+  Words words(*line);
+  const auto boot = words.take();
+  Duration now{};
+  Duration wall{};
+  if (!boot || !boot->starts_with('=') || boot->size() > kBootMax + 1 || !words.read(now) ||
+      !words.read(wall) || !words.empty() || now > kTimeMax || wall > kTimeMax)
+    return false;
+  written = {std::string(boot->substr(1)), Instant(now), base::WallTime(wall)};
+  return true;
+}
+
+/// What takes an instant of the writer's clock to the reader's.
+Duration shift(const FileTime& written, const FileTime& read) {
+  return read.now - written.now - age(written, read);
+}
+
 }  // namespace
 
-std::string encode(const std::vector<Message>& messages, Duration boot_to_wall) {
-  const Clock clock(boot_to_wall);
-  std::string text = fmt::format("{} {}\nmessages {}\n", kMagic, kVersion, messages.size());
+Duration age(const FileTime& written, const FileTime& read) {
+  const bool boots_known = !written.boot.empty() && !read.boot.empty();
+  if (boots_known && written.boot == read.boot && read.now >= written.now)
+    return read.now - written.now;
+  Duration age{};
+  if (written.wall != base::WallTime{} && read.wall > written.wall) age = read.wall - written.wall;
+  // Whoever wrote it did so before this boot began.
+  if (boots_known) age = std::max(age, read.now.time_since_epoch());
+  return age;
+}
+
+std::string encode(const std::vector<Message>& messages, const FileTime& written) {
+  const Clock clock({});
+  std::string text =
+      fmt::format("{} {}\nwritten ={} {} {}\nmessages {}\n", kMagic, kVersion, written.boot,
+                  written.now.time_since_epoch().count(),
+                  std::max<Duration>(written.wall.time_since_epoch(), {}).count(), messages.size());
   for (const Message& m : messages)
     text +=
         fmt::format("message {} {} {} {} {} {} {}\n", m.number, clock.text(m.until), word(m.key),
@@ -52,17 +91,22 @@ std::string encode(const std::vector<Message>& messages, Duration boot_to_wall) 
   return text;
 }
 
-base::Result<std::vector<Message>> decode_outbox(std::string_view text, Duration boot_to_wall) {
+base::Result<OutboxFile> decode_outbox(std::string_view text, const FileTime& read) {
   const auto malformed = base::fail(ErrorCode::kMalformed, "link.outbox");
   if (text.size() > kOutboxTextMax) return base::fail(ErrorCode::kTooLarge, "link.outbox");
   Lines lines(text);
   const auto version = lines.take(kMagic);
   if (!version) return malformed;
-  if (*version != kVersion) return base::fail(ErrorCode::kUnsupported, "link.outbox");
+  const bool by_wall = *version == kVersionByWall;
+  if (*version != kVersion && !by_wall) return base::fail(ErrorCode::kUnsupported, "link.outbox");
+  OutboxFile file;
+  if (!by_wall && !read_written(lines, file.written)) return malformed;
   std::size_t count = 0;
   if (!lines.read("messages", count) || count > kOutboxMax) return malformed;
-  const Clock clock(boot_to_wall);
-  std::vector<Message> messages(count);
+  const Clock clock(by_wall ? read.wall.time_since_epoch() - read.now.time_since_epoch()
+                            : -shift(file.written, read));
+  std::vector<Message>& messages = file.messages;
+  messages.resize(count);
   std::uint64_t last = 0;
   for (Message& m : messages) {
     const auto line = lines.take("message");
@@ -73,7 +117,7 @@ base::Result<std::vector<Message>> decode_outbox(std::string_view text, Duration
   std::uint64_t sum = 0;
   if (!lines.read("checksum", sum, 16) || !lines.empty()) return malformed;
   if (sum != fnv(text.substr(0, end))) return malformed;
-  return messages;
+  return file;
 }
 
 }  // namespace wakeline::link

@@ -101,7 +101,7 @@ class Clock {
     Duration since_epoch{};
     if (!words.read(since_epoch)) return false;
     at = Instant(since_epoch);
-    if (!special(at)) at = std::max(at - boot_to_wall_, Instant(Duration(1)));
+    if (!special(at)) at = std::max(base::saturating_add(at, -boot_to_wall_), Instant(Duration(1)));
     return true;
   }
 
