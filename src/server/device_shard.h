@@ -207,7 +207,7 @@ class DeviceShard {
   base::Result<store::Device> authenticate(const DeviceLine& line,
                                            const wire::mqtt::Connect& connect);
   void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
-              base::Duration retry_after = {});
+              base::Duration retry_after = {}, std::uint64_t attempt = 0);
   void adopt(DeviceLine line, const Arrival& arrival);
   Slot slot_for(const store::Device& row);
   void carry_out(Slot slot);

@@ -238,7 +238,10 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
       const int fd = late->line.fd();
       guests_.emplace(key, std::move(late));
       if (!poller_->add(fd, EPOLLIN, key)) return drop_guest(key);
-      return refuse(key, connect.version, Reason::kImplementationSpecific);
+      // A client that has lost count, as one that was set back to an older state has, goes on from
+      // there; the answer to a late attempt nobody reads.
+      return refuse(key, connect.version, Reason::kImplementationSpecific, {},
+                    devices_[known].session.attempt());
     }
     devices_[known].session.on_expelled(now_, Reason::kSessionTakenOver, asked_);
     carry_out(known);
@@ -275,9 +278,11 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   }
 }
 
-void DeviceShard::refuse(Key key, mqtt::Version version, Reason reason,
-                         base::Duration retry_after) {
+void DeviceShard::refuse(Key key, mqtt::Version version, Reason reason, base::Duration retry_after,
+                         std::uint64_t attempt) {
   mqtt::Connack answer{.reason = reason};
+  if (attempt != 0)
+    answer.properties.user.emplace_back(wire::property::kAttempt, std::to_string(attempt));
   if (retry_after > base::Duration::zero()) {
     if (version == mqtt::Version::k5)
       answer.properties.user.emplace_back(

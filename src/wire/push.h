@@ -103,7 +103,7 @@ inline constexpr std::string_view kReceived =
     "received";  ///< CONNECT: all up to it are accepted; void unless `epoch` is the server's
 inline constexpr std::string_view kAttempt =
     "attempt";  ///< CONNECT: decimal, rises with each attempt of a client; who says it gets the
-                ///< inbox without SUBSCRIBE
+                ///< inbox without SUBSCRIBE. CONNACK 0x83: that of the connection which is online
 inline constexpr std::string_view kProbe =
     "probe";  ///< CONNACK: such connections are served. CONNECT: this is one; it holds no session
 inline constexpr std::string_view kSpread = "spread";  ///< CONNACK: reconnect window W, in ms

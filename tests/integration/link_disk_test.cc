@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The push client on a disk that is full, or cannot be written: it says so, loses nothing, doubles
 // nothing, and goes on when the disk is back.
+#include <sys/resource.h>
+
 #include "link_fixture.h"
 #include "link_reports.h"
 #include "small_disk.h"
@@ -17,36 +19,19 @@ class LinkDisk : public testing::Test {
     ASSERT_TRUE(server.start());
     token = server.add_device("door");
   }
-  PushClient::Options options() {
-    PushClient::Options o;
-    o.host = "localhost";
-    o.port = server.ports.mqtts;
-    o.device = "door";
-    o.token = token;
-    o.ca_file = server.ca_file();
-    o.state_file = disk + "/state";
-    return o;
-  }
-  void push(const std::string& title) {
-    server::HttpPeer peer{server::Line(server.ports.http)};
-    EXPECT_EQ(peer.push(server.admin_token(), server::push_json("door", title)).status, 201U);
-  }
+  PushClient::Options options() { return options_of(server, token, disk + "/state"); }
+  void push(const std::string& title) { EXPECT_EQ(push_to_door(server, title), 201U); }
   /// Of a message that should not be taken.
   static Error refusal(Ringing& app) {
     const auto sent = app.client().send({.body = "never"});
     return sent ? Error{ErrorCode::kOk, "was sent"} : sent.error();
-  }
-  void go_online(Ringing& app) {
-    ASSERT_FALSE(app.error) << app.error->message;
-    app.client().start();
-    ASSERT_TRUE(eventually([&] { return app.ready(); }));
   }
   /// Pushes and messages over a time in which `break_disk` holds, until `mend_disk`.
   template <class Break, class Mend>
   void work_over(Break break_disk, Mend mend_disk, ErrorCode refused_with) {
     {
       Ringing app(options());
-      go_online(app);
+      bring_online(app);
       push("first");
       ASSERT_TRUE(app.client().send({.body = "before"}));
       ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
@@ -68,7 +53,7 @@ class LinkDisk : public testing::Test {
       EXPECT_EQ(app.titles(), (std::vector<std::string>{"first", "meanwhile", "last"}));
     }
     Ringing next(options());
-    go_online(next);
+    bring_online(next);
     push("in the next run");
     EXPECT_TRUE(eventually([&] { return !next.pushes().empty(); }));
     EXPECT_EQ(next.titles(), std::vector<std::string>{"in the next run"});
@@ -97,6 +82,19 @@ TEST_F(LinkDisk, ThatIsFullRefusesMessagesAndHoldsPushesUntilThereIsRoom) {
 TEST_F(LinkDisk, ThatCannotBeWrittenRefusesMessagesAndHoldsPushesUntilItCan) {
   work_over([&] { ASSERT_TRUE(set_writable(disk, false)); },
             [&] { ASSERT_TRUE(set_writable(disk, true)); }, ErrorCode::kPermission);
+}
+
+TEST_F(LinkDisk, UnderALimitOfFileSizesRefusesMessagesAndHoldsPushesAndTheAppLives) {
+  rlimit former{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &former), 0);
+  // Of this process, the app; the server has its own.
+  const auto limit = [&](rlim_t bytes) {
+    const rlimit wanted{.rlim_cur = bytes, .rlim_max = former.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &wanted), 0);
+  };
+  constexpr rlim_t kUnderAnyState = 16;
+  work_over([&] { limit(kUnderAnyState); }, [&] { limit(former.rlim_cur); },
+            ErrorCode::kStorageFull);
 }
 
 TEST_F(LinkDisk, NoClientIsMadeWhereItsStateCannotBeKept) {

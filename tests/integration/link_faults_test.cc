@@ -24,17 +24,13 @@ class OurServer : public Broker {
   OurServer() {
     WL_CHECK(server_.start());
     token_ = server_.add_device("door");
-    admin_ = server_.admin_token();
   }
   std::uint16_t port(bool tls) const override {
     return tls ? server_.ports.mqtts : server_.ports.mqtt;
   }
   std::string ca_file() const override { return server_.ca_file(); }
   std::string token() override { return token_; }
-  bool push(const std::string& title) override {
-    server::HttpPeer peer{server::Line(server_.ports.http)};
-    return peer.push(admin_, server::push_json("door", title)).status == 201;
-  }
+  bool push(const std::string& title) override { return push_to_door(server_, title) == 201; }
   void restart() override {
     server_.kill_now();
     WL_CHECK(server_.start());
@@ -43,7 +39,6 @@ class OurServer : public Broker {
  private:
   server::ServerProcess server_;
   std::string token_;
-  std::string admin_;
 };
 
 class OtherBroker : public Broker {
@@ -92,9 +87,7 @@ class LinkFaults : public testing::TestWithParam<Case> {
   }
   /// Online, with one push through.
   void go_online(Ringing& app) {
-    ASSERT_FALSE(app.error) << app.error->message;
-    app.client().start();
-    ASSERT_TRUE(eventually([&] { return app.ready(); }));
+    bring_online(app);
     ASSERT_TRUE(broker->push("first"));
     ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
   }

@@ -116,4 +116,29 @@ class Ringing {
   std::thread thread_;
 };
 
+/// For an app whose device at the server is "door", by TLS.
+inline PushClient::Options options_of(const server::ServerProcess& server, const std::string& token,
+                                      const std::string& state_file) {
+  PushClient::Options o;
+  o.host = "localhost";
+  o.port = server.ports.mqtts;
+  o.device = "door";
+  o.token = token;
+  o.ca_file = server.ca_file();
+  o.state_file = state_file;
+  return o;
+}
+
+/// As its app server does. Returns: the status of the answer.
+inline unsigned push_to_door(const server::ServerProcess& server, const std::string& title) {
+  server::HttpPeer peer{server::Line(server.ports.http)};
+  return peer.push(server.admin_token(), server::push_json("door", title)).status;
+}
+
+inline void bring_online(Ringing& app) {
+  ASSERT_FALSE(app.error) << app.error->message;
+  app.client().start();
+  ASSERT_TRUE(eventually([&] { return app.ready(); }));
+}
+
 }  // namespace wakeline::test

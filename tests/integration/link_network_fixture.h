@@ -68,27 +68,13 @@ class LinkNetwork : public testing::Test {
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     ASSERT_EQ(::mount(file.c_str(), path.c_str(), nullptr, MS_BIND, nullptr), 0);
   }
-  PushClient::Options options() {
-    PushClient::Options o;
-    o.host = "localhost";
-    o.port = server.ports.mqtts;
-    o.device = "door";
-    o.token = token;
-    o.ca_file = server.ca_file();
-    o.state_file = folder.file("state");
-    return o;
-  }
+  PushClient::Options options() { return options_of(server, token, folder.file("state")); }
   void push(const std::string& title) {
-    far([&] {
-      server::HttpPeer peer{server::Line(server.ports.http)};
-      EXPECT_EQ(peer.push(server.admin_token(), server::push_json("door", title)).status, 201U);
-    });
+    far([&] { EXPECT_EQ(push_to_door(server, title), 201U); });
   }
   /// Online, with one push through.
   void go_online(Ringing& app) {
-    ASSERT_FALSE(app.error) << app.error->message;
-    app.client().start();
-    ASSERT_TRUE(eventually([&] { return app.ready(); }));
+    bring_online(app);
     push("first");
     ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
   }

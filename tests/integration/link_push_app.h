@@ -42,6 +42,7 @@ class PushApp {
   PushApp(const PushApp&) = delete;
   PushApp& operator=(const PushApp&) = delete;
   ~PushApp() {
+    ::unsetenv("PUSH_APP_CLOCK");
     if (pid_ > 0) kill_now();
   }
 
@@ -50,6 +51,10 @@ class PushApp {
     for (std::string& word : arguments_) argv.push_back(word.data());
     argv.push_back(nullptr);
     WL_CHECK(::posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ) == 0);
+  }
+  /// For its lives to come: by how much its wall clock is off.
+  void set_clock(seconds offset) {
+    ::setenv("PUSH_APP_CLOCK", std::to_string(offset.count()).c_str(), 1);
   }
   void kill_now() {
     ::kill(pid_, SIGKILL);

@@ -11,12 +11,7 @@ class LinkUrgency : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(server.start());
-    options.host = "localhost";
-    options.port = server.ports.mqtts;
-    options.device = "door";
-    options.token = server.add_device("door");
-    options.ca_file = server.ca_file();
-    options.state_file = folder.file("state");
+    options = options_of(server, server.add_device("door"), folder.file("state"));
   }
   void push(const std::string& title, const std::string& urgency) {
     server::HttpPeer peer{server::Line(server.ports.http)};
@@ -24,11 +19,6 @@ class LinkUrgency : public testing::Test {
                                                   R"(","urgency":")" + urgency + R"("})")
                   .status,
               201U);
-  }
-  void go_online(Ringing& app) {
-    ASSERT_FALSE(app.error) << app.error->message;
-    app.client().start();
-    ASSERT_TRUE(eventually([&] { return app.ready(); }));
   }
 
   io::TestFolder folder;
@@ -39,7 +29,7 @@ class LinkUrgency : public testing::Test {
 TEST_F(LinkUrgency, WhatIsLessUrgentComesOnceWhenQuietIsOverAndNothingIsMissed) {
   {
     Ringing app(options);
-    go_online(app);
+    bring_online(app);
     push("before", "low");
     ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
     app.client().set_lowest_urgency(PushUrgency::kHigh);
@@ -60,7 +50,7 @@ TEST_F(LinkUrgency, WhatIsLessUrgentComesOnceWhenQuietIsOverAndNothingIsMissed) 
   }
   // Over a run of the app: it is quiet until it is told otherwise.
   Ringing app(options);
-  go_online(app);
+  bring_online(app);
   push("third call", "high");
   ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
   app.client().set_lowest_urgency(PushUrgency::kVeryLow);

@@ -3,8 +3,6 @@
 // KEY=VALUE; the ports are written to standard output, in one line, when it serves.
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,6 +13,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "programs/shifted_clock.h"
 #include "server/server.h"
 
 namespace {
@@ -22,10 +21,7 @@ namespace {
 using wakeline::server::Endpoint;
 using wakeline::server::ServerOptions;
 
-/// By how many seconds the wall clock is off, in a file that a test writes: it makes the clock
-/// jump.
-std::atomic<const std::atomic<std::int64_t>*> clock_offset = nullptr;
-
+/// From a file that a test writes: it makes the clock jump.
 bool read_clock_offset(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   void* at = ::mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, fd, 0);
@@ -82,14 +78,6 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
 }
 
 }  // namespace
-
-// In the place of the C library's.
-extern "C" int clock_gettime(clockid_t clock, timespec* into) noexcept {
-  const auto result = static_cast<int>(::syscall(SYS_clock_gettime, clock, into));
-  const auto* offset = clock_offset.load();
-  if (result == 0 && clock == CLOCK_REALTIME && offset != nullptr) into->tv_sec += offset->load();
-  return result;
-}
 
 int main(int argc, char** argv) {
   ServerOptions options;

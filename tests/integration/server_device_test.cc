@@ -250,6 +250,7 @@ TEST_F(ServerDevice, RefusesAnAttemptThatComesLate) {
   const auto refused = late.expect<mqtt::Connack>();
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->reason, Reason::kImplementationSpecific);
+  EXPECT_EQ(refused->properties.user_value("attempt"), "7");
   EXPECT_TRUE(late.line.ends());
   ASSERT_TRUE(newest.send(mqtt::Pingreq{}));
   EXPECT_TRUE(newest.expect<mqtt::Pingresp>());

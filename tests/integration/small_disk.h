@@ -13,9 +13,9 @@
 /// A disk of the test's own, which it may fill and lock.
 namespace wakeline::test {
 
-/// A file system of so many bytes at `path`, for this process and its children alone; as root, or
-/// in a user namespace of our own. `size`: "size=14m".
-inline bool mount_small(const std::string& path, const char* size) {
+/// From here on this process's mounts are its own and its children's; as root, or in a user
+/// namespace of our own.
+inline bool enter_mount_namespace() {
   const auto uid = ::getuid();
   const auto gid = ::getgid();
   if (::unshare(CLONE_NEWNS) != 0) {
@@ -24,7 +24,13 @@ inline bool mount_small(const std::string& path, const char* size) {
     std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
     std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
   }
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+/// A file system of so many bytes at `path`, for this process and its children alone. `size`:
+/// "size=14m".
+inline bool mount_small(const std::string& path, const char* size) {
+  if (!enter_mount_namespace()) return false;
   std::filesystem::create_directories(path);
   return ::mount("small", path.c_str(), "tmpfs", 0, size) == 0;
 }

@@ -237,6 +237,7 @@ class Link {
   void on_packet(Instant now, AttemptId attempt, wire::mqtt::Packet packet, Actions& out);
   void on_connack(Instant now, AttemptId attempt, const wire::mqtt::Connack& connack, Actions& out);
   void on_refused(Instant now, const wire::mqtt::Connack& connack, Actions& out);
+  void count_on_from(const wire::mqtt::Properties& properties, Actions& out);
   void on_ready(Instant now, Actions& out);
   void on_publish(Instant now, wire::mqtt::Publish publish, Actions& out);
   void on_suback(Instant now, const wire::mqtt::Suback& suback, Actions& out);

@@ -26,6 +26,8 @@ constexpr Duration kSlotJitter = milliseconds(500);
 /// A server's sentence for people is cut off there, in bytes.
 constexpr std::size_t kDetailMax = 256;
 constexpr std::uint16_t kSubscribeId = 1;
+/// No client comes so far; a server that says more lies.
+constexpr std::uint64_t kAttemptMax = std::uint64_t{1} << 62;
 /// A server that answers so soon after the line died was there all the time.
 constexpr Duration kAtOnce = seconds(10);
 // MQTT 5.0 §2.4; the codec passes them as numbers.
@@ -256,6 +258,7 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
 void Link::on_refused(Instant now, const mqtt::Connack& connack, Actions& out) {
   // All addresses are one server's: its word ends the race.
   race_.finish({}, out);
+  count_on_from(connack.properties, out);
   const auto retry_after = note_retry_after(now, connack.properties, out);
   if (live_) {  // the line that was to be left stays
     moving_ = false;
@@ -266,6 +269,15 @@ void Link::on_refused(Instant now, const mqtt::Connack& connack, Actions& out) {
           .asked = retry_after,
           .detail = detail_of(connack.properties)},
          out);
+}
+
+/// The server is online with a later attempt than ours, which only this client can have made: our
+/// memory is older than that. The next attempt is above it.
+void Link::count_on_from(const mqtt::Properties& properties, Actions& out) {
+  const auto online = number(properties, property::kAttempt);
+  if (!online || !*online || **online <= attempt_ || **online > kAttemptMax) return;
+  attempt_ = memory_.attempts = **online;
+  persist(out);
 }
 
 void Link::on_ready(Instant now, Actions& out) {

@@ -106,6 +106,47 @@ TEST(Link, NamesWhatItHasReceivedAndInWhichEpoch) {
               ElementsAre(Pair("attempt", "2049"), Pair("epoch", "e1"), Pair("received", "6")));
 }
 
+/// Of a client that speaks, and which the server takes for one that came late.
+mqtt::Connack outdated(const std::string& online) {
+  mqtt::Connack refusal{.reason = mqtt::Reason::kImplementationSpecific};
+  refusal.properties.user = {{"attempt", online}};
+  return refusal;
+}
+
+TEST(Link, WithAMemoryOlderThanItsLineCountsOnFromThatLine) {
+  Memory memory;
+  memory.epoch = kEpoch;
+  memory.attempts = 1'024;
+  Pen pen(config(), memory);
+  pen.start();
+  pen.resolved();
+  pen.persisted();
+  EXPECT_EQ(pen.attempt, 1'025U);
+  pen.connected(pen.attempt);
+  const auto did = pen.heard(pen.attempt, {outdated("5000")});
+  EXPECT_THAT(did, testing::Contains(Action(
+                       Report{State::kWaiting, Why::kRefused, pen.link.next_deadline(), ""})));
+  EXPECT_EQ(pen.link.memory().attempts, 5'000U);
+  pen.persisted();
+  pen.deadline();
+  EXPECT_EQ(pen.attempt, 5'001U);
+  EXPECT_EQ(pen.link.memory().attempts, 5'000U + 1'024U) << "over the next restart too";
+}
+
+TEST(Link, TakesNoCountThatIsNone) {
+  for (const char* online : {"", "-1", "x", "3", "18446744073709551615"}) {
+    Memory memory;
+    memory.attempts = 1'024;
+    Pen pen(config(), memory);
+    pen.start();
+    pen.resolved();
+    pen.connected(pen.attempt);
+    pen.heard(pen.attempt, {outdated(online)});
+    EXPECT_EQ(pen.link.memory().attempts, 2'048U) << online;
+    EXPECT_EQ(pen.link.state(), State::kWaiting);
+  }
+}
+
 // --- pushes
 
 TEST(Link, AcknowledgesAPushOnlyWhenItsAcceptanceIsDurable) {

@@ -152,6 +152,8 @@ class Session {
   /// Whether a CONNECT is of an older attempt of our own client than the one that is online: it
   /// came late, and must not take the device over.
   bool outdates(const Config& config, const wire::mqtt::Connect& connect) const;
+  /// Of the connection that is online; 0: it said none.
+  std::uint64_t attempt() const { return attempt_; }
   /// Any later packet. A protocol error is answered as the standard says and ends in CloseLink.
   void on_packet(Instant now, const Config& config, std::string_view device,
                  const wire::mqtt::Packet& packet, Actions& out);

@@ -3,6 +3,7 @@
 //
 //   push_app HOST PORT TOKEN CA_FILE|- STATE_FILE LOG_FILE [SENT_FILE COUNT]
 //
+// PUSH_APP_CLOCK in the environment: by how many seconds its wall clock is off.
 // A line: "TITLE SEQUENCE MAYBE_SEEN PID". With SENT_FILE it sends COUNT replies whose body is
 // their key, and appends "promised KEY", when it has been told that the message is safe, and the
 // outcome: "sent KEY". One write each, so that a kill tears none.
@@ -16,6 +17,8 @@
 #include <cstdlib>
 #include <string>
 #include <thread>
+
+#include "shifted_clock.h"
 
 namespace {
 
@@ -31,6 +34,9 @@ void append(int log, const std::string& line) {
 
 int main(int argc, char** argv) {
   if (argc != 7 && argc != 9) return 2;
+  std::atomic<std::int64_t> offset = 0;
+  if (const char* text = std::getenv("PUSH_APP_CLOCK")) offset = std::atoll(text);
+  clock_offset = &offset;
   wakeline::PushClient::Options options;
   options.host = argv[1];
   options.port = static_cast<std::uint16_t>(std::atoi(argv[2]));
