@@ -56,6 +56,28 @@ TEST_P(AppsCommand, InstallsLaunchesAndRemovesAnAppOfARunningHost) {
   EXPECT_EQ(gone.code, 3) << gone.output;
 }
 
+TEST_P(AppsCommand, BringsAnAppToTheForegroundSendsItBackAndClosesIt) {
+  write_manifest("bell");
+  start_host();
+  TestApp app = accept_app();
+  wait_ledger("bell", "suspend");
+  EXPECT_EQ(apps({"foreground", "bell"}).code, 0);
+  wait_ledger("bell", "wake", "foreground");
+  EXPECT_EQ(app.report.expect("state"), "state foreground");
+  EXPECT_EQ(info("bell").state, AppState::kForeground);
+  EXPECT_EQ(apps({"background", "bell"}).code, 0);
+  EXPECT_EQ(app.report.expect("state"), "state background");
+  wait_ledger("bell", "suspend");
+  EXPECT_EQ(apps({"close", "bell"}).code, 0);
+  wait_ledger("bell", "closed", "user");
+  EXPECT_TRUE(app.line.ended());
+  wait_ledger("bell", "exit");
+  EXPECT_EQ(info("bell").state, AppState::kStopped);
+  for (const char* verb : {"foreground", "background", "close"}) {
+    EXPECT_EQ(apps({verb, "none"}).code, 3) << verb;
+  }
+}
+
 TEST_P(AppsCommand, C2InstallsAPhoneAppFromItsInfoPlist) {
   const std::string app = folder + "/Phone.app";
   std::filesystem::create_directory(app);

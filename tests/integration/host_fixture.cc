@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -31,6 +33,7 @@ namespace wakeline::host {
 namespace {
 
 constexpr auto kLookAgain = std::chrono::milliseconds(2);
+constexpr std::size_t kSkippedShown = 50;
 
 /// Waits for `events`. False: not in time.
 bool wait_fd(int fd, short events, base::Instant deadline) {
@@ -272,6 +275,12 @@ void HostTest::kill_host() {
   daemon.reset();
 }
 
+void HostTest::change_host(Change how, const std::vector<std::string>& options) {
+  if (how == Change::kUpgrade) return upgrade_host();
+  kill_host();
+  start_host(options);
+}
+
 io::UniqueFd PeerListener::accept() const {
   if (!wait_fd(fd_.get(), POLLIN, io::now() + kPatience)) {
     ADD_FAILURE() << "the app did not connect";
@@ -305,13 +314,18 @@ std::optional<wire::host::LedgerLine> HostTest::next_line(const std::string& app
 
 wire::host::LedgerLine HostTest::wait_ledger(const std::string& app, const std::string& event,
                                              const std::string& reason) {
-  std::string skipped;
-  while (const auto line = next_line(app, kPatience)) {
+  const base::Instant end = io::now() + kLedgerPatience;
+  std::deque<std::string> skipped;
+  for (;;) {
+    const auto line = next_line(app, std::min(kPatience, end - io::now()));
+    if (!line) break;
     if (line->event == event && (reason.empty() || line->reason == reason)) return *line;
-    skipped += "\n  " + line->event + " " + line->reason + " " + line->detail;
+    skipped.push_back(line->event + " " + line->reason + " " + line->detail);
+    if (skipped.size() > kSkippedShown) skipped.pop_front();
   }
   ADD_FAILURE() << "no ledger line '" << event << " " << reason << "' of " << app
-                << "; skipped:" << skipped;
+                << "; skipped (the last ones):\n  "
+                << fmt::format("{}", fmt::join(skipped, "\n  "));
   return {};
 }
 

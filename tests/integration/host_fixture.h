@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 
 /// No step of a test takes longer, also on a loaded machine.
 inline constexpr base::Duration kPatience = 20s;
+/// Nor does the wait for one line of the ledger, however many others come meanwhile.
+inline constexpr base::Duration kLedgerPatience = 60s;
 
 /// The peer's end of one TCP connection of the test app.
 class PeerConnection {
@@ -118,6 +120,9 @@ class HostTest : public testing::TestWithParam<std::string> {
   void upgrade_host();
   /// SIGKILL, and what is left is collected.
   void kill_host();
+  enum class Change { kUpgrade, kDeath };
+  /// One host goes and the next one comes, with the same `options`.
+  void change_host(Change how, const std::vector<std::string>& options = {});
   std::string host_log() const;
 
   /// The next run of the test app: launched by the host, its two connections accepted, its socket
@@ -126,7 +131,8 @@ class HostTest : public testing::TestWithParam<std::string> {
   io::UniqueFd accept_connection() { return listener_.accept(); }
   std::uint16_t port() const { return listener_.port(); }
 
-  /// Skips ledger lines until one fits; `reason` empty: any. A test failure when none comes.
+  /// Skips ledger lines until one fits; `reason` empty: any. A test failure when none comes within
+  /// kLedgerPatience, or nothing at all about the app within kPatience.
   wire::host::LedgerLine wait_ledger(const std::string& app, const std::string& event,
                                      const std::string& reason = {});
   /// The next line about `app` within `timeout`.

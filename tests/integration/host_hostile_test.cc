@@ -84,6 +84,26 @@ TEST_P(HostileApp, ThatFloodsTheHostWithRequestsIsReadLaterAndNobodyElseWaits) {
   ring_good();
 }
 
+TEST_P(HostileApp, ThatFloodsTheHostIsSuspendedWhenItsWindowEndsAllTheSame) {  // C8, C9
+  bad->report.command("flood 100000 time");
+  bad->report.expect("flooding");
+  command(Command::kBackground, "bad");
+  // A request of it always lies unread, so it is never found quiet.
+  for (int round = 0; round < 2; ++round) {
+    wait_ledger("bad", "suspend", "window_over");
+    EXPECT_TRUE(wait_frozen(bad->pid, true));
+    // Nothing that it has said before wakes it, and nobody else waits.
+    EXPECT_LT(ring_good(), 5s);
+    EXPECT_EQ(next_line("bad", 500ms), std::nullopt);
+    EXPECT_TRUE(is_frozen(bad->pid));
+    if (round == 1) break;
+    bad->line.command("ping x");
+    wait_ledger("bad", "wake", "socket_data");
+    EXPECT_EQ(bad->line.expect("pong"), "pong x");
+  }
+  expect_all_well();
+}
+
 TEST_P(HostileApp, ThatSaysHalfMessagesIsDisconnectedAndMayComeBack) {
   for (int round = 0; round < 3; ++round) {
     bad->report.command("garbage");

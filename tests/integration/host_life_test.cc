@@ -69,6 +69,44 @@ TEST_P(HostLife, RelaunchesAfterABadExitCode) {  // C23
   EXPECT_EQ(again.report.expect("welcome"), "welcome bad crash background");
 }
 
+TEST_P(HostLife, C23BacksOffFromAnAppThatDiesAgainAndAgain) {
+  write_manifest("bad");
+  start_host();
+  // At once, then later and later up to the profile's most.
+  for (const char* delay : {"", "100", "200", "400", "400"}) {
+    TestApp app = accept_app();
+    app.report.expect("reply ok");
+    app.report.command("crash");
+    wait_ledger("bad", "exit", "signal");
+    if (*delay == '\0') continue;
+    EXPECT_EQ(wait_ledger("bad", "relaunch_delayed", "quick_death").detail, delay);
+  }
+  EXPECT_EQ(accept_app().report.expect("welcome"), "welcome bad crash background");
+}
+
+TEST_P(HostLife, C16AHandlerEndsWithItsRunAndNoOtherAppsEndTouchesIt) {
+  write_manifest("first");
+  start_host();
+  TestApp first = accept_app();
+  tag_of(first);
+  write_manifest("second");
+  command(Command::kLaunch, "second");
+  TestApp second = accept_app();
+  tag_of(second);
+  for (TestApp* app : {&first, &second}) {
+    app->line.command("keepalive 5");
+    app->report.expect("reply ok");
+  }
+  second.line.command("crash");
+  TestApp again = accept_app();
+  EXPECT_EQ(again.report.expect("welcome"), "welcome second crash background");
+  tag_of(again);
+  wait_ledger("second", "suspend");
+  EXPECT_EQ(info("second").deadline_ms, 0U);
+  EXPECT_GT(info("first").deadline_ms, 0U);
+  EXPECT_EQ(first.report.expect("keepalive"), "keepalive 500");
+}
+
 TEST_P(HostLife, ClosesASleepingAppForTheUserAndLeavesItClosed) {  // C23, C24
   write_manifest("close");
   start_host();

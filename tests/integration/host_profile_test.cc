@@ -118,6 +118,49 @@ TEST_P(HostProfile, C14IosLetsAnAnswerInEveryWindowKeepAnAppAwake) {
   while (const auto line = next_line("chain", 10ms)) EXPECT_NE(line->event, "run_budget");
 }
 
+TEST_P(HostProfile, C15RefusesATimeoutBelowTheLeastAndInstallsNothing) {
+  for (const char* profile : {"linux", "ios", "ios-classic"}) {
+    const std::string id = std::string("short-") + profile;
+    write_manifest(id);
+    start_host({std::string("profile=") + profile, "set:keep_alive_min=600s"});
+    TestApp app = accept_app();
+    tag_of(app);
+    app.line.command("keepalive 599");
+    EXPECT_EQ(app.report.expect("reply").substr(0, 15), "reply too_short");
+    wait_ledger(id, "refuse", "too_short");
+    EXPECT_EQ(info(id).deadline_ms / 60'000, 0U);
+    app.line.command("keepalive 600");
+    EXPECT_EQ(app.report.expect("reply"), "reply ok 0 ");  // none was there to be replaced
+    control.reset();
+    daemon.reset();
+    std::remove((manifests + "/" + id + ".desktop").c_str());
+  }
+}
+
+TEST_P(HostProfile, C20TellsTheTimeThatIsLeftAndInTheForegroundThatItHasNoEnd) {
+  write_manifest("time");
+  start_host({"set:task_pool=20s"});
+  TestApp app = accept_app();
+  tag_of(app);
+  const auto left = [&] {
+    app.line.command("raw " + *wire::host::encode(wire::host::QueryTime{9}));
+    return std::stoull("0" + number_of(app.report.expect("reply ok")));
+  };
+  EXPECT_EQ(left(), 20'000U);
+  app.line.command("task");
+  app.report.expect("reply ok");
+  const auto first = left();
+  EXPECT_LE(first, 20'000U);
+  EXPECT_GT(first, 0U);
+  EXPECT_LE(left(), first);  // it runs on
+  command(wire::host::Command::kForeground, "time");
+  app.report.expect("state foreground");
+  EXPECT_EQ(left(), wire::host::kTimeUnlimited);
+  command(wire::host::Command::kBackground, "time");
+  app.report.expect("state background");
+  EXPECT_LE(left(), 20'000U);
+}
+
 TEST_P(HostProfile, C16ASecondHandlerReplacesTheFirstAndClearingStopsIt) {
   write_manifest("alive");
   start_host();

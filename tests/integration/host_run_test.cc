@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `wakeline run` with real programs, under a real host.
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include "host_fixture.h"
 #include "linux/proc.h"
 #include "linux/process.h"
+#include "linux/socket_scan.h"
 
 namespace wakeline::host {
 namespace {
@@ -106,6 +110,22 @@ TEST_P(AnyProgramRun, SuspendsItInTheBackgroundAndWakesItByAByte) {
   EXPECT_EQ(text_of(output()), "started\n");
   EXPECT_FALSE(is_listed("plain"));
   EXPECT_TRUE(std::filesystem::is_empty(folder + "/run/run"));
+}
+
+TEST_P(AnyProgramRun, C15C39TakesEveryWordThatAManifestHas) {
+  start_host();
+  run(plain({"--voip", "all", "--keep-alive", "600", "--tcp-keepalive", "240", "--background"}));
+  PeerConnection line = accept_plain();
+  EXPECT_EQ(wait_ledger("plain", "keep_alive", "set").detail, "600");
+  wait_ledger("plain", "tag", "tagged");
+  wait_ledger("plain", "suspend");
+  const auto scan = sys::scan_sockets({pid});
+  ASSERT_TRUE(scan && scan->sockets.size() == 1);
+  int idle = 0;
+  socklen_t size = sizeof idle;
+  ::getsockopt(scan->sockets[0].duplicate.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+  EXPECT_EQ(idle, 213);  // 240 at the latest
+  ring(line, "one");
 }
 
 TEST_P(AnyProgramRun, C22WaitsForTheFirstConnectionOfAProgramThatStartsSlowly) {

@@ -85,6 +85,32 @@ TEST_P(HostSystem, TellsAppsOfCallsAlsoThoseThatSleep) {  // C30
   EXPECT_EQ(app.report.expect("call"), "call ended");
 }
 
+TEST_P(HostSystem, C29C30ACellularCallInterruptsAnAudioSessionAndItsEndBringsItBack) {
+  constexpr const char* kOfono = "org.ofono";
+  const MockService ofono(bus.address(), kOfono, {"--template", "ofono"});
+  write_manifest("talk", "voip;audio;");
+  start_host();
+  TestApp app = accept_app();
+  tag_of(app);
+  app.line.command("raw " + *wire::host::encode(wire::host::SetAudioSession{9, true}));
+  app.report.expect("reply ok");
+  wait_ledger("talk", "audio", "begun");
+  EXPECT_EQ(next_line("talk", 1'500ms), std::nullopt);  // longer than its window
+  ofono.call(kOfono, "/ril_0", "org.ofono.VoiceCallManager.Dial", {"'0123'", "''"});
+  wait_ledger("talk", "audio", "interrupted");
+  EXPECT_EQ(app.report.expect("call"), "call active");
+  wait_ledger("talk", "suspend");
+  ofono.call(
+      kOfono, "/ril_0", "org.freedesktop.DBus.Mock.EmitSignal",
+      {"org.ofono.VoiceCallManager", "CallRemoved", "o", "[<objectpath '/ril_0/voicecall01'>]"});
+  wait_ledger("talk", "audio", "continued");
+  wait_ledger("talk", "wake", "call");
+  EXPECT_EQ(app.report.expect("call"), "call ended");
+  // It plays on, and is not suspended.
+  EXPECT_EQ(next_line("talk", 1'500ms), std::nullopt);
+  EXPECT_FALSE(is_frozen(app.pid));
+}
+
 /// Our end of a local socket of the app.
 class LocalPeer {
  public:
