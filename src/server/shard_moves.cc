@@ -108,6 +108,8 @@ base::Result<void> DeviceShard::take_over(FrozenDevice device) {
   auto kept = std::make_shared<FrozenDevice>(std::move(device));
   poller_->post([this, id, kept] {
     if (id != 0) kept->line.fd = receive_moved(id);
+    if (id != 0 && !kept->line.fd)
+      base::log(LogLevel::kWarning, "mqtt", "{}: no descriptor for its connection", kept->name);
     thaw(std::move(*kept));
   });
   return {};

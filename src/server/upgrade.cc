@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/upgrade.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -25,6 +26,7 @@ constexpr std::string_view kChanged = "changed ";
 constexpr std::size_t kControlMax = 128;      // bytes of a word of another process
 constexpr std::size_t kMessageMax = 160'000;  // bytes; below what a socket takes in one piece
 constexpr int kPatienceS = 60;
+constexpr int kAgainMs = 2;  // when the kernel holds too many descriptors that are under way
 
 enum class Kind : std::uint8_t {
   kLock = 'L',
@@ -56,9 +58,14 @@ base::Result<void> send_one(int channel, base::BytesView bytes, int passed) {
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
   }
-  if (::sendmsg(channel, &message, MSG_NOSIGNAL) >= 0) return {};
-  if (errno == EAGAIN) return base::fail(ErrorCode::kTimeout, "upgrade.send");
-  return base::fail(base::os_error("upgrade.send", errno));
+  for (int waited = 0;; waited += kAgainMs) {
+    if (::sendmsg(channel, &message, MSG_NOSIGNAL) >= 0) return {};
+    const bool later = errno == ETOOMANYREFS || errno == ENOBUFS;
+    if (errno == EAGAIN || (later && waited >= kPatienceS * 1'000))
+      return base::fail(ErrorCode::kTimeout, "upgrade.send");
+    if (!later) return base::fail(base::os_error("upgrade.send", errno));
+    ::poll(nullptr, 0, kAgainMs);
+  }
 }
 
 struct Message {

@@ -88,10 +88,10 @@ void receive(std::uint16_t port, const std::string& device, const std::string& t
   }
 }
 
-/// 8, or WAKELINE_CRASH_ROUNDS of the environment: 200 take some minutes.
+/// 40, or WAKELINE_CRASH_ROUNDS of the environment: 200 take a minute and a half.
 int rounds_wanted() {
   const char* text = std::getenv("WAKELINE_CRASH_ROUNDS");
-  const int wanted = text == nullptr ? 8 : std::atoi(text);
+  const int wanted = text == nullptr ? 40 : std::atoi(text);
   return std::max(wanted, 1);
 }
 

@@ -182,9 +182,11 @@ TEST_F(ServerDevice, ThatAskedForQuietGetsUrgentPushesAloneAndTheOthersLater) {
   EXPECT_EQ(numbers, (std::vector<Sequence>{7, 8}));
 }
 
-TEST_F(ServerDevice, IsServedOverAWebSocketInPiecesOfAnySize) {
+TEST_F(ServerDevice, Mqtt_6_0_0_2_And_4_IsServedOverAWebSocketInPiecesOfAnySize) {
   WebSocketPeer door{Line(server_.ports.mqtt)};
-  EXPECT_TRUE(door.open().starts_with("HTTP/1.1 101 "));
+  const std::string opened = door.open();
+  EXPECT_TRUE(opened.starts_with("HTTP/1.1 101 "));
+  EXPECT_NE(opened.find("\r\nSec-WebSocket-Protocol: mqtt"), std::string::npos) << opened;
   auto connect = connect_packet("door", token_);
   connect.properties.user = {{"attempt", "1"}};
   base::Bytes bytes;
@@ -216,7 +218,7 @@ TEST_F(ServerDevice, IsServedOverAWebSocketWithTls) {
   EXPECT_TRUE(door.expect<mqtt::Connack>());
 }
 
-TEST_F(ServerDevice, RefusesAWebSocketThatIsNotForMqtt) {
+TEST_F(ServerDevice, Mqtt_6_0_0_1_And_3_RefusesAWebSocketThatIsNotForMqtt) {
   Line other(server_.ports.mqtt);
   ASSERT_TRUE(other.send(websocket_request("chat")));
   base::Bytes answer;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "io/stream.h"
+#include "server/upgrade.h"
 #include "server_peers.h"
 #include "server_process.h"
 #include "server_websocket_peer.h"
@@ -158,6 +159,38 @@ TEST(ServerUpgrade, ThatFailsLeavesTheRunningServerInPlace) {
   EXPECT_TRUE(untouched(door));
   ASSERT_EQ(push(server, "door", "still here"), 201U);
   EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "still here");
+}
+
+TEST(ServerUpgrade, ThatStopsHalfwayLeavesEveryLineToTheRunningServer) {
+  for (const char* tables : {"file_tables=no", "file_tables=yes"}) {
+    ServerProcess server({tables, "shards=2"});
+    ASSERT_TRUE(server.start());
+    constexpr int kDevices = 30;
+    std::vector<MqttPeer> devices;
+    for (int i = 0; i < kDevices; ++i) {
+      const std::string name = "d" + std::to_string(i);
+      devices.emplace_back(Line(server.ports.mqtt));
+      ASSERT_EQ(devices.back().log_in(name, server.add_device(name)), Reason::kSuccess);
+    }
+    for (int round = 0; round < 2; ++round) {  // the second one begins anew
+      auto claimed = claim_inheritance(server.folder() + "/control");
+      ASSERT_TRUE(claimed) << tables << base::to_string(claimed.error());
+      for (int i = 0; i < kDevices / 3; ++i) {
+        const auto device = next_device(*claimed);
+        ASSERT_TRUE(device && *device) << tables;
+        EXPECT_TRUE((*device)->line.fd) << tables;
+      }
+      claimed = base::fail(base::ErrorCode::kClosed, "test");  // it says nothing more
+      for (int i = 0; i < kDevices; ++i) {
+        const std::string title = std::to_string(round);
+        ASSERT_EQ(push(server, "d" + std::to_string(i), title), 201U) << tables;
+        MqttPeer& device = devices[static_cast<std::size_t>(i)];
+        const auto publish = device.expect<mqtt::Publish>();
+        ASSERT_EQ(title_of(publish), title) << tables << " " << i;
+        EXPECT_TRUE(device.acknowledge(*publish));
+      }
+    }
+  }
 }
 
 TEST(ServerRemoved, DeviceLosesItsConnection) {
