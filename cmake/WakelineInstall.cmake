@@ -35,8 +35,17 @@ if(TARGET libwakeline)
   install(EXPORT wakeline FILE wakelineTargets.cmake NAMESPACE wakeline:: DESTINATION ${package})
 endif()
 
+# Every example as its source, with what builds it from the installed tree alone. Programs are only those below, and
+# those that a manifest beside them names.
+if(TARGET libwakeline)
+  install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+    FILES_MATCHING PATTERN "*.c" PATTERN "*.cc" PATTERN "*.h")
+  install(FILES packaging/examples/CMakeLists.txt DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+endif()
+
 # What `wakeline demo` and `wakeline bench` start.
-foreach(program doorbell doorbell-c bench-app bench-fleet bench-holder bench-lines bench-store)
+foreach(program doorbell doorbell-c bench-app bench-client bench-client-mosquitto bench-client-paho bench-fleet bench-holder
+    bench-lines bench-store)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/wakeline)
     set_target_properties(${program} PROPERTIES

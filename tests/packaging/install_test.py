@@ -111,6 +111,24 @@ class Install(unittest.TestCase):
                 self.run_in(folder, compiler, *more, f"user.{suffix}", *flags, "-o", "user")
                 self.assertEqual(self.run_in(folder, "./user"), self.version + "\n")
 
+    def test_every_example_is_there_and_is_built_from_the_installed_tree(self) -> None:
+        source = pathlib.Path(__file__).parent.parent.parent / "examples"
+        installed = self.prefix / "share/doc/wakeline/examples"
+        files = {file.relative_to(source) for file in source.glob("*/*")
+                 if file.suffix in (".c", ".cc", ".h")}
+        self.assertEqual({f for f in files if not (installed / f).is_file()}, set())
+        self.assertGreaterEqual({str(f.parent) for f in files}, {"adopt", "streams", "doorbell"})
+        # Built are those that need nothing else; the others as their authors' libraries are there.
+        self.run_in(self.root, "cmake", "-S", installed, "-B", "examples",
+                    f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        programs = ("adopt", "streams", "doorbell-c")
+        self.run_in(self.root, "cmake", "--build", "examples", "--target", *programs)
+        for name in programs:
+            done = subprocess.run([self.root / "examples" / name], env=self.environment,
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"usage: {name} ", done.stderr)
+
     def test_the_programs_and_their_pages_are_there_and_run(self) -> None:
         self.assertIn(self.version, self.run_in(self.root, self.prefix / "bin/wakeline",
                                                 "--version"))
