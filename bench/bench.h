@@ -19,6 +19,8 @@ cli::Outcome<Report> run_server(bool quick);
 cli::Outcome<Report> run_store(bool quick);
 cli::Outcome<Report> run_coalesce(bool quick);
 cli::Outcome<Report> run_scale(bool quick);
+cli::Outcome<Report> run_client(bool quick);
+cli::Outcome<Report> run_deliver(bool quick);
 
 struct PeersOptions {
   bool quick = false;

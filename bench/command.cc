@@ -37,6 +37,10 @@ constexpr Benchmark kBenchmarks[] = {
     {"coalesce", "How often the machine wakes for the keep-alive handlers of fifty apps",
      bench::run_coalesce},
     {"scale", "A thousand apps with ten connections each", bench::run_scale},
+    {"client", "What an idle client costs, beside the same client with other libraries",
+     bench::run_client},
+    {"deliver", "A push's way from its app server to the app's callback, awake and asleep",
+     bench::run_deliver},
 };
 
 constexpr const char* kPeersText =

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "clients.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "linux/proc.h"
@@ -22,7 +23,6 @@ constexpr const char* kApp = "peer";
 constexpr auto kPatience = 30s;
 /// A program that has not connected is given its launch window, a minute.
 constexpr auto kAsleepPatience = 120s;
-constexpr int kAskAgainMs = 20;
 /// Between the suspension and the bytes: the host has armed its watch and sleeps itself.
 constexpr int kRestMs = 200;
 
@@ -124,17 +124,7 @@ Outcome<wire::host::AppInfo> Pair::info() {
   return apps->front();
 }
 
-Outcome<void> Pair::await_asleep() {
-  const base::Instant end = io::now() + kAsleepPatience;
-  for (;;) {
-    const auto now = info();
-    if (!now) return std::unexpected(now.error());
-    if (now->state == AppState::kSuspended) return {};
-    if (now->state == AppState::kStopped || io::now() > end)
-      return std::unexpected(fmt::format("it is {}, not suspended", wire::host::name(now->state)));
-    ::poll(nullptr, 0, kAskAgainMs);
-  }
-}
+Outcome<void> Pair::await_asleep() { return bench::await_asleep(*bed_, kApp, kAsleepPatience); }
 
 Outcome<std::uint64_t> Pair::wakes() {
   const auto now = info();
