@@ -87,7 +87,6 @@ struct AppRecord {
   bool denial_told = false;   ///< in this run
   bool in_media = false;      ///< its media sockets are its audio session
 
-  doze::Earlier noted;  ///< with its group, as last written: for the next host
   bool suspended = false;
   bool rings_watched = false;        ///< in this suspension
   bool ring_woke = false;            ///< the last wake came from an io_uring

@@ -34,9 +34,12 @@ base::Result<std::unique_ptr<Driver>> Driver::create(io::Loop& loop, sys::Freeze
   auto exits = sys::ExitSet::create(loop);
   if (!exits) return base::fail(exits.error());
   driver->exits_ = std::move(*exits);
+  ledger.set_on_flush([driver = driver.get()] { driver->write_notes(); });
   if (auto made = driver->make_timers(); !made) return base::fail(made.error());
   return driver;
 }
+
+Driver::~Driver() { ledger_.set_on_flush(nullptr); }
 
 base::Result<void> Driver::make_timers() {
   const auto due = [this] {
@@ -167,7 +170,6 @@ void Driver::boot(const std::set<std::string>& resting) {
     app->launch_reason = wire::host::LaunchReason::kAdopted;
     const doze::Earlier earlier =
         read_note(app->process->group().attribute(kRunNote).value_or(""), io::now());
-    app->noted = earlier;
     feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
       doze.on_adopted(now, app->id, out, earlier);
     });
@@ -191,24 +193,23 @@ std::set<std::string> Driver::resting() const {
 }
 
 void Driver::note_soon(AppRecord& app) {
-  if (to_note_.empty()) loop_.post([this] { write_notes(); });
   to_note_.push_back(app.id);
+  if (std::exchange(notes_posted_, true)) return;
+  loop_.post([this] { write_notes(); });
 }
 
 /// What the next host must know of a run, should this one die: see `run_note.h`.
 void Driver::write_notes() {
+  notes_posted_ = false;
+  std::ranges::sort(to_note_);
+  const auto repeated = std::ranges::unique(to_note_);
+  to_note_.erase(repeated.begin(), repeated.end());
   for (const doze::AppId id : std::exchange(to_note_, {})) {
     AppRecord* app = find(id);
-    const doze::App* state = doze_.find(id);
-    if (app == nullptr || state == nullptr || !app->process->running()) continue;
-    const doze::Run& run = state->run;
-    const doze::Earlier now = {run.foreground,
-                               std::min(run.keep_alive.latest, run.keep_alive_owed)};
-    if (now == app->noted) continue;
-    const auto written = app->process->group().set_attribute(kRunNote, write_note(now));
-    if (written) {
-      app->noted = now;
-    } else if (!std::exchange(notes_fail_, true)) {
+    if (app == nullptr || !app->process->running()) continue;
+    const auto written =
+        app->process->group().set_attribute(kRunNote, write_note(doze_.for_next_host(id)));
+    if (!written && !std::exchange(notes_fail_, true)) {
       base::log(LogLevel::kWarning, "host", "a restarted host will not know what {} is about: {}",
                 app->manifest.id, base::to_string(written.error()));
     }

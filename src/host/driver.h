@@ -54,6 +54,7 @@ class Driver {
   /// `loop`, `freezer` and `ledger` outlive it. Errors: kOs.
   static base::Result<std::unique_ptr<Driver>> create(io::Loop& loop, sys::Freezer& freezer,
                                                       LedgerLog& ledger, DriverOptions options);
+  ~Driver();
 
   /// Installs the app, or takes a changed manifest of one that does not run.
   /// Errors: kTooLarge (doze::kAppsMax), kBusy (it runs: the change waits for its end), as
@@ -116,8 +117,8 @@ class Driver {
   void disconnected(AppRecord& app);
   /// A line of the host's own; `app` may be null.
   void note(const AppRecord* app, std::string_view event, std::string reason, std::string detail);
-  /// Writes down what the next host must know of the runs that changed (run_note.h); it happens by
-  /// itself after the handler under way.
+  /// Writes down what the next host must know of the runs that changed (run_note.h). It happens by
+  /// itself: of deadlines after the handler under way, of counts with the ledger's next commit.
   void write_notes();
   /// Closes what is watched of one tag and forgets it.
   void forget_tag(AppRecord& app, doze::TagId tag);
@@ -182,6 +183,7 @@ class Driver {
   base::Instant event_seen_{};
   std::vector<std::pair<doze::AppId, wire::host::Message>> outbox_;
   std::vector<doze::AppId> to_note_;
+  bool notes_posted_ = false;
   bool notes_fail_ = false;
   std::function<void()> on_stopped_;
   bool stopping_ = false;

@@ -42,10 +42,17 @@ bool is_of_request(LedgerEvent event) {
   }
 }
 
-/// After which of them the app is in the foreground or not, or its handler has another deadline.
+/// After which of them the next host must be told something else about the app: that it is in the
+/// foreground or not, or when it has to be woken.
 bool changes_note(LedgerEvent event) {
   return event == LedgerEvent::kLaunch || event == LedgerEvent::kForeground ||
-         event == LedgerEvent::kBackground || event == LedgerEvent::kKeepAlive;
+         event == LedgerEvent::kBackground || event == LedgerEvent::kKeepAlive ||
+         event == LedgerEvent::kWakeRequest;
+}
+/// Or one of its counts has changed.
+bool changes_counts(LedgerEvent event) {
+  return event == LedgerEvent::kWake || event == LedgerEvent::kWakeDelayed ||
+         event == LedgerEvent::kSuspend;
 }
 
 /// Never negative: a clock of the kernel may be read a moment too late.
@@ -62,7 +69,6 @@ void Driver::carry_out(const doze::Launch& action) {
   app->launch_reason = action.reason;
   app->cpu = {};
   app->given_back = {};
-  app->noted = {};
   // Closed when this launch has them.
   const auto streams = std::exchange(app->streams, nullptr);
   const doze::App* state = doze_.find(app->id);
@@ -272,6 +278,7 @@ void Driver::carry_out(const doze::SetAlarm& action) { alarm_timer_->set(action.
 void Driver::carry_out(const doze::Ledger& action) {
   AppRecord* app = find(action.app);
   if (app == nullptr) return;
+  if (changes_counts(action.event)) to_note_.push_back(app->id);  // with the line's own commit
   if (changes_note(action.event)) note_soon(*app);
   if (is_of_request(action.event) && app->lines.take(io::now(), kRequestLineInterval,
                                                      kRequestLinesBurst) > base::Duration::zero()) {

@@ -80,6 +80,7 @@ void LedgerLog::flush() {
   flush_timer_->set(base::kNever);
   flush_posted_ = false;
   flushed_at_ = io::now();
+  if (on_flush_) on_flush_();
   const auto flushed = ledger_.flush();
   if (!flushed) {
     if (!failing_) {

@@ -40,6 +40,9 @@ class LedgerLog {
   std::uint64_t follow(OnLine on_line);
   void unfollow(std::uint64_t follower) { followers_.erase(follower); }
 
+  /// Called before each commit: for what belongs to the lines, and may wait as long as they.
+  void set_on_flush(std::function<void()> on_flush) { on_flush_ = std::move(on_flush); }
+
   /// Commits what waits; a failure is in the log, and the lines wait for the next try.
   void flush();
 
@@ -53,6 +56,7 @@ class LedgerLog {
   std::string folder_;
   Ledger ledger_;
   std::unique_ptr<io::DeadlineTimer> flush_timer_;
+  std::function<void()> on_flush_;
   std::map<std::uint64_t, OnLine> followers_;
   std::uint64_t next_follower_ = 1;
   std::vector<LedgerLine> untold_;

@@ -17,7 +17,7 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::size_t kNoteMax = 1'024;  // bytes; ours are below 100
+constexpr std::size_t kNoteMax = 4'096;  // bytes, as of an attribute; ours are below 3,000
 
 std::string prefix_of(const ProcessKey& about) {
   return fmt::format("{} {} ", about.pid, about.start);

@@ -82,6 +82,26 @@ TEST_P(HostAround, C40TellsARequestThatSharesAnotherWake) {
   wait_ledger("share", "wake_request", "shared");
 }
 
+TEST_P(HostAround, C40IsAskedForAgainUnderTheNextHostWhichCountsItOnce) {
+  write_library_app("timer", "voip;");
+  const std::vector<std::string> options = {"set:wakes_per_day=1"};
+  start_host(options);
+  TestApp app = accept_app();
+  app.report.command("wake 6000 8000");
+  EXPECT_EQ(app.report.expect("wake"), "wake ok");
+  wait_ledger("timer", "suspend");
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    change_host(how, options);
+    wait_ledger("timer", "wake_request", "asked_again");
+    wait_ledger("timer", "suspend");
+  }
+  wait_ledger("timer", "wake", "wake_request");
+  EXPECT_EQ(app.report.expect("due"), "due");
+  // It was the one of the day.
+  app.line.command("wake 400 500");
+  EXPECT_EQ(app.report.expect("wake"), "wake over_budget");
+}
+
 TEST_P(HostAround, C40RefusesEachRequestByItsOwnError) {
   write_library_app("many", "voip;");
   start_host({"set:wakes_per_day=5"});

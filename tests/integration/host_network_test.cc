@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "host_fixture.h"
+#include "io/clock.h"
 #include "network_namespace.h"
 
 namespace wakeline::host {
@@ -95,6 +96,32 @@ TEST_P(HostNetwork, WakesAppsWhenTheWayOutChangesAndTellsThemHow) {  // C31
     told = app.report.expect("network");
   } while (!told.empty() && told != "network 192.0.2.7 by 192.0.2.254");
   EXPECT_NE(told, "");
+}
+
+TEST_P(HostNetwork, C31TheFaithfulProfilesWakeNobodyForAChangeAndTellIt) {
+  ASSERT_TRUE(entered);
+  int gateway = 200;
+  for (const char* profile : {"ios", "ios-classic"}) {
+    TestApp app = sleeper({std::string("profile=") + profile});
+    const std::string by = "192.0.2." + std::to_string(++gateway);
+    ip("route replace default via " + by);
+    // The host looks a moment later, and the app hears of it in its next wake.
+    std::string told;
+    const base::Instant end = io::now() + kPatience;
+    while (told != "network 192.0.2.7 by " + by && io::now() < end) {
+      app.line.command("ping 1");
+      while (const auto line = app.report.line(300ms)) {
+        if (line->starts_with("network")) told = *line;
+      }
+    }
+    EXPECT_EQ(told, "network 192.0.2.7 by " + by);
+    wait_ledger("net", "suspend");
+    const auto lines = wakeline({"log", "--state-folder", folder + "/state", "--app", "net"});
+    EXPECT_NE(lines.output.find("socket_data"), std::string::npos) << lines.output;
+    EXPECT_EQ(lines.output.find("network"), std::string::npos) << lines.output;
+    control.reset();
+    daemon.reset();
+  }
 }
 
 TEST_P(HostNetwork, LetsAnAppSleepWhenTheChangeIsNotItsOwn) {  // C31

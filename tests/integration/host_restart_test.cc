@@ -82,6 +82,78 @@ TEST_P(HostRestart, C15TheDeathOfAHostGivesNoKeepAliveHandlerMoreTime) {  // C18
   wait_ledger("beat", "keep_alive", "due");
 }
 
+TEST_P(HostRestart, C13AnAppThatUsedUpItsWakesIsLimitedUnderTheNextHostToo) {
+  const std::vector<std::string> options = {"set:limit_wakes=3", "set:limit_delay_first=100ms"};
+  write_manifest("often");
+  start_host(options);
+  TestApp app = accept_app();
+  app.report.expect("welcome");
+  wait_ledger("often", "suspend");
+  int wakes = 0;
+  while (wakes < 3) {
+    app.line.command("ping " + std::to_string(++wakes));
+    EXPECT_EQ(wait_ledger("often", "wake", "socket_data").detail, std::to_string(wakes));
+    wait_ledger("often", "suspend");
+  }
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    change_host(how, options);
+    app.report.expect("welcome");
+    wait_ledger("often", "tag");
+    wait_ledger("often", "suspend");
+    app.line.command("ping " + std::to_string(++wakes));
+    wait_ledger("often", "wake_delayed", "socket_data");
+    // Counted on, and late but not lost.
+    EXPECT_EQ(wait_ledger("often", "wake", "socket_data").detail, std::to_string(wakes));
+    app.line.expect("pong " + std::to_string(wakes));
+    wait_ledger("often", "suspend");
+  }
+}
+
+TEST_P(HostRestart, C14AnAppThatUsedUpItsRunningTimeHasNoneUnderTheNextHost) {
+  // A second in an hour: what is used up does not come back within the test.
+  const std::vector<std::string> options = {"set:run_budget=1s", "set:run_budget_span=1h"};
+  write_manifest("chain");
+  start_host(options);
+  TestApp app = accept_app();
+  app.report.expect("welcome");
+  wait_ledger("chain", "suspend");
+  const base::Instant end = io::now() + kPatience;
+  for (bool waits = false; !waits && io::now() < end;) {
+    app.line.command("ping 1");
+    while (const auto line = next_line("chain", 100ms)) waits |= line->event == "wake_delayed";
+  }
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    change_host(how, options);
+    app.report.expect("welcome");
+    wait_ledger("chain", "tag");
+    wait_ledger("chain", "suspend");
+    app.line.command("ping 2");
+    const auto delayed = wait_ledger("chain", "wake_delayed", "socket_data");
+    EXPECT_GT(std::stoll("0" + delayed.detail), 60'000) << delayed.detail;
+  }
+}
+
+TEST_P(HostRestart, C40AWakeThatWasAskedForComesInItsTimeUnderTheNextHost) {
+  write_manifest("timer");
+  start_host();
+  TestApp app = accept_app();
+  app.report.expect("reply ok");
+  app.report.command("raw " + *wire::host::encode(wire::host::RequestWake{9, 7'000, 8'000}));
+  const auto asked = wait_ledger("timer", "wake_request", "asked");
+  wait_ledger("timer", "suspend");
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    change_host(how);
+    app.report.expect("welcome");
+    wait_ledger("timer", "tag");
+    // It does not ask again.
+    wait_ledger("timer", "suspend");
+  }
+  const auto wake = wait_ledger("timer", "wake", "wake_request");
+  EXPECT_GE(wake.wall_ns - asked.wall_ns, 7'000'000'000);
+  EXPECT_LT(wake.wall_ns - asked.wall_ns, 10'000'000'000);
+  EXPECT_TRUE(app.report.expect("woken").starts_with("woken wake_request"));
+}
+
 TEST_P(HostRestart, BecomesANewerProgramWithoutTouchingItsApps) {  // C23: the ended one stays so
   write_manifest("stay");
   start_host();

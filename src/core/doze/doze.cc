@@ -229,10 +229,26 @@ void Doze::on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlie
   app->closed = false;
   app->run.foreground = earlier.foreground;
   app->run.keep_alive_owed = earlier.keep_alive_latest;
+  app->run.limiter = Limiter(earlier.limiter);
+  app->budget = RunBudget(earlier.budget, profile_);
+  app->allowance = WakeAllowance(earlier.allowance);
+  owe_wakes(*app, earlier.wakes);
   out.push(Ledger{id, LedgerEvent::kLaunch, std::string(name(LaunchReason::kAdopted))});
   begin_run(now, *app);
   if (!earlier.foreground) open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
   finish(now, *app, out);
+}
+
+Earlier Doze::for_next_host(AppId id) const {
+  const App* app = find(id);
+  if (app == nullptr || !app->alive()) return {};
+  const Run& run = app->run;
+  return {.foreground = run.foreground,
+          .keep_alive_latest = std::min(run.keep_alive.latest, run.keep_alive_owed),
+          .wakes = run.wakes.windows(),
+          .limiter = run.limiter.past(),
+          .budget = app->budget.past(),
+          .allowance = app->allowance.past()};
 }
 
 void Doze::on_exited(Instant now, AppId id, ExitStatus status, Actions& out) {

@@ -7,6 +7,7 @@
 
 #include "core/doze/app.h"
 #include "core/doze/deadline_index.h"
+#include "core/doze/earlier.h"
 #include "core/doze/types.h"
 
 namespace wakeline::doze {
@@ -68,6 +69,8 @@ class Doze {
   void on_launch_failed(Instant now, AppId id, Actions& out);
   /// A running app found by a restarted host, with what the earlier host has noted of it.
   void on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlier = {});
+  /// What the next host is to be told of a running app, should this one end.
+  Earlier for_next_host(AppId id) const;
   void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 
   // Answers to actions.
@@ -163,6 +166,7 @@ class Doze {
   bool serve(Instant now, App& app, Actions& out);
   void ride(Instant now, Actions& out);
   void set_wake_timer(App& app);
+  void owe_wakes(App& app, const std::vector<WakeRequests::Window>& wakes);
   void overrun_keep_alive(Instant now, App& app, Actions& out);
 
   // doze_around.cc

@@ -48,9 +48,9 @@ void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
 /// which costs the app nothing.
 void Doze::run_wakes(Instant now, App& app, bool rides, Actions& out) {
   const auto open = app.run.wakes.take_open(now);
-  for (const auto& [wake, latest] : open) {
+  for (const auto& [wake, latest, owed] : open) {
     const bool due = latest <= now;
-    out.push(RunWake{app.id, wake});
+    if (!owed) out.push(RunWake{app.id, wake});
     out.push(Ledger{app.id, LedgerEvent::kWakeRequest,
                     due     ? "due"
                     : rides ? "shared"
@@ -63,6 +63,16 @@ void Doze::run_wakes(Instant now, App& app, bool rides, Actions& out) {
 
 void Doze::set_wake_timer(App& app) {
   app.timers.set(AppTimer::kWakeRequest, app.run.wakes.latest());
+}
+
+/// Wakes that an earlier host has granted. The app asks for them again as soon as it finds this
+/// host; one that does not is woken all the same, and finds its time come by its own clock.
+void Doze::owe_wakes(App& app, const std::vector<WakeRequests::Window>& wakes) {
+  if (profile_.wakes_per_day == 0 || !app.config.voip) return;
+  for (const auto& window : wakes) {
+    if (app.run.wakes.size() < kWakesMax) app.run.wakes.add_owed(WakeId{next_id_++}, window);
+  }
+  set_wake_timer(app);
 }
 
 /// Runs what is open of one app, which it wakes for that. Returns: whether anything was.
@@ -127,12 +137,19 @@ base::Result<WakeId> Doze::request_wake(Instant now, AppId id, Duration earliest
   if (!app->config.voip) return refused(ErrorCode::kNotDeclared);
   if (earliest < Duration::zero() || latest < earliest) return refused(ErrorCode::kInvalidArgument);
   WakeRequests& wakes = app->run.wakes;
-  if (wakes.size() >= kWakesMax) return refused(ErrorCode::kTooLarge);
-  if (!app->allowance.take(now, profile_.wakes_per_day)) return refused(ErrorCode::kOverBudget);
   const WakeId wake{next_id_++};
-  wakes.add(wake, base::saturating_add(now, earliest), base::saturating_add(now, latest));
+  const Instant first = base::saturating_add(now, earliest);
+  const Instant last = base::saturating_add(now, latest);
+  // What an earlier host has granted is granted: it costs nothing again.
+  const bool again = wakes.take_over(wake, first, last);
+  if (!again) {
+    if (wakes.full()) return refused(ErrorCode::kTooLarge);
+    if (!app->allowance.take(now, profile_.wakes_per_day)) return refused(ErrorCode::kOverBudget);
+    wakes.add(wake, first, last);
+  }
   set_wake_timer(*app);
-  out.push(Ledger{id, LedgerEvent::kWakeRequest, "asked", static_cast<std::int64_t>(wake.value)});
+  out.push(Ledger{id, LedgerEvent::kWakeRequest, again ? "asked_again" : "asked",
+                  static_cast<std::int64_t>(wake.value)});
   finish(now, *app, out);
   return wake;
 }

@@ -2,10 +2,19 @@
 #include "core/doze/limiter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/doze/backoff.h"
 
 namespace wakeline::doze {
+
+Limiter::Limiter(Past past)
+    : wakes_(std::move(past.wakes)), doublings_(std::clamp(past.doublings, 0, kDoublingsMax)) {}
+
+Limiter::Past Limiter::past() const {
+  const auto left = std::min(wakes_.size(), kWakesLeft);
+  return {{wakes_.end() - static_cast<std::ptrdiff_t>(left), wakes_.end()}, doublings_};
+}
 
 Limiter::Verdict Limiter::ask(Instant now, Duration asleep, const Profile& profile) {
   const bool over = count(now, profile) >= profile.limit_wakes;

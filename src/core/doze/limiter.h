@@ -13,6 +13,17 @@ namespace wakeline::doze {
 /// gone after a quiet spell: the app settles near the rate that the limit allows.
 class Limiter {
  public:
+  /// What the next host must know of it: the newest wakes (kWakesLeft at most), and the delay.
+  static constexpr std::size_t kWakesLeft = 128;
+  struct Past {
+    std::vector<Instant> wakes;  ///< rising
+    int doublings = 0;
+    friend bool operator==(const Past&, const Past&) = default;
+  };
+  Limiter() = default;
+  explicit Limiter(Past past);
+  Past past() const;
+
   /// What the next wake gets: kNone (now), kDelay (after `delay`), kKill.
   struct Verdict {
     LimitAction action = LimitAction::kNone;

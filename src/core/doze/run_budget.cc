@@ -15,6 +15,12 @@ double sleep_for_run(const Profile& profile) {
 
 }  // namespace
 
+RunBudget::RunBudget(const Past& past, const Profile& profile)
+    : used_(
+          std::clamp(past.used, Duration::zero(), std::max(profile.run_budget, Duration::zero()))),
+      since_(past.since),
+      runs_(past.runs) {}
+
 Duration RunBudget::used(Instant now, const Profile& profile) const {
   const Duration passed = std::max(now - since_, Duration::zero());
   // What tasks and keep-alive handlers use over the budget is not owed: a wake waits a bounded

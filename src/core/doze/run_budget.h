@@ -11,6 +11,18 @@ namespace wakeline::doze {
 /// the run's: a crash does not fill it.
 class RunBudget {
  public:
+  /// What the next host must know of it: so much was used at `since`, and whether it runs.
+  struct Past {
+    Duration used{};
+    Instant since{};
+    bool runs = false;
+    friend bool operator==(const Past&, const Past&) = default;
+  };
+  RunBudget() = default;
+  /// More than the whole budget is not owed: the profile may have changed.
+  RunBudget(const Past& past, const Profile& profile);
+  Past past() const { return {used_, since_, runs_}; }
+
   /// Accounts the time up to `now`; from now on the app runs in the background, or does not.
   void update(Instant now, bool runs, const Profile& profile);
 

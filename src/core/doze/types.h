@@ -129,14 +129,6 @@ struct Reading {
   friend bool operator==(const Reading&, const Reading&) = default;
 };
 
-/// What a restarted host must not forget of an app's run.
-struct Earlier {
-  bool foreground = false;
-  /// Before it the keep-alive handler has to run (C15), once the app has set it again.
-  Instant keep_alive_latest = base::kNever;
-  friend bool operator==(const Earlier&, const Earlier&) = default;
-};
-
 struct ExitStatus {
   bool known = true;  ///< false when the process was not our child and nobody can tell
   bool signaled = false;
