@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,6 +26,7 @@
 #include "server/http_service.h"
 #include "server/mqtt_front.h"
 #include "server/push_desk.h"
+#include "server/successor.h"
 #include "server/upgrade.h"
 
 namespace wakeline::server {
@@ -348,18 +348,9 @@ void RealServer::open_control() {
 /// SIGHUP: our program as it is on the disk now, which asks us for everything.
 void RealServer::start_successor() const {
   if (options_.successor.empty()) return;
-  std::vector<std::string> words = options_.successor;
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t pid = 0;
-  if (const int error =
-          ::posix_spawn(&pid, arguments[0], nullptr, nullptr, arguments.data(), environ);
-      error != 0) {
-    return base::log(LogLevel::kError, "server", "{}",
-                     base::to_string(base::os_error("successor", error)));
-  }
-  base::log(LogLevel::kInfo, "server", "started the process {} to take over", pid);
+  const auto pid = server::start_successor(options_.successor);
+  if (!pid) return base::log(LogLevel::kError, "server", "{}", base::to_string(pid.error()));
+  base::log(LogLevel::kInfo, "server", "started the process {} to take over", *pid);
 }
 
 /// Step by step, as each needs the one before: no more requests, no more bytes of devices, nothing

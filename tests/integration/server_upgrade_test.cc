@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "io/stream.h"
+#include "server/successor.h"
 #include "server/upgrade.h"
 #include "server_peers.h"
 #include "server_process.h"
@@ -191,6 +196,19 @@ TEST(ServerUpgrade, ThatStopsHalfwayLeavesEveryLineToTheRunningServer) {
       }
     }
   }
+}
+
+TEST(Successor, IsNoChildOfTheServerThatStartedIt) {
+  const auto pid = start_successor({"/bin/sleep", "60"});
+  ASSERT_TRUE(pid) << base::to_string(pid.error());
+  std::ifstream file("/proc/" + std::to_string(*pid) + "/stat");
+  std::string number, name, state;
+  pid_t parent = 0;
+  file >> number >> name >> state >> parent;
+  EXPECT_EQ(::kill(*pid, SIGKILL), 0);
+  EXPECT_EQ(name, "(sleep)");
+  EXPECT_NE(parent, ::getpid());
+  EXPECT_FALSE(start_successor({"/nonexistent/program"}));
 }
 
 TEST(ServerRemoved, DeviceLosesItsConnection) {
