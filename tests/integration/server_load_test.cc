@@ -269,8 +269,8 @@ TEST(ServerLoad, MovesDevicesOnTlsBetweenTablesAndTellsThemToComeBackAtAnUpgrade
 }
 
 TEST(ServerLoad, HandsLiveLinesOverBetweenTablesOfWhichNoneCouldHoldThemAll) {
-  constexpr std::size_t kDevices = 640;
-  const TableLimit table(500);
+  constexpr std::size_t kDevices = 800;
+  const TableLimit table(700);  // with room for those that arrive at the other shard
   ServerProcess before({"file_tables=yes", "shards=2"});
   ASSERT_TRUE(before.start());
   register_devices(before, kDevices);
