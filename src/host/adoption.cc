@@ -30,14 +30,14 @@ void keep_alive(const AppRecord& app, const sys::FoundSocket& found) {
   if (idle == base::Duration::zero()) return;
   const auto set = sys::set_tcp_keep_alive(found.duplicate.get(), idle, kProbeInterval, kProbes);
   if (set) return;
-  base::log(LogLevel::kWarning, "host", "{}: {}: {}", app.manifest.id, found.remote,
+  base::log(LogLevel::kWarning, "host", "{}: {}: {}", app.manifest.id,
+            sys::to_string(found.remote),
             base::to_string(set.error()));
 }
 
 void tag(Driver& driver, AppRecord& app, const sys::FoundSocket& found) {
   TagRecord record;
-  record.pidfd = found.pidfd;
-  record.pid = found.pid;
+  record.process = found.process;
   record.fd = found.fd;
   record.cookie = found.cookie;
   record.remote = found.remote;
@@ -76,7 +76,7 @@ base::Result<bool> adopt_sockets(Driver& driver, AppRecord& app) {
   if (!scan->denied.empty()) tell_denied(driver, app, scan->denied.front());
   // Of one that is being set up the peer's port is not known yet.
   const auto wanted = [&](const sys::FoundSocket& found) {
-    return !found.connected || rule.matches(found.local_port, found.remote_port);
+    return !found.connected || rule.matches(found.local_port, found.remote.port);
   };
   std::erase_if(scan->sockets, [&](const auto& found) { return !wanted(found); });
   const auto connected = [](const sys::FoundSocket& found) { return found.connected; };

@@ -45,8 +45,9 @@ class AppProcess {
  public:
   using OnExit = std::function<void(sys::ExitInfo)>;
 
-  /// Makes the app's group or finds that of an earlier host. `on_exit` runs on the loop's thread
-  /// whenever a launch has ended; then every process of it is gone or about to be (C24).
+  /// Makes the app's group or finds that of an earlier host. The parts and `id` outlive
+  /// it. `on_exit` runs on the loop's thread whenever a launch has ended; then every process of it
+  /// is gone or about to be (C24).
   /// Errors: as Freezer::group.
   static base::Result<std::unique_ptr<AppProcess>> create(io::Loop& loop, sys::ExitSet& exits,
                                                           sys::Freezer& freezer,
@@ -71,14 +72,14 @@ class AppProcess {
   sys::AppGroup& group() { return *group_; }
 
  private:
-  AppProcess(io::Loop& loop, sys::ExitSet& exits, std::string id, OnExit on_exit)
-      : loop_(loop), exits_(exits), id_(std::move(id)), on_exit_(std::move(on_exit)) {}
+  AppProcess(io::Loop& loop, sys::ExitSet& exits, const std::string& id, OnExit on_exit)
+      : loop_(loop), exits_(exits), id_(id), on_exit_(std::move(on_exit)) {}
   base::Result<void> watch(sys::Process process);
   void exited(sys::ExitInfo info);
 
   io::Loop& loop_;
   sys::ExitSet& exits_;
-  std::string id_;
+  const std::string& id_;
   OnExit on_exit_;
   std::unique_ptr<sys::AppGroup> group_;
   sys::Process process_;

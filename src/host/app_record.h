@@ -4,17 +4,17 @@
 #include <sys/types.h>
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "base/flat_map.h"
 #include "core/doze/types.h"
 #include "host/app_process.h"
 #include "host/rate_limit.h"
 #include "io/unique_fd.h"
-#include "linux/socket_probe.h"
+#include "linux/process.h"
+#include "linux/socket_end.h"
 #include "wire/host_message.h"
 #include "wire/manifest.h"
 
@@ -42,15 +42,13 @@ class MessageSink {
 /// One tagged socket, as the host finds it again: a number in a process, and the kernel's name of
 /// the socket to know whether the number still means it (C5).
 struct TagRecord {
-  std::shared_ptr<const io::UniqueFd> pidfd;  ///< of the process that tagged it
-  pid_t pid = 0;
-  int fd = -1;
+  std::shared_ptr<const sys::Process> process;  ///< that tagged it
   std::uint64_t cookie = 0;
-  bool udp = false;
-  std::string remote;          ///< the other end, for the ledger
-  sys::SocketReading reading;  ///< the last one
+  int fd = -1;
   /// Taken after the freeze, given to the socket watch or closed before the thaw; -1 else.
   io::UniqueFd duplicate;
+  sys::SocketEnd remote;  ///< for the ledger
+  bool udp = false;
 };
 
 /// What became of giving an app's memory back.
@@ -65,12 +63,12 @@ struct AppRecord {
   doze::AppId id;
   wire::Manifest manifest;
   std::unique_ptr<AppProcess> process;
-  std::map<doze::TagId, TagRecord> tags;
+  base::FlatMap<doze::TagId, TagRecord> tags;
 
   MessageSink* sink = nullptr;  ///< null: not connected
   wire::host::LaunchReason launch_reason = wire::host::LaunchReason::kUser;
   std::vector<wire::host::NotificationActivated> undelivered;
-  std::set<doze::TaskId> tasks;  ///< begun over the connection, ended with it
+  std::vector<doze::TaskId> tasks;  ///< begun over the connection, ended with it
   bool keep_alive_set = false;   ///< over the connection, cleared with it
   bool network_untold = false;   ///< changed while it slept
   bool call_untold = false;      ///< changed while it slept
@@ -97,7 +95,7 @@ struct AppRecord {
   base::Instant awake_since{};       ///< the last launch or resume
   base::Duration awake_cpu{};        ///< `cpu` then
   base::Duration awake{};            ///< of the stretch that ended with the last freeze or exit
-  std::string woken_by;              ///< the other end of the connection that woke it; empty: none
+  sys::SocketEnd woken_by;           ///< the other end of the connection that woke it
   RateLimit lines;                   ///< of the ledger, that its own requests give
   std::uint64_t lines_left_out = 0;  ///< and were too many, since the last word about it
   /// For people, on the next ledger line of that event.

@@ -27,13 +27,13 @@ bool is_readable(int fd) {
 /// says nothing.
 void watch_rings(sys::SocketWatch& watch, AppRecord& app) {
   std::map<pid_t, const TagRecord*> processes;
-  for (const auto& [id, tag] : app.tags) processes.emplace(tag.pid, &tag);
+  for (const auto& [id, tag] : app.tags) processes.emplace(tag.process->pid, &tag);
   std::uint64_t member = kRingMember;
   for (const auto& [pid, tag] : processes) {
     const auto rings = sys::io_uring_fds(pid);
     if (!rings) continue;  // the process has ended; its pidfd tells
     for (const int fd : *rings) {
-      auto ring = sys::duplicate_fd(tag->pidfd->get(), fd);
+      auto ring = sys::duplicate_fd(tag->process->pidfd.get(), fd);
       if (!ring) continue;
       // Completions that the app leaves there give one wake, not one after the other (C11).
       if (app.ring_woke && is_readable(ring->get())) continue;
@@ -49,6 +49,10 @@ void watch_rings(sys::SocketWatch& watch, AppRecord& app) {
 
 }  // namespace
 
+base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag) {
+  return sys::duplicate_socket(tag.process->pidfd.get(), tag.fd, tag.cookie);
+}
+
 base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
   AppReading result;
   const auto cpu = app.process->group().cpu_time();
@@ -59,7 +63,7 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
     result.reading.busy = app.process->group().busy() || (app.sink != nullptr && app.sink->asked());
   }
   for (auto& [id, tag] : app.tags) {
-    auto duplicate = sys::duplicate_socket(tag.pidfd->get(), tag.fd, tag.cookie);
+    auto duplicate = duplicate_of(tag);
     if (!duplicate) {
       const ErrorCode code = duplicate.error().code;
       if (code != ErrorCode::kNotFound && code != ErrorCode::kPermission) {
@@ -74,7 +78,6 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
     }
     const auto reading = sys::read_socket(duplicate->get());
     if (!reading) return base::fail(reading.error());
-    tag.reading = *reading;
     result.reading.tags.push_back({id, reading->bytes, reading->unread, reading->ended});
     if (keep_duplicates) tag.duplicate = std::move(*duplicate);
   }
@@ -87,15 +90,15 @@ base::Result<void> watch_tag(sys::SocketWatch& watch, AppRecord& app, const doze
   TagRecord& tag = found->second;
   io::UniqueFd duplicate = std::move(tag.duplicate);
   if (!duplicate) {
-    auto taken = sys::duplicate_socket(tag.pidfd->get(), tag.fd, tag.cookie);
+    auto taken = duplicate_of(tag);
     if (!taken) return base::fail(taken.error());
     duplicate = std::move(*taken);
   }
-  sys::SocketReading known = tag.reading;
-  known.bytes = action.bytes;
   const auto mode =
       action.mode == doze::WatchMode::kLevel ? sys::WatchMode::kLevel : sys::WatchMode::kEdge;
-  auto added = watch.add(watch_key(app, action.tag.value), std::move(duplicate), mode, known);
+  // What has ended is not watched.
+  auto added = watch.add(watch_key(app, action.tag.value), std::move(duplicate), mode,
+                         {.bytes = action.bytes, .ended = false});
   if (added && !app.rings_watched) {
     app.rings_watched = true;
     watch_rings(watch, app);

@@ -22,6 +22,10 @@ struct AppReading {
   std::vector<doze::TagId> gone;
 };
 
+/// Duplicates the tagged socket, if its number still means it (C5). Errors: as
+/// sys::duplicate_socket.
+base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag);
+
 /// Reads CPU time, whether a thread is busy, and every tagged socket of the app, each through a
 /// duplicate that lives for the reading alone; with `keep_duplicates` (only for a frozen app) it
 /// stays in its TagRecord. Errors: kOs (no descriptors left), what AppGroup::cpu_time says.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -28,12 +29,12 @@ bool has_ended(int pidfd) {
 }
 
 /// A pidfd of the process that connected. Errors: kNotFound (it has ended).
-base::Result<PeerProcess> open_peer(pid_t pid) {
+base::Result<std::shared_ptr<const sys::Process>> open_peer(pid_t pid) {
   const auto stat = sys::read_proc_stat(pid);
   if (!stat) return base::fail(stat.error());
   auto pidfd = sys::open_pidfd(stat->key);
   if (!pidfd) return base::fail(pidfd.error());
-  return PeerProcess{pid, std::make_shared<const io::UniqueFd>(std::move(*pidfd))};
+  return std::make_shared<const sys::Process>(sys::Process{pid, std::move(*pidfd)});
 }
 
 /// The request number of any message that a client may send; 0 for others.
@@ -48,16 +49,12 @@ wire::host::RequestId request_of(const Message& message) {
 
 }  // namespace
 
-Connection::Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts,
-                       std::uint64_t number, doze::AppId owner, std::function<void()> on_end)
-    : socket_(std::move(socket)),
-      parts_(parts),
-      number_(number),
-      owner_(owner),
-      on_end_(std::move(on_end)) {}
+Connection::Connection(std::unique_ptr<io::Seqpacket> socket, const ConnectionParts& parts,
+                       std::uint64_t number, doze::AppId owner)
+    : socket_(std::move(socket)), parts_(parts), number_(number), owner_(owner) {}
 
 Connection::~Connection() {
-  if (follower_) parts_.ledger.unfollow(*follower_);
+  if (follower_ != 0) parts_.ledger.unfollow(follower_);
   if (control_) parts_.runs.forget(number_);
   if (app_ != nullptr && app_->sink == this) app_->sink = nullptr;
 }
@@ -85,13 +82,12 @@ void Connection::end() {
   socket_.reset();
   pause_.reset();
   if (control_) parts_.runs.forget(number_);
-  if (follower_) parts_.ledger.unfollow(*std::exchange(follower_, std::nullopt));
-  requests_.reset();
+  if (follower_ != 0) parts_.ledger.unfollow(std::exchange(follower_, 0));
   if (app_ != nullptr) {
     AppRecord* app = std::exchange(app_, nullptr);
     if (app->sink == this) parts_.driver.disconnected(*app);
   }
-  on_end_();
+  parts_.on_end(number_);
 }
 
 void Connection::refuse(wire::host::RequestId request, ErrorCode code, std::string_view message) {
@@ -103,7 +99,7 @@ void Connection::fault(wire::host::RequestId request, ErrorCode code, std::strin
   send(Reply{request, code, shortened(message, wire::host::kDetailMax), 0});
   if (++faults_ <= kFaultsMax) return;
   base::log(base::LogLevel::kWarning, "host", "process {}: too many faulty messages; disconnected",
-            peer_.pid);
+            socket_->peer().pid);
   end();
 }
 
@@ -165,30 +161,29 @@ void Connection::on_hello(const wire::host::Hello& hello) {
 }
 
 void Connection::welcome_app(const wire::host::Hello& hello) {
-  const auto id = parts_.freezer.app_of(peer_.pid);
+  const auto id = parts_.freezer.app_of(peer_->pid);
   AppRecord* app = id ? parts_.driver.find(*id) : nullptr;
   // The pidfd was open before the process was looked up: if it lives, it is the one we found.
-  if (app == nullptr || !app->process->running() || has_ended(peer_.pidfd->get())) {
+  if (app == nullptr || !app->process->running() || has_ended(peer_->pidfd.get())) {
     base::log(base::LogLevel::kWarning, "host", "process {} is no app of this host; refused",
-              peer_.pid);
+              peer_->pid);
     return refuse(hello.request, ErrorCode::kPermission,
-                  "process " + std::to_string(peer_.pid) +
+                  "process " + std::to_string(peer_->pid) +
                       " is no app of this host; launch it with its manifest");
   }
   // One connection an app: a new one of the same process follows a lost one, another process of
   // the app must not take it over.
   if (app->sink != nullptr) {
     auto* former = static_cast<Connection*>(app->sink);
-    if (former->peer_.pid != peer_.pid && !has_ended(former->peer_.pidfd->get())) {
+    if (former->peer_->pid != peer_->pid && !has_ended(former->peer_->pidfd.get())) {
       return refuse(
           hello.request, ErrorCode::kBusy,
-          "process " + std::to_string(former->peer_.pid) + " of this app is connected already");
+          "process " + std::to_string(former->peer_->pid) + " of this app is connected already");
     }
     former->end();
   }
   app_ = app;
   app->sink = this;
-  requests_.emplace(parts_.driver, parts_.notices, *app, peer_);
   wire::host::Welcome answer = welcome(hello.request);
   answer.app = app->manifest.id;
   answer.launch_reason = app->launch_reason;
@@ -217,13 +212,14 @@ wire::host::Welcome Connection::welcome(wire::host::RequestId request) const {
 }
 
 void Connection::on_app_message(const Message& message, Fds fds) {
+  AppRequests requests(parts_.driver, parts_.notices, *app_, peer_);
   std::optional<Reply> reply;
   std::visit(
       [&](const auto& value) {
-        if constexpr (requires { requests_->handle(value, std::move(fds)); }) {
-          reply = requests_->handle(value, std::move(fds));
-        } else if constexpr (requires { requests_->handle(value); }) {
-          reply = requests_->handle(value);
+        if constexpr (requires { requests.handle(value, std::move(fds)); }) {
+          reply = requests.handle(value, std::move(fds));
+        } else if constexpr (requires { requests.handle(value); }) {
+          reply = requests.handle(value);
         }
       },
       message);
@@ -255,7 +251,7 @@ void Connection::on_control_message(const Message& message, Fds fds) {
 }
 
 void Connection::follow(const wire::host::Follow& follow) {
-  if (follower_) {
+  if (follower_ != 0) {
     return fault(follow.request, ErrorCode::kAlreadyExists, "type: 'follow' was said before");
   }
   const auto backlog = parts_.ledger.newest(follow.backlog);

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +32,7 @@ inline constexpr int kFaultsMax = 16;
 inline constexpr int kMessagesBurst = 4'096;
 inline constexpr base::Duration kMessageInterval = std::chrono::milliseconds(5);
 
-/// The parts of the host that a connection speaks for; all outlive it.
+/// The parts of the host that its connections speak for; all outlive them.
 struct ConnectionParts {
   io::Loop& loop;
   Driver& driver;
@@ -42,17 +41,18 @@ struct ConnectionParts {
   LedgerLog& ledger;
   sys::Freezer& freezer;
   Runs& runs;
+  /// The connection of this number has ended; it is destroyed after the call, not in it.
+  std::function<void(std::uint64_t)> on_end;
 };
 
 /// One connection to the host's socket: finds out who is there, shakes hands, and passes each
 /// request on. Whatever the peer does, the host goes on.
 class Connection final : public MessageSink {
  public:
-  /// `on_end` is called once, on the loop's thread; the connection is destroyed after it, not in
-  /// it.
-  /// `number`: its own for all time. `owner`: the app of the process that connected, if it is one.
-  Connection(std::unique_ptr<io::Seqpacket> socket, ConnectionParts parts, std::uint64_t number,
-             doze::AppId owner, std::function<void()> on_end);
+  /// `parts` outlives it; its `on_end` is called once, on the loop's thread. `number`: its own for
+  /// all time. `owner`: the app of the process that connected, if it is one.
+  Connection(std::unique_ptr<io::Seqpacket> socket, const ConnectionParts& parts,
+             std::uint64_t number, doze::AppId owner);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -84,16 +84,14 @@ class Connection final : public MessageSink {
   void fault(wire::host::RequestId request, base::ErrorCode code, std::string_view message);
 
   std::unique_ptr<io::Seqpacket> socket_;
-  ConnectionParts parts_;
+  const ConnectionParts& parts_;
   std::uint64_t number_;
   doze::AppId owner_;
-  std::function<void()> on_end_;
-  PeerProcess peer_;
-  AppRecord* app_ = nullptr;  // role "app", while it is the app's sink
-  std::optional<AppRequests> requests_;
-  bool control_ = false;  // role "control"
-  std::optional<std::uint64_t> follower_;
+  std::shared_ptr<const sys::Process> peer_;  // null before its hello
+  AppRecord* app_ = nullptr;                  // role "app", while it is the app's sink
+  std::uint64_t follower_ = 0;                // of the ledger; 0: it follows none
   int faults_ = 0;
+  bool control_ = false;  // role "control"
   RateLimit rate_;
   std::unique_ptr<io::DeadlineTimer> pause_;  // only while nothing is read: a descriptor each
 };

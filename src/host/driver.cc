@@ -86,8 +86,9 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
     apps_.erase(manifest.id);
   }
   auto record = std::make_unique<AppRecord>();
+  record->manifest = manifest;
   auto process =
-      AppProcess::create(loop_, *exits_, freezer_, manifest.id,
+      AppProcess::create(loop_, *exits_, freezer_, record->manifest.id,
                          [this, app = record.get()](sys::ExitInfo info) { on_exit(*app, info); });
   if (!process) return base::fail(process.error());
   const auto id = doze_.add_app({.name = manifest.id,
@@ -100,7 +101,6 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
                                  .merge_pings = manifest.merge_pings});
   if (!id) return base::fail(id.error());
   record->id = *id;
-  record->manifest = manifest;
   record->process = std::move(*process);
   by_id_.emplace(*id, record.get());
   apps_.emplace(manifest.id, std::move(record));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/flat_map.h"
 #include "core/doze/doze.h"
 #include "host/app_record.h"
 #include "host/ledger_log.h"
@@ -165,7 +166,7 @@ class Driver {
   doze::Doze doze_;
   std::unique_ptr<sys::ExitSet> exits_;  // outlives the apps
   std::map<std::string, std::unique_ptr<AppRecord>, std::less<>> apps_;
-  std::map<doze::AppId, AppRecord*> by_id_;
+  base::FlatMap<doze::AppId, AppRecord*> by_id_;
   std::unique_ptr<sys::SocketWatch> watch_;
   std::unique_ptr<io::DeadlineTimer> deadline_timer_;
   std::unique_ptr<io::DeadlineTimer> alarm_timer_;

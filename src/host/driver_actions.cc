@@ -120,9 +120,6 @@ void Driver::carry_out(const doze::Sample& action) {
     read = AppReading{};
     read->reading.cpu = app->cpu;
     read->reading.busy = true;  // as far as is known
-    for (const auto& [id, tag] : app->tags) {
-      read->reading.tags.push_back({id, tag.reading.bytes, tag.reading.unread, tag.reading.ended});
-    }
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
@@ -207,7 +204,7 @@ void Driver::carry_out(const doze::Resume& action) {
   app->awake_since = io::now();
   app->awake_cpu = app->cpu;
   const auto tag = app->tags.find(action.tag);
-  app->woken_by = tag == app->tags.end() ? std::string() : tag->second.remote;
+  app->woken_by = tag == app->tags.end() ? sys::SocketEnd{} : tag->second.remote;
   tell(*app, wire::host::Woken{action.cause, action.tag.value, to_ms(action.window)});
   if (app->network_untold || app->call_untold) tell_surroundings(*app);
 }
@@ -302,7 +299,7 @@ void Driver::carry_out(const doze::Ledger& action) {
   if (action.event == LedgerEvent::kSuspend || action.event == LedgerEvent::kWake) {
     line.latency_ns = app->latency.count();
   }
-  if (action.event == LedgerEvent::kWake) line.socket = app->woken_by;
+  if (action.event == LedgerEvent::kWake) line.socket = sys::to_string(app->woken_by);
   if (action.event == LedgerEvent::kSuspend || action.event == LedgerEvent::kExit) {
     line.awake_us = to_us(app->awake);
     line.used_us = to_us(app->cpu - app->awake_cpu);

@@ -8,9 +8,10 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <utility>
 
+#include "base/flat_map.h"
 #include "base/log.h"
 #include "host/connection.h"
 #include "host/controls.h"
@@ -130,7 +131,8 @@ class Host::Impl {
   std::unique_ptr<Upgrade> upgrade_;
   Predecessor predecessor_;  // empty but after an upgrade
   std::unique_ptr<WindowFollower> window_follower_;
-  std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::optional<ConnectionParts> connection_parts_;
+  base::FlatMap<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_connection_ = 1;
   RateLimit connection_refused_;
   std::unique_ptr<io::SeqpacketListener> listener_;
@@ -214,6 +216,11 @@ Predecessor Host::Impl::hand_over() {
 }
 
 std::expected<void, StartError> Host::Impl::open_doors() {
+  connection_parts_.emplace(loop_, *driver_, *notices_, *controls_, *ledger_, *freezer_, *runs_,
+                            [this](std::uint64_t number) {
+                              // Later: it ends within calls of its own.
+                              loop_.post([this, number] { connections_.erase(number); });
+                            });
   auto listener = io::SeqpacketListener::open(
       loop_, socket_path_,
       [this](std::unique_ptr<io::Seqpacket> socket) { accept(std::move(socket)); });
@@ -246,12 +253,8 @@ void Host::Impl::accept(std::unique_ptr<io::Seqpacket> socket) {
     return;
   }
   const std::uint64_t number = next_connection_++;
-  const ConnectionParts parts{loop_, *driver_, *notices_, *controls_, *ledger_, *freezer_, *runs_};
   auto connection =
-      std::make_unique<Connection>(std::move(socket), parts, number, owner, [this, number] {
-        // Later: it ends within calls of its own.
-        loop_.post([this, number] { connections_.erase(number); });
-      });
+      std::make_unique<Connection>(std::move(socket), *connection_parts_, number, owner);
   Connection& opened = *connection;
   connections_.emplace(number, std::move(connection));
   opened.start();

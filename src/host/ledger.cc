@@ -14,6 +14,8 @@ using base::Result;
 
 /// A reader may hold the file for a moment while the host opens it.
 constexpr int kBusyMs = 2'000;
+/// Lines for which there is room without an allocation.
+constexpr std::size_t kRoomKept = 64;
 
 base::Error storage_error(int status, const char* where) {
   switch (status & 0xff) {
@@ -211,6 +213,8 @@ Result<void> Ledger::flush() {
     return done;
   }
   pending_.clear();
+  // The room of a burst, as at the boot of a thousand apps, is not kept.
+  if (pending_.capacity() > kRoomKept) std::vector<LedgerLine>().swap(pending_);
   return {};
 }
 

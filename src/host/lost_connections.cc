@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "host/app_sockets.h"
 #include "linux/socket_destroy.h"
 #include "linux/socket_probe.h"
 
@@ -24,7 +25,7 @@ struct ToWake {
 /// The ends of a tagged socket; nullopt for one that is gone or that has none. The duplicate
 /// lives for the reading alone.
 std::optional<sys::SocketEnds> ends_of(const TagRecord& tag) {
-  const auto duplicate = sys::duplicate_socket(tag.pidfd->get(), tag.fd, tag.cookie);
+  const auto duplicate = duplicate_of(tag);
   if (!duplicate) return std::nullopt;
   const auto ends = sys::socket_ends(duplicate->get());
   return ends ? std::optional(*ends) : std::nullopt;

@@ -2,8 +2,9 @@
 #include "host/requests.h"
 
 #include "base/log.h"
+#include "host/app_sockets.h"
+#include "linux/socket_end.h"
 #include "linux/socket_probe.h"
-#include "linux/socket_scan.h"
 
 namespace wakeline::host {
 namespace {
@@ -56,17 +57,10 @@ base::Result<std::uint64_t> AppRequests::inspect(int passed, int number) const {
     return base::fail(checked.error());
   const auto cookie = sys::socket_cookie(passed);
   if (!cookie) return cookie;
-  if (auto owned = sys::check_owned(peer_.pidfd->get(), number, *cookie); !owned) {
+  if (auto owned = sys::check_owned(peer_->pidfd.get(), number, *cookie); !owned) {
     return base::fail(owned.error());
   }
   return cookie;
-}
-
-doze::TagId AppRequests::known_tag(std::uint64_t cookie) const {
-  for (const auto& [id, tag] : app_.tags) {
-    if (tag.cookie == cookie) return id;
-  }
-  return {};
 }
 
 Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> fds) {
@@ -76,7 +70,7 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
   }
   const auto cookie = inspect(fds.front().get(), tag.fd);
   const bool udp = cookie && sys::is_udp(fds.front().get());
-  const std::string remote = sys::remote_address(fds.front().get());
+  const sys::SocketEnd remote = sys::remote_end(fds.front().get()).value_or(sys::SocketEnd{});
   // While the app runs no duplicate of its socket may live: its own close must send the FIN.
   fds.clear();
   if (!cookie) {
@@ -85,21 +79,19 @@ Reply AppRequests::handle(const wire::host::Tag& tag, std::vector<io::UniqueFd> 
     });
     return refusal(tag.request, cookie.error().code);
   }
+  for (auto& [id, known] : app_.tags) {
+    if (known.cookie != *cookie) continue;
+    // The same connection once more, perhaps under a new number or by another of its processes.
+    known.process = peer_;
+    known.fd = tag.fd;
+    return accepted(tag.request, id.value);
+  }
   TagRecord record;
-  record.pidfd = peer_.pidfd;
-  record.pid = peer_.pid;
+  record.process = peer_;
   record.fd = tag.fd;
   record.cookie = *cookie;
   record.udp = udp;
   record.remote = remote;
-  if (const doze::TagId known = known_tag(*cookie)) {
-    // The same connection once more, perhaps under a new number or by another of its processes.
-    TagRecord& old = app_.tags.at(known);
-    old.pidfd = record.pidfd;
-    old.pid = record.pid;
-    old.fd = record.fd;
-    return accepted(tag.request, known.value);
-  }
   base::Result<doze::TagId> given = base::fail(ErrorCode::kNotFound, "tag");
   driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     given = doze.tag(now, app_.id, out);
@@ -128,10 +120,7 @@ Reply AppRequests::handle(const wire::host::QueryTag& query) {
   const doze::TagId tag{query.tag};
   const auto found = app_.tags.find(tag);
   if (found == app_.tags.end()) return accepted(query.request, 0);
-  const TagRecord& record = found->second;
-  if (sys::duplicate_socket(record.pidfd->get(), record.fd, record.cookie)) {
-    return accepted(query.request, 1);
-  }
+  if (duplicate_of(found->second)) return accepted(query.request, 1);
   driver_.forget_tag(app_, tag);
   driver_.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_tag_gone(now, app_.id, tag, out);
@@ -145,7 +134,7 @@ Reply AppRequests::handle(const wire::host::BeginTask& begin) {
     task = doze.begin_task(now, app_.id, out);
   });
   if (!task) return refusal(begin.request, task.error().code);
-  app_.tasks.insert(*task);
+  app_.tasks.push_back(*task);
   return accepted(begin.request, task->value);
 }
 
@@ -157,7 +146,7 @@ Reply AppRequests::handle(const wire::host::EndTask& end) {
     done = doze.end_task(now, app_.id, task, out);
     remaining = doze.background_time_remaining(now, app_.id);
   });
-  app_.tasks.erase(task);
+  std::erase(app_.tasks, task);
   if (!done) return refusal(end.request, done.error().code);
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       remaining.value_or(base::Duration::zero()));

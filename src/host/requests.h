@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,20 +8,17 @@
 #include "host/driver.h"
 #include "host/notices.h"
 #include "io/unique_fd.h"
+#include "linux/process.h"
 #include "wire/host_message.h"
 
 namespace wakeline::host {
 
-/// The process at the other end of a connection.
-struct PeerProcess {
-  pid_t pid = 0;
-  std::shared_ptr<const io::UniqueFd> pidfd;
-};
-
 /// What one connected app asks for. Each call answers one message; the caller sends the answer.
 class AppRequests {
  public:
-  AppRequests(Driver& driver, Notices& notices, AppRecord& app, PeerProcess peer)
+  /// `peer`: the process at the other end of its connection.
+  AppRequests(Driver& driver, Notices& notices, AppRecord& app,
+              std::shared_ptr<const sys::Process> peer)
       : driver_(driver), notices_(notices), app_(app), peer_(std::move(peer)) {}
 
   /// `fds` came beside the message; they are closed when the call returns.
@@ -43,13 +38,11 @@ class AppRequests {
  private:
   /// The socket's cookie, when the descriptor that rode along can be tagged by this app (C4).
   base::Result<std::uint64_t> inspect(int passed, int number) const;
-  /// The tag that this socket has already.
-  doze::TagId known_tag(std::uint64_t cookie) const;
 
   Driver& driver_;
   Notices& notices_;
   AppRecord& app_;
-  PeerProcess peer_;
+  std::shared_ptr<const sys::Process> peer_;
 };
 
 /// What to do about an error, for the app's author.

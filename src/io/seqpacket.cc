@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "io/unix_socket.h"
@@ -22,7 +23,9 @@ namespace {
 constexpr std::size_t kWaitingMax = 1'024;  // messages unsent; see Seqpacket::send
 constexpr int kBatch = 16;                  // messages read before other handlers have their turn
 
-using Descriptor = boost::asio::posix::stream_descriptor;
+/// With the loop's own executor: one that can be any costs 100 bytes a connection.
+using Descriptor =
+    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
 struct Outgoing {
   std::string message;

@@ -86,6 +86,8 @@ class CgroupTree {
   static base::Result<CgroupTree> open(const std::string& name, const std::string& parent = {});
 
   base::Result<Cgroup> open_app(const std::string& id) const;
+  /// The id that `open_app` was given.
+  std::string id_of(const Cgroup& app) const;
   /// Ids of the cgroups that exist, left by an earlier host perhaps; sorted.
   std::vector<std::string> apps() const;
   /// The app in whose cgroup the process lives. Nullopt: it is none of ours, or it ended.

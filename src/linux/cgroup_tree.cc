@@ -150,6 +150,10 @@ base::Result<Cgroup> CgroupTree::open_app(const std::string& id) const {
   return Cgroup::open(folder_ + "/" + std::string(kAppPrefix) + id);
 }
 
+std::string CgroupTree::id_of(const Cgroup& app) const {
+  return app.folder().substr(folder_.size() + 1 + kAppPrefix.size());
+}
+
 std::vector<std::string> CgroupTree::apps() const {
   std::vector<std::string> ids;
   for (const auto& name : folders_in(folder_)) {

@@ -26,21 +26,23 @@ std::uint64_t number_in(std::string_view text) {
   return value;
 }
 
+/// What the groups of one host share.
+struct Shared {
+  CgroupTree tree;
+  std::shared_ptr<GuardianKeeper> keeper;
+};
+
 class CgroupGroup final : public AppGroup {
  public:
-  CgroupGroup(Cgroup cgroup, std::shared_ptr<const CgroupTree> tree, std::string id,
-              std::shared_ptr<GuardianKeeper> keeper)
-      : cgroup_(std::move(cgroup)),
-        tree_(std::move(tree)),
-        id_(std::move(id)),
-        keeper_(std::move(keeper)) {
+  CgroupGroup(Cgroup cgroup, std::shared_ptr<const Shared> shared)
+      : cgroup_(std::move(cgroup)), shared_(std::move(shared)) {
     cpu_base_ = std::chrono::nanoseconds(number_in(cgroup_.attribute(kCpuBase).value_or("")));
   }
 
   base::Result<Process> launch(const SpawnOptions& options) override {
     // Fresh: whatever an earlier launch left, and whatever an operator removed.
     if (const auto removed = remove(); !removed) return base::fail(removed.error());
-    auto cgroup = tree_->open_app(id_);
+    auto cgroup = shared_->tree.open_app(id());
     if (!cgroup) return base::fail(cgroup.error());
     cgroup_ = std::move(*cgroup);
     cpu_base_ = cgroup_.cpu_time().value_or(base::Duration::zero());
@@ -63,7 +65,7 @@ class CgroupGroup final : public AppGroup {
   }
 
   base::Result<FreezeOutcome> freeze() override {
-    if (const auto guarded = keeper_->will_stop({}); !guarded) return base::fail(guarded.error());
+    if (const auto guarded = shared_->keeper->will_stop({}); !guarded) return base::fail(guarded.error());
     return cgroup_.freeze();
   }
   base::Result<void> thaw() override { return cgroup_.thaw(); }
@@ -92,7 +94,7 @@ class CgroupGroup final : public AppGroup {
   std::vector<pid_t> processes() const override {
     return cgroup_.processes().value_or(std::vector<pid_t>{});
   }
-  bool contains(pid_t pid) const override { return tree_->app_of(pid) == id_; }
+  bool contains(pid_t pid) const override { return shared_->tree.app_of(pid) == id(); }
 
   base::Result<void> set_attribute(const std::string& key, const std::string& value) override {
     return cgroup_.set_attribute("note." + key, value);
@@ -109,6 +111,7 @@ class CgroupGroup final : public AppGroup {
   }
 
  private:
+  std::string id() const { return shared_->tree.id_of(cgroup_); }
   void note_launch(const Process& process) {
     const auto stat = read_proc_stat(process.pid);
     if (!stat) return;  // it ended already; nobody will look for it
@@ -116,34 +119,32 @@ class CgroupGroup final : public AppGroup {
     if (noted) noted = cgroup_.set_attribute(kCpuBase, std::to_string(cpu_base_.count()));
     if (!noted) {
       base::log(base::LogLevel::kWarning, "freezer",
-                "a restarted host will not find app {} again: {}", id_,
+                "a restarted host will not find app {} again: {}", id(),
                 base::to_string(noted.error()));
     }
   }
 
   Cgroup cgroup_;
-  std::shared_ptr<const CgroupTree> tree_;
-  std::string id_;
-  std::shared_ptr<GuardianKeeper> keeper_;
+  std::shared_ptr<const Shared> shared_;
   base::Duration cpu_base_{};
 };
 
 class CgroupFreezer final : public Freezer {
  public:
   CgroupFreezer(CgroupTree tree, std::shared_ptr<GuardianKeeper> keeper)
-      : tree_(std::make_shared<const CgroupTree>(std::move(tree))), keeper_(std::move(keeper)) {}
+      : shared_(std::make_shared<const Shared>(std::move(tree), std::move(keeper))) {}
   // What an app still lives in stays, for the next host to find.
-  ~CgroupFreezer() override { ::rmdir(tree_->folder().c_str()); }
+  ~CgroupFreezer() override { ::rmdir(tree().folder().c_str()); }
 
   base::Result<void> recover() {
-    const auto thawed = thaw_tree(tree_->folder());
+    const auto thawed = thaw_tree(tree().folder());
     if (!thawed) return base::fail(thawed.error());
     if (*thawed > 0) {
       base::log(base::LogLevel::kWarning, "freezer",
                 "{} cgroups were left frozen by an earlier host; they run again", *thawed);
     }
-    for (const auto& id : tree_->apps()) {
-      auto cgroup = tree_->open_app(id);
+    for (const auto& id : tree().apps()) {
+      auto cgroup = tree().open_app(id);
       if (cgroup && !cgroup->populated()) std::ignore = cgroup->remove();
     }
     return {};
@@ -151,29 +152,30 @@ class CgroupFreezer final : public Freezer {
 
   base::Result<std::unique_ptr<AppGroup>> group(const std::string& id) override {
     if (!is_valid_id(id)) return base::fail(ErrorCode::kInvalidArgument, "app id");
-    auto cgroup = tree_->open_app(id);
+    auto cgroup = tree().open_app(id);
     if (!cgroup) return base::fail(cgroup.error());
-    return std::make_unique<CgroupGroup>(std::move(*cgroup), tree_, id, keeper_);
+    return std::make_unique<CgroupGroup>(std::move(*cgroup), shared_);
   }
   std::vector<std::string> existing() const override {
-    std::vector<std::string> ids = tree_->apps();
+    std::vector<std::string> ids = tree().apps();
     std::erase_if(ids, [this](const std::string& id) {
-      const auto cgroup = tree_->open_app(id);
+      const auto cgroup = tree().open_app(id);
       return !cgroup || !cgroup->populated();
     });
     return ids;
   }
-  std::optional<std::string> app_of(pid_t pid) const override { return tree_->app_of(pid); }
+  std::optional<std::string> app_of(pid_t pid) const override { return tree().app_of(pid); }
 
   std::string_view mechanism() const override { return "cgroup"; }
-  std::string describe() const override { return "cgroup v2 freezer in " + tree_->folder(); }
+  std::string describe() const override { return "cgroup v2 freezer in " + tree().folder(); }
   base::Error fallback_reason() const override { return {}; }
-  void keep_guardian(io::Loop& loop) override { keeper_->keep(loop); }
-  pid_t guardian() const override { return keeper_->pid(); }
+  void keep_guardian(io::Loop& loop) override { shared_->keeper->keep(loop); }
+  pid_t guardian() const override { return shared_->keeper->pid(); }
 
  private:
-  std::shared_ptr<const CgroupTree> tree_;
-  std::shared_ptr<GuardianKeeper> keeper_;
+  const CgroupTree& tree() const { return shared_->tree; }
+
+  std::shared_ptr<const Shared> shared_;
 };
 
 }  // namespace

@@ -13,42 +13,17 @@
 #include <utility>
 
 #include "linux/netlink_query.h"
+#include "linux/socket_end.h"
 
 namespace wakeline::sys {
 namespace {
 
 using base::ErrorCode;
 
-struct End {
-  IpAddress address;
-  std::uint16_t port = 0;
-};
-
-base::Result<End> end_of(int fd, int (*read)(int, sockaddr*, socklen_t*)) {
-  sockaddr_storage storage = {};
-  socklen_t size = sizeof storage;
-  if (read(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
-    const auto code = errno == ENOTCONN ? ErrorCode::kNotConnected : ErrorCode::kNotSocket;
-    return base::fail(code, "socket", errno);
-  }
-  const auto ip = [](const auto& part) {
-    return ip_address(reinterpret_cast<const std::uint8_t*>(&part), sizeof part);
-  };
-  if (storage.ss_family == AF_INET) {
-    const auto& address = reinterpret_cast<const sockaddr_in&>(storage);
-    return End{ip(address.sin_addr), ntohs(address.sin_port)};
-  }
-  if (storage.ss_family == AF_INET6) {
-    const auto& address = reinterpret_cast<const sockaddr_in6&>(storage);
-    return End{ip(address.sin6_addr), ntohs(address.sin6_port)};
-  }
-  return base::fail(ErrorCode::kNotTcp, "socket");
-}
-
 }  // namespace
 
 base::Result<SocketEnds> socket_ends(int fd) {
-  const auto local = end_of(fd, ::getsockname);
+  const auto local = local_end(fd);
   if (!local) return base::fail(local.error());
   SocketEnds ends;
   socklen_t size = sizeof ends.protocol;
@@ -59,7 +34,7 @@ base::Result<SocketEnds> socket_ends(int fd) {
   if (!udp && ends.protocol != IPPROTO_TCP) return base::fail(ErrorCode::kNotTcp, "socket");
   ends.local = local->address;
   ends.local_port = local->port;
-  const auto remote = end_of(fd, ::getpeername);
+  const auto remote = remote_end(fd);
   if (remote) {
     ends.remote = remote->address;
     ends.remote_port = remote->port;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/socket_scan.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -35,13 +34,6 @@ int option_of(int fd, int option) {
   return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
-std::uint16_t port_of(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET6) {
-    return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-  }
-  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-}
-
 /// Fills in what the duplicate says. False: no connection of TCP.
 bool describe(FoundSocket& found) {
   const int fd = found.duplicate.get();
@@ -59,17 +51,11 @@ bool describe(FoundSocket& found) {
                          info.tcpi_state == TCP_FIN_WAIT2 || info.tcpi_state == TCP_CLOSE_WAIT;
   if (!connected && info.tcpi_state != TCP_SYN_SENT) return false;
   found.connected = connected;
-  sockaddr_storage local{};
-  sockaddr_storage remote{};
-  socklen_t local_size = sizeof local;
-  socklen_t remote_size = sizeof remote;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_size) != 0) return false;
-  found.local_port = port_of(local);
-  // A connection that is being set up has a peer for nobody but the kernel: its port is unknown.
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&remote), &remote_size) == 0) {
-    found.remote_port = port_of(remote);
-    found.remote = remote_address(fd);
-  }
+  const auto local = local_end(fd);
+  if (!local) return false;
+  found.local_port = local->port;
+  // A connection that is being set up has a peer for nobody but the kernel.
+  found.remote = remote_end(fd).value_or(SocketEnd{});
   const auto cookie = socket_cookie(fd);
   if (!cookie) return false;
   found.cookie = *cookie;
@@ -101,24 +87,6 @@ base::Result<std::vector<int>> socket_fds(pid_t pid) {
   return list;
 }
 
-std::string remote_address(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  std::array<char, INET6_ADDRSTRLEN> text;
-  if (address.ss_family == AF_INET) {
-    const auto& four = reinterpret_cast<const sockaddr_in&>(address);
-    if (::inet_ntop(AF_INET, &four.sin_addr, text.data(), text.size()) == nullptr) return {};
-    return fmt::format("{}:{}", text.data(), ntohs(four.sin_port));
-  }
-  if (address.ss_family == AF_INET6) {
-    const auto& six = reinterpret_cast<const sockaddr_in6&>(address);
-    if (::inet_ntop(AF_INET6, &six.sin6_addr, text.data(), text.size()) == nullptr) return {};
-    return fmt::format("[{}]:{}", text.data(), ntohs(six.sin6_port));
-  }
-  return {};
-}
-
 base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes) {
   SocketScan scan;
   std::set<std::uint64_t> seen;
@@ -127,14 +95,14 @@ base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes) {
     if (!stat) continue;
     auto opened = open_pidfd(stat->key);
     if (!opened) continue;
-    const auto pidfd = std::make_shared<const io::UniqueFd>(std::move(*opened));
+    const auto process = std::make_shared<const Process>(Process{pid, std::move(*opened)});
     const auto fds = socket_fds(pid);
     if (!fds) {
       if (fds.error().code == ErrorCode::kPermission) scan.denied.push_back(pid);
       continue;
     }
     for (const int fd : *fds) {
-      auto duplicate = duplicate_fd(pidfd->get(), fd);
+      auto duplicate = duplicate_fd(process->pidfd.get(), fd);
       if (!duplicate) {
         const ErrorCode code = duplicate.error().code;
         if (code == ErrorCode::kNotFound) continue;
@@ -143,8 +111,7 @@ base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes) {
         break;
       }
       FoundSocket found;
-      found.pidfd = pidfd;
-      found.pid = pid;
+      found.process = process;
       found.fd = fd;
       found.duplicate = std::move(*duplicate);
       if (describe(found) && seen.insert(found.cookie).second) {
@@ -166,11 +133,8 @@ std::vector<std::uint16_t> udp_ports(const std::vector<pid_t>& processes) {
     for (const int fd : *fds) {
       const auto duplicate = duplicate_fd(pidfd->get(), fd);
       if (!duplicate || !is_udp(duplicate->get())) continue;
-      sockaddr_storage local{};
-      socklen_t size = sizeof local;
-      if (::getsockname(duplicate->get(), reinterpret_cast<sockaddr*>(&local), &size) != 0)
-        continue;
-      if (const std::uint16_t port = port_of(local); port != 0) ports.push_back(port);
+      const auto local = local_end(duplicate->get());
+      if (local && local->port != 0) ports.push_back(local->port);
     }
   }
   return ports;

@@ -5,12 +5,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
 #include "io/unique_fd.h"
+#include "linux/process.h"
+#include "linux/socket_end.h"
 
 namespace wakeline::sys {
 
@@ -23,13 +24,11 @@ base::Result<std::vector<int>> socket_fds(pid_t pid);
 
 /// A TCP connection found in a process from outside.
 struct FoundSocket {
-  std::shared_ptr<const io::UniqueFd> pidfd;  ///< of the process that holds it
-  pid_t pid = 0;
-  int fd = -1;  ///< its number there
+  std::shared_ptr<const Process> process;  ///< that holds it
+  int fd = -1;                             ///< its number there
   std::uint64_t cookie = 0;
   std::uint16_t local_port = 0;
-  std::uint16_t remote_port = 0;
-  std::string remote;      ///< "192.0.2.1:5060", "[2001:db8::1]:5060"
+  SocketEnd remote;        ///< none while it is being set up
   bool connected = false;  ///< false: it is being set up (SYN sent)
   io::UniqueFd duplicate;  ///< shares options and life with the app's: closed before the app runs
 };
@@ -48,9 +47,6 @@ base::Result<SocketScan> scan_sockets(const std::vector<pid_t>& processes);
 /// The ports at which these processes have UDP sockets, each as often as it is found; they may run.
 /// What cannot be looked into is left out.
 std::vector<std::uint16_t> udp_ports(const std::vector<pid_t>& processes);
-
-/// The address of the other end as text; empty where there is none.
-std::string remote_address(int fd);
 
 /// Turns the kernel's own keep-alive on: a probe after `idle` of silence at the latest, then every
 /// `interval`, and after `count` unanswered ones the connection has failed. The one place that

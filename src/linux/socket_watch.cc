@@ -4,11 +4,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "base/flat_map.h"
 #include "linux/fd_watch.h"
 
 namespace wakeline::sys {
@@ -37,109 +40,135 @@ class EpollWatch final : public SocketWatch {
 
   base::Result<void> add(WatchKey key, io::UniqueFd duplicate, WatchMode mode,
                          const SocketReading& known) override {
-    if (slot_of_.contains(key)) return base::fail(ErrorCode::kAlreadyExists, "watch");
-    if (free_.empty()) {
-      free_.push_back(static_cast<std::uint32_t>(slots_.size()));
-      slots_.emplace_back();
+    if (find(key) != kNone) return base::fail(ErrorCode::kAlreadyExists, "watch");
+    const std::uint32_t index = take_slot();
+    slots_[index].key = key;
+    slots_[index].fd = std::move(duplicate);
+    if (const auto armed = arm(index, mode, known); !armed) {
+      give_back(index);
+      return armed;
     }
-    const std::uint32_t index = free_.back();
+    std::vector<std::uint32_t>& group = groups_[key.group];
+    base::make_room(group);
+    group.insert(place_of(group, key.member), index);
+    return {};
+  }
+
+  bool remove(WatchKey key) override {
+    const std::uint32_t index = find(key);
+    if (index == kNone) return false;
+    const auto group = groups_.find(key.group);
+    group->second.erase(place_of(group->second, key.member));
+    if (group->second.empty()) groups_.erase(group);
+    give_back(index);
+    return true;
+  }
+
+  std::size_t remove_group(std::uint64_t number) override {
+    const auto group = groups_.find(number);
+    if (group == groups_.end()) return 0;
+    for (const std::uint32_t index : group->second) give_back(index);
+    const std::size_t count = group->second.size();
+    groups_.erase(group);
+    return count;
+  }
+
+  base::Result<SocketReading> read(WatchKey key) const override {
+    const std::uint32_t index = find(key);
+    if (index == kNone) return base::fail(ErrorCode::kNotFound, "watch");
+    return read_socket(slots_[index].fd.get());
+  }
+
+  base::Result<std::size_t> peek(WatchKey key, std::span<char> into) const override {
+    const std::uint32_t index = find(key);
+    if (index == kNone) return base::fail(ErrorCode::kNotFound, "watch");
+    const ssize_t size =
+        ::recv(slots_[index].fd.get(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0) return base::fail(base::os_error("recv", errno));
+    return static_cast<std::size_t>(size);
+  }
+
+  base::Result<void> rearm(WatchKey key, const SocketReading& known) override {
+    const std::uint32_t index = find(key);
+    if (index == kNone) return base::fail(ErrorCode::kNotFound, "watch");
+    if (slots_[index].armed) return base::fail(ErrorCode::kNotFound, "rearm");
+    return arm(index, WatchMode::kEdge, known);
+  }
+
+  std::size_t size() const override {
+    std::size_t count = 0;
+    for (const auto& [number, group] : groups_) count += group.size();
+    return count;
+  }
+
+ private:
+  // A host has one for each tagged socket of every suspended app.
+  struct Slot {
+    WatchKey key;                   // of a free one: `member` is the next free one
+    std::uint64_t known_bytes = 0;  // what was read of it
+    io::UniqueFd fd;
+    std::uint32_t generation : 29 = 0;  // tells an event of the slot's earlier user
+    std::uint32_t known_ended : 1 = 0;
+    std::uint32_t edge : 1 = 0;   // WatchMode
+    std::uint32_t armed : 1 = 0;  // in the epoll set
+  };
+  static_assert(sizeof(Slot) == 32);
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+  std::uint32_t take_slot() {
+    if (free_ == kNone) {
+      slots_.emplace_back();
+      return static_cast<std::uint32_t>(slots_.size() - 1);
+    }
+    return std::exchange(free_, static_cast<std::uint32_t>(slots_[free_].key.member));
+  }
+
+  void give_back(std::uint32_t index) {
+    Slot& slot = slots_[index];
+    disarm(slot);
+    slot.fd.reset();
+    ++slot.generation;
+    slot.key = {0, std::exchange(free_, index)};
+  }
+
+  /// Where the member is in its group, or would be.
+  auto place_of(auto& group, std::uint64_t member) const {
+    return std::ranges::lower_bound(group, member, {}, [this](std::uint32_t index) {
+      return slots_[index].key.member;
+    });
+  }
+
+  /// The slot's number; kNone: there is none.
+  std::uint32_t find(WatchKey key) const {
+    const auto group = groups_.find(key.group);
+    if (group == groups_.end()) return kNone;
+    const auto place = place_of(group->second, key.member);
+    return place != group->second.end() && slots_[*place].key == key ? *place : kNone;
+  }
+
+  base::Result<void> arm(std::uint32_t index, WatchMode mode, const SocketReading& known) {
     Slot& slot = slots_[index];
     epoll_event event = {};
     event.events = EPOLLIN | EPOLLRDHUP;  // errors and hang-ups are always reported
     // Edge-triggered, old data gives one event at once and then none: it is found out by `known`.
     if (mode == WatchMode::kEdge) event.events |= EPOLLET;
     event.data.u64 = std::uint64_t{slot.generation} << 32 | index;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, duplicate.get(), &event) != 0) {
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.fd.get(), &event) != 0) {
       const bool unfit = errno == EPERM || errno == EBADF || errno == EINVAL;
       return base::fail(unfit ? ErrorCode::kInvalidArgument : ErrorCode::kOs, "epoll_ctl", errno);
     }
-    free_.pop_back();
-    slot.key = key;
-    slot.fd = std::move(duplicate);
-    slot.mode = mode;
-    slot.known = known;
-    slot.armed = true;
-    slot_of_.emplace(key, index);
-    return {};
-  }
-
-  bool remove(WatchKey key) override {
-    const auto found = slot_of_.find(key);
-    if (found == slot_of_.end()) return false;
-    erase(found);
-    return true;
-  }
-
-  std::size_t remove_group(std::uint64_t group) override {
-    std::size_t count = 0;
-    auto next = slot_of_.lower_bound(WatchKey{group, 0});
-    while (next != slot_of_.end() && next->first.group == group) {
-      next = erase(next);
-      ++count;
-    }
-    return count;
-  }
-
-  base::Result<SocketReading> read(WatchKey key) const override {
-    const auto found = slot_of_.find(key);
-    if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
-    return read_socket(slots_[found->second].fd.get());
-  }
-
-  base::Result<std::size_t> peek(WatchKey key, std::span<char> into) const override {
-    const auto found = slot_of_.find(key);
-    if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
-    const ssize_t size =
-        ::recv(slots_[found->second].fd.get(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (size < 0) return base::fail(base::os_error("recv", errno));
-    return static_cast<std::size_t>(size);
-  }
-
-  base::Result<void> rearm(WatchKey key, const SocketReading& known) override {
-    const auto found = slot_of_.find(key);
-    if (found == slot_of_.end()) return base::fail(ErrorCode::kNotFound, "watch");
-    Slot& slot = slots_[found->second];
-    if (slot.armed) return base::fail(ErrorCode::kNotFound, "rearm");
-    epoll_event event = {};
-    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
-    event.data.u64 = std::uint64_t{slot.generation} << 32 | found->second;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.fd.get(), &event) != 0) {
-      return base::fail(base::os_error("epoll_ctl", errno));
-    }
-    slot.mode = WatchMode::kEdge;
-    slot.known = known;
+    slot.edge = mode == WatchMode::kEdge;
+    slot.known_bytes = known.bytes;
+    slot.known_ended = known.ended;
     slot.armed = true;
     return {};
   }
-
-  std::size_t size() const override { return slot_of_.size(); }
-
- private:
-  struct Slot {
-    WatchKey key;
-    io::UniqueFd fd;
-    WatchMode mode = WatchMode::kLevel;
-    SocketReading known;
-    std::uint32_t generation = 0;  // tells an event of the slot's earlier user
-    bool armed = false;            // in the epoll set
-  };
-  using SlotOf = std::map<WatchKey, std::uint32_t>;
 
   void disarm(Slot& slot) {
     if (!slot.armed) return;
     slot.armed = false;
     // Before the close: while the app's own descriptor lives, the set would keep the registration.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot.fd.get(), nullptr);
-  }
-
-  SlotOf::iterator erase(SlotOf::iterator found) {
-    const std::uint32_t index = found->second;
-    Slot& slot = slots_[index];
-    disarm(slot);
-    slot.fd.reset();
-    ++slot.generation;
-    free_.push_back(index);
-    return slot_of_.erase(found);
   }
 
   void on_ready() {
@@ -159,16 +188,15 @@ class EpollWatch final : public SocketWatch {
     const bool current = slot.generation == static_cast<std::uint32_t>(event.data.u64 >> 32);
     if (!current || !slot.armed) return;
     // Data alone, nothing known before it: the way of nearly every wake. Nothing more is read.
-    const bool plain =
-        slot.mode == WatchMode::kLevel && (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0;
+    const bool plain = !slot.edge && (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0;
     if (plain) {
       disarm(slot);
       return on_event_(WatchKey(slot.key), SocketEvent::kData);
     }
     const auto reading = read_socket(slot.fd.get());
     // Edge-triggered: what was known is not news. What is no TCP socket has no counter to compare.
-    const bool news = !reading || slot.mode == WatchMode::kLevel ||
-                      reading->bytes != slot.known.bytes || reading->ended != slot.known.ended;
+    const bool news = !reading || !slot.edge || reading->bytes != slot.known_bytes ||
+                      reading->ended != slot.known_ended;
     if (!news) return;
     disarm(slot);
     const WatchKey key = slot.key;
@@ -184,9 +212,9 @@ class EpollWatch final : public SocketWatch {
   io::UniqueFd epoll_;
   OnEvent on_event_;
   std::unique_ptr<FdWatch> watch_;
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
-  SlotOf slot_of_;
+  std::deque<Slot> slots_;  // none moves, and room for them never doubles
+  std::uint32_t free_ = kNone;
+  std::map<std::uint64_t, std::vector<std::uint32_t>> groups_;  // sorted by member
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

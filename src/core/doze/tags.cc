@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/flat_map.h"
+
 namespace wakeline::doze {
 
 const Tag* Tags::find(TagId id) const {
@@ -13,6 +15,11 @@ const Tag* Tags::find(TagId id) const {
 }
 
 Tag* Tags::find(TagId id) { return const_cast<Tag*>(std::as_const(*this).find(id)); }
+
+void Tags::add(TagId id) {
+  base::make_room(tags_);
+  tags_.push_back({.id = id});
+}
 
 bool Tags::remove(TagId id) {
   return std::erase_if(tags_, [&](const Tag& tag) { return tag.id == id; }) > 0;
@@ -28,8 +35,7 @@ bool Tags::update(const Reading& reading) {
     Tag* tag = find(read.tag);
     if (tag == nullptr) continue;
     rose |= tag->known && read.bytes > tag->bytes;
-    tag->bytes = read.bytes;
-    tag->known = true;
+    tag->read(read.bytes);
     tag->ended |= read.ended;
   }
   return rose;
@@ -42,13 +48,11 @@ std::optional<Unheard> Tags::update_frozen(const Reading& reading, bool sampled,
     Tag* tag = find(read.tag);
     if (tag == nullptr) continue;
     const bool late = sampled && tag->known && read.bytes > tag->bytes;
-    const bool rest = read.unread > 0 && tag->rest_at != read.bytes;
+    tag->read(read.bytes);
+    const bool rest = read.unread > 0 && !tag->has_rest;
     if (!data && (late || rest)) data = {WakeCause::kSocketData, tag->id};
     // The wake is for the whole app: whatever lies in any queue now has had it.
-    if (read.unread > 0) tag->rest_at = read.bytes;
     tag->has_rest = read.unread > 0;
-    tag->bytes = read.bytes;
-    tag->known = true;
     if (read.ended && !std::exchange(tag->end_heard, true) && wake_on_end && !end)
       end = {WakeCause::kSocketEnd, tag->id};
     tag->ended |= read.ended;

@@ -11,12 +11,18 @@ namespace wakeline::doze {
 /// One tagged connection, as far as waking needs it.
 struct Tag {
   TagId id;
-  std::uint64_t bytes = 0;                 ///< at the last reading
-  std::optional<std::uint64_t> rest_at{};  ///< byte count whose unread rest had its wake (C11)
-  bool known = false;                      ///< `bytes` was read
-  bool has_rest = false;                   ///< unread data that had its wake lies in the queue
-  bool ended = false;                      ///< nothing more can come
-  bool end_heard = false;                  ///< the end had its wake, or needs none
+  std::uint64_t bytes = 0;  ///< at the last reading
+  bool known = false;       ///< `bytes` was read
+  bool has_rest = false;    ///< the unread data of `bytes` had its wake (C11)
+  bool ended = false;       ///< nothing more can come
+  bool end_heard = false;   ///< the end had its wake, or needs none
+
+  /// Takes the byte count of a reading: with another one the rest is another rest.
+  void read(std::uint64_t count) {
+    has_rest = has_rest && bytes == count;
+    bytes = count;
+    known = true;
+  }
   friend bool operator==(const Tag&, const Tag&) = default;
 };
 
@@ -31,9 +37,9 @@ struct Unheard {
 class Tags {
  public:
   std::size_t size() const { return tags_.size(); }
-  Tag* find(TagId id);
+  Tag* find(TagId id);  ///< until one is added or removed
   const Tag* find(TagId id) const;
-  void add(TagId id) { tags_.push_back({.id = id}); }
+  void add(TagId id);
   bool remove(TagId id);
   /// Whether one connection can still bring data.
   bool has_line() const;
