@@ -26,7 +26,7 @@ struct AppReading {
 /// sys::duplicate_socket.
 base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag);
 
-/// Reads CPU time, whether a thread is busy, and every tagged socket of the app, each through a
+/// Reads CPU time, whether a thread is busy or a request unread, and every tagged socket of the app, each through a
 /// duplicate that lives for the reading alone; with `keep_duplicates` (only for a frozen app) it
 /// stays in its TagRecord. Errors: kOs (no descriptors left), what AppGroup::cpu_time says.
 base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates);

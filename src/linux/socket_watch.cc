@@ -50,7 +50,7 @@ class EpollWatch final : public SocketWatch {
     }
     std::vector<std::uint32_t>& group = groups_[key.group];
     base::make_room(group);
-    group.insert(place_of(group, key.member), index);
+    group.insert(group.begin() + place_of(group, key.member), index);
     return {};
   }
 
@@ -58,7 +58,7 @@ class EpollWatch final : public SocketWatch {
     const std::uint32_t index = find(key);
     if (index == kNone) return false;
     const auto group = groups_.find(key.group);
-    group->second.erase(place_of(group->second, key.member));
+    group->second.erase(group->second.begin() + place_of(group->second, key.member));
     if (group->second.empty()) groups_.erase(group);
     give_back(index);
     return true;
@@ -132,18 +132,19 @@ class EpollWatch final : public SocketWatch {
   }
 
   /// Where the member is in its group, or would be.
-  auto place_of(auto& group, std::uint64_t member) const {
-    return std::ranges::lower_bound(group, member, {}, [this](std::uint32_t index) {
-      return slots_[index].key.member;
-    });
+  std::ptrdiff_t place_of(const std::vector<std::uint32_t>& group, std::uint64_t member) const {
+    const auto member_of = [this](std::uint32_t index) { return slots_[index].key.member; };
+    return std::ranges::lower_bound(group, member, {}, member_of) - group.begin();
   }
 
   /// The slot's number; kNone: there is none.
   std::uint32_t find(WatchKey key) const {
     const auto group = groups_.find(key.group);
     if (group == groups_.end()) return kNone;
-    const auto place = place_of(group->second, key.member);
-    return place != group->second.end() && slots_[*place].key == key ? *place : kNone;
+    const auto place = static_cast<std::size_t>(place_of(group->second, key.member));
+    if (place == group->second.size()) return kNone;
+    const std::uint32_t index = group->second[place];
+    return slots_[index].key == key ? index : kNone;
   }
 
   base::Result<void> arm(std::uint32_t index, WatchMode mode, const SocketReading& known) {

@@ -56,6 +56,71 @@ TEST_P(HostSleep, UsesNoCpuTimeWhileItIsSuspended) {  // C8
   EXPECT_EQ(info("busy").cpu_us, before.cpu_us);
 }
 
+TEST_P(HostSleep, TakesAnAppForBusyWhoseRequestItHasNotReadYet) {  // C8, C12
+  write_manifest("asks");
+  start_host({"set:linger=1s", "set:sample_interval=20ms", "set:wake_window=20s"});
+  TestApp app = accept_app();
+  const std::string tag = tag_of(app);
+  wait_ledger("asks", "suspend");
+  app.line.command("ping 1");
+  wait_ledger("asks", "wake");
+  EXPECT_EQ(app.line.expect("pong"), "pong 1");
+  // Each look is a turn of the host: after some it knows how much the app had used.
+  const std::uint64_t before = daemon->voluntary_switches();
+  while (daemon->voluntary_switches() < before + 10) ::usleep(1'000);
+  daemon->signal(SIGSTOP);
+  // The time passes at which a quiet app is suspended; then it asks. Of the host's timer and the
+  // request the timer was first, and so it is when the host goes on.
+  while (app.report.line(1'200ms)) continue;
+  app.report.command("query " + tag);
+  app.report.command("ping 2");
+  EXPECT_EQ(app.report.expect("pong"), "pong 2");
+  daemon->signal(SIGCONT);
+  app.report.expect("reply ok 1");
+  EXPECT_FALSE(is_frozen(app.pid));
+  wait_ledger("asks", "suspend", "quiet");
+}
+
+/// Without a cgroup a look is a walk through /proc, whose length varies more than a test can meet.
+class HostSleepByCgroup : public HostTest {};
+INSTANTIATE_TEST_SUITE_P(Freezer, HostSleepByCgroup, testing::Values("cgroup"), parameter_name);
+
+TEST_P(HostSleepByCgroup, TakesASuspensionBackBeforeWhichTheAppHasAskedSomething) {  // C8, C12
+  constexpr int kRoundsMax = 3'000;
+  write_manifest("asks");
+  start_host({"set:linger=0ms", "set:sample_interval=5ms", "set:wake_window=20s"});
+  TestApp app = accept_app();
+  tag_of(app);
+  wait_ledger("asks", "suspend");
+  int unanswered = 0;
+  const auto ask_after = [&](std::chrono::microseconds wait) {
+    app.line.command("later " + std::to_string(wait.count()));
+    ++unanswered;
+    for (;;) {
+      const auto line = next_line("asks", kPatience);
+      if (!line || line->event == "suspend" || line->event == "suspend_failed") return line;
+    }
+  };
+  // It asks about when the host takes it for quiet: later where the answer came, else sooner.
+  std::chrono::microseconds wait = 10ms;
+  base::Random random(1);
+  bool taken_back = false;
+  for (int round = 0; round < kRoundsMax && !taken_back; ++round) {
+    const auto line = ask_after(wait + std::chrono::microseconds(random.below(2'000)));
+    ASSERT_TRUE(line);
+    taken_back = line->event == "suspend_failed";
+    EXPECT_EQ(line->reason, taken_back ? "busy" : "quiet");
+    for (auto text = app.report.line(0ms); text; text = app.report.line(0ms)) {
+      if (text->starts_with("reply ok")) --unanswered;
+    }
+    wait += unanswered == 0 ? 200us : -200us;
+  }
+  ASSERT_TRUE(taken_back);
+  // Every answer is read, also the last one, and nothing has woken the app for it.
+  for (; unanswered > 0; --unanswered) app.report.expect("reply ok");
+  wait_ledger("asks", "suspend", "quiet");
+}
+
 TEST_P(HostSleep, WakesAtTheEndOfTheConnection) {  // C10
   write_manifest("end");
   start_host();

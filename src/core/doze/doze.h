@@ -142,6 +142,7 @@ class Doze {
   void open_window(Instant now, App& app, Duration length);
   Duration window_least() const;
   Duration within_budget(Instant now, const App& app, Duration window) const;
+  void take_back_suspension(Instant now, App& app, Actions& out);
   void end_slice(Instant now, App& app, const Reading& reading, Actions& out);
   void refresh_sampling(Instant now, App& app);
   void suspend(Instant now, App& app, SuspendReason reason, Actions& out);

@@ -79,6 +79,11 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
   Run& run = app->run;
   run.suspending = false;
   run.suspend_failures = 0;
+  const bool wakes_anyway = stopping_ || run.ending || run.foreground || run.pending || app->held();
+  if (reading.busy && run.suspend_reason == SuspendReason::kQuiet && now < run.window_end &&
+      !wakes_anyway) {
+    return take_back_suspension(now, *app, out);
+  }
   run.suspended_at = now;
   run.up_for_wake = false;
   app->state = AppState::kSuspended;
@@ -107,6 +112,18 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
       app->timers.set(AppTimer::kReclaim, base::saturating_add(now, profile_.reclaim_after));
   }
   finish(now, *app, out);
+}
+
+/// It has asked something since the last look, so it was not quiet after all: its window goes on,
+/// and it gets the answer awake.
+void Doze::take_back_suspension(Instant now, App& app, Actions& out) {
+  out.push(Resume{app.id, WakeCause::kNone, {}, app.run.window_end - now});
+  out.push(Ledger{app.id, LedgerEvent::kSuspendFailed,
+                  std::string(base::name(base::ErrorCode::kBusy))});
+  app.run.quiet_since = now;
+  app.timers.set(AppTimer::kWindow, app.run.window_end);
+  app.timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+  finish(now, app, out);
 }
 
 /// The time of the slice is over: the app sleeps on, unless bytes of a tagged socket came

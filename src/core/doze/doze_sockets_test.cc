@@ -68,6 +68,34 @@ TEST_F(Sockets, C11DataThatCameBetweenTheLastSampleAndTheFreezeWakesAtOnce) {
                   ledger(a, kWake, "socket_data", 1)}));
 }
 
+TEST_F(Sockets, C11ARequestThatCameBetweenTheLastSampleAndTheFreezeTakesTheSuspensionBack) {
+  EXPECT_EQ(bed.idle(a), List{Suspend{a}});
+  const Instant end = bed.doze.find(a)->run.window_end;
+  Reading asked = bed.reading(a);
+  asked.busy = true;
+  EXPECT_EQ(bed.suspended(a, asked), (List{Resume{a, WakeCause::kNone, {}, end - bed.now},
+                                           ledger(a, kSuspendFailed, "busy")}));
+  EXPECT_EQ(bed.doze.state(a), AppState::kBackground);
+  // It is no wake: the window ends when it would have, and what comes meanwhile is data of it.
+  const Instant back = bed.now;
+  EXPECT_EQ(bed.idle(a), List{Suspend{a}});
+  EXPECT_EQ(bed.now - back, 1s);
+  EXPECT_EQ(bed.suspended(a, asked).front(),
+            Action(Resume{a, WakeCause::kNone, {}, end - bed.now}));
+  while (bed.now < end) {
+    const List list = bed.next();
+    if (list == List{Suspend{a}}) break;
+    ASSERT_EQ(list, List{Sample{a}});
+    Reading reading = bed.reading(a);
+    reading.busy = true;  // it asks on and on
+    bed.doze.on_sample(bed.now, a, reading, bed.out);
+    EXPECT_EQ(bed.take(), List{});
+  }
+  EXPECT_EQ(bed.now, end);
+  EXPECT_EQ(bed.suspended(a, asked), (List{ledger(a, kSuspend, "window_over"),
+                                           Watch{a, tag, WatchMode::kLevel, 0}}));
+}
+
 TEST_F(Sockets, C11UnreadDataGivesOneMoreWakeAndThenOnlyNewDataWakes) {
   bed.sleep(a);
   bed.data(a, tag);

@@ -124,7 +124,8 @@ struct Reading {
   std::vector<TagReading> tags;
   Duration cpu{};  ///< CPU time since the launch
   /// A thread runs, or waits for a processor or a device, or a request of it lies unread at the
-  /// host: it is in the midst of something, even if it has used no CPU time.
+  /// host: it is in the midst of something, even if it has used no CPU time. Of a frozen app: such
+  /// a request has come since the last look.
   bool busy = false;
   friend bool operator==(const Reading&, const Reading&) = default;
 };
@@ -191,7 +192,7 @@ struct Unwatch {
 /// Let the app run, then tell it why.
 struct Resume {
   AppId app;
-  WakeCause cause;
+  WakeCause cause;  ///< none: it was not to be suspended, and is not told
   TagId tag;        ///< none where no socket is the cause
   Duration window;  ///< zero when there is no limit (foreground, host stopping)
   friend bool operator==(const Resume&, const Resume&) = default;

@@ -87,6 +87,11 @@ bool App::on_host_command(const std::string& word, std::istringstream& words,
     send_host(msg::Untag{++request_, next<std::uint64_t>(words)});
   } else if (word == "query") {
     send_host(msg::QueryTag{++request_, next<std::uint64_t>(words)});
+  } else if (word == "later") {
+    const auto us = next<long>(words);
+    const timespec span{us / 1'000'000, us % 1'000'000 * 1'000};
+    nanosleep(&span, nullptr);
+    send_host(msg::QueryTag{++request_, 1});
   } else if (word == "task") {
     send_host(msg::BeginTask{++request_, "test"});
   } else if (word == "endtask") {
