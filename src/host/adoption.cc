@@ -30,8 +30,7 @@ void keep_alive(const AppRecord& app, const sys::FoundSocket& found) {
   if (idle == base::Duration::zero()) return;
   const auto set = sys::set_tcp_keep_alive(found.duplicate.get(), idle, kProbeInterval, kProbes);
   if (set) return;
-  base::log(LogLevel::kWarning, "host", "{}: {}: {}", app.manifest.id,
-            sys::to_string(found.remote),
+  base::log(LogLevel::kWarning, "host", "{}: {}: {}", app.manifest.id, sys::to_string(found.remote),
             base::to_string(set.error()));
 }
 

@@ -69,9 +69,9 @@ struct AppRecord {
   wire::host::LaunchReason launch_reason = wire::host::LaunchReason::kUser;
   std::vector<wire::host::NotificationActivated> undelivered;
   std::vector<doze::TaskId> tasks;  ///< begun over the connection, ended with it
-  bool keep_alive_set = false;   ///< over the connection, cleared with it
-  bool network_untold = false;   ///< changed while it slept
-  bool call_untold = false;      ///< changed while it slept
+  bool keep_alive_set = false;      ///< over the connection, cleared with it
+  bool network_untold = false;      ///< changed while it slept
+  bool call_untold = false;         ///< changed while it slept
 
   /// Of a program that `run` started; given away with its launch, and it is launched once.
   std::unique_ptr<LaunchStreams> streams;

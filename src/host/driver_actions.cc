@@ -112,6 +112,7 @@ void Driver::begin_run(AppRecord& app) {
 void Driver::carry_out(const doze::Sample& action) {
   AppRecord* app = find(action.app);
   if (app == nullptr || !app->process->running()) return;
+  const base::Instant start = io::now();
   auto read = read_app(*app, false);
   if (!read) {
     // Not fatal for the app: it stays awake, and the next sample tries again.
@@ -122,6 +123,7 @@ void Driver::carry_out(const doze::Sample& action) {
     read->reading.busy = true;  // as far as is known
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
+  read->reading.took = io::now() - start;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
     doze.on_sample(now, app->id, read->reading, out);

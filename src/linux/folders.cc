@@ -16,7 +16,11 @@ constexpr int kDepthMax = 64;
 void walk(const std::string& folder, const std::function<void(const std::string&)>& visit,
           int depth) {
   visit(folder);
-  if (depth == kDepthMax) return;
+  // Its own link and its parent's: there is no folder in it, as in most apps' cgroups. To list one
+  // costs more than all else of a look at an app.
+  struct stat about = {};
+  const bool leaf = ::stat(folder.c_str(), &about) == 0 && about.st_nlink == 2;
+  if (leaf || depth == kDepthMax) return;
   for (const auto& name : folders_in(folder)) walk(folder + "/" + name, visit, depth + 1);
 }
 

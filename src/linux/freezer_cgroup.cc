@@ -65,7 +65,8 @@ class CgroupGroup final : public AppGroup {
   }
 
   base::Result<FreezeOutcome> freeze() override {
-    if (const auto guarded = shared_->keeper->will_stop({}); !guarded) return base::fail(guarded.error());
+    if (const auto guarded = shared_->keeper->will_stop({}); !guarded)
+      return base::fail(guarded.error());
     return cgroup_.freeze();
   }
   base::Result<void> thaw() override { return cgroup_.thaw(); }

@@ -102,6 +102,7 @@ struct App {
   RunBudget budget;         ///< C14
   WakeAllowance allowance;  ///< C40
 
+  bool looked_at = false;  ///< counted in `Doze`'s pace
   /// As `Doze` has them in its indices.
   Instant indexed_deadline = base::kNever;
   Instant indexed_alarm = base::kNever;

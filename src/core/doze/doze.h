@@ -8,6 +8,7 @@
 #include "core/doze/app.h"
 #include "core/doze/deadline_index.h"
 #include "core/doze/earlier.h"
+#include "core/doze/look_pace.h"
 #include "core/doze/types.h"
 
 namespace wakeline::doze {
@@ -115,8 +116,8 @@ class Doze {
   void cancel_wakes(Instant now, AppId id, Actions& out);
 
   Instant next_deadline() const { return std::min(deadlines_.next(), boot_due_); }
-  /// Fires what is due. Where very much is due at once it stops before `out` is full, and
-  /// next_deadline() is then not after `now`.
+  /// Fires what is due. Where very much is due at once it stops before `out` is full, or after some
+  /// looks, and next_deadline() is then not after `now`.
   void on_deadline(Instant now, Actions& out);
 
   const Profile& profile() const { return profile_; }
@@ -145,6 +146,10 @@ class Doze {
   void take_back_suspension(Instant now, App& app, Actions& out);
   void end_slice(Instant now, App& app, const Reading& reading, Actions& out);
   void refresh_sampling(Instant now, App& app);
+  void look_later(Instant now, App& app) {
+    app.timers.set(AppTimer::kSample, base::saturating_add(now, pace_.interval(profile_)));
+  }
+  void end_window(Instant now, App& app, Actions& out);
   void suspend(Instant now, App& app, SuspendReason reason, Actions& out);
   void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);
   void resume_for_slice(Instant now, App& app, Actions& out);
@@ -192,6 +197,7 @@ class Doze {
   CallState call_ = CallState::kEnded;
   std::vector<AppId> boot_;  ///< still to be launched, the next one last
   Instant boot_due_ = base::kNever;
+  LookPace pace_;
   DeadlineIndex deadlines_;
   DeadlineIndex alarms_;
   SetAlarm alarm_{base::kNever, base::kNever};

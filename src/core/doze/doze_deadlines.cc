@@ -12,13 +12,20 @@ namespace {
 constexpr std::size_t kRoomNeeded = (6 + 2 * kWakesMax) * kAppsMax + 4 * kTasksMax;
 static_assert(kRoomNeeded < Actions::kMaxSize);
 
+/// Looks and suspensions of one event: each takes a tenth of a millisecond and more, and a wake
+/// must not wait for those of a thousand apps.
+constexpr int kLooksAtOnce = 8;
+
 }  // namespace
 
 void Doze::on_deadline(Instant now, Actions& out) {
-  while (deadlines_.next() <= now && out.size() + kRoomNeeded < Actions::kMaxSize) {
+  int looks = 0;
+  while (deadlines_.next() <= now && out.size() + kRoomNeeded < Actions::kMaxSize &&
+         looks < kLooksAtOnce) {
     App& app = *lookup(deadlines_.first());
     const auto timer = app.timers.pop(now);
     WL_CHECK_MSG(timer.has_value(), "app={}", app.id.value);
+    looks += *timer == AppTimer::kSample || *timer == AppTimer::kWindow;
     fire(now, app, *timer, out);
   }
   if (boot_due_ <= now) go_on_with_boot(now, out);
@@ -53,17 +60,14 @@ void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
     case AppTimer::kSuspendRetry:
       break;  // settle() begins the quiet check anew
     case AppTimer::kWindow:
-      if (app.run.slice) {
+      // Bytes since a look that is long ago prolong the window (C14), or make the slice a wake.
+      if (app.run.slice || now - app.run.sampled_at > profile_.sample_interval) {
         // The answer ends it; the timer is set again should none come.
         app.timers.set(AppTimer::kWindow, base::saturating_add(now, profile_.sample_interval));
         out.push(Sample{app.id});
         break;
       }
-      if (app.budget.take_used_up(now, profile_))
-        out.push(
-            Ledger{app.id, LedgerEvent::kRunBudget, "used_up",
-                   std::chrono::duration_cast<std::chrono::seconds>(profile_.run_budget).count()});
-      suspend(now, app, SuspendReason::kWindowOver, out);
+      end_window(now, app, out);
       break;
     case AppTimer::kSlice:
       resume_for_slice(now, app, out);
@@ -93,6 +97,10 @@ void Doze::settle(Instant now, App& app) {
     app.timers.clear(AppTimer::kSlice);
     app.timers.clear(AppTimer::kPings);
     app.timers.clear(AppTimer::kReclaim);
+  }
+  const bool looked_at = app.timers.is_set(AppTimer::kWindow) && !app.run.slice;
+  if (std::exchange(app.looked_at, looked_at) != looked_at) {
+    looked_at ? pace_.begin() : pace_.end();
   }
   app.budget.update(now, app.runs_on_budget(), profile_);
   const Instant deadline = app.timers.next();

@@ -42,6 +42,7 @@ std::int64_t milliseconds(Duration span) {
 }  // namespace
 
 void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out) {
+  pace_.took(reading.took);
   App* app = lookup(id);
   // Something holds it, or it sleeps: the sample was on its way when that began.
   if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return;
@@ -61,15 +62,16 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
     app->timers.set(AppTimer::kWindow, run.window_end);
     run.tasks.refill();
   }
-  if (first || data || busy) {
+  if (!data && now >= run.window_end) {
+    end_window(now, *app, out);  // this was the last look
+  } else if (first || data || busy) {
     run.quiet_since = now;
   } else if (now - run.quiet_since >= quiet_needed() &&
              (!app->config.voip || run.tags.has_line())) {
     // Without a line a voip app is likely on its way to one: it gets its whole window (C35).
     suspend(now, *app, SuspendReason::kQuiet, out);
   }
-  if (!run.suspending)
-    app->timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+  if (!run.suspending) look_later(now, *app);
   finish(now, *app, out);
 }
 
@@ -118,11 +120,11 @@ void Doze::on_suspended(Instant now, AppId id, const Reading& reading, Actions& 
 /// and it gets the answer awake.
 void Doze::take_back_suspension(Instant now, App& app, Actions& out) {
   out.push(Resume{app.id, WakeCause::kNone, {}, app.run.window_end - now});
-  out.push(Ledger{app.id, LedgerEvent::kSuspendFailed,
-                  std::string(base::name(base::ErrorCode::kBusy))});
+  out.push(
+      Ledger{app.id, LedgerEvent::kSuspendFailed, std::string(base::name(base::ErrorCode::kBusy))});
   app.run.quiet_since = now;
   app.timers.set(AppTimer::kWindow, app.run.window_end);
-  app.timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+  look_later(now, app);
   finish(now, app, out);
 }
 
@@ -243,7 +245,15 @@ void Doze::refresh_sampling(Instant now, App& app) {
   app.run.sampled = false;
   app.run.sampled_at = now;
   app.timers.set(AppTimer::kWindow, app.run.window_end);
-  app.timers.set(AppTimer::kSample, base::saturating_add(now, profile_.sample_interval));
+  look_later(now, app);
+}
+
+/// The window is over, whatever the app does.
+void Doze::end_window(Instant now, App& app, Actions& out) {
+  if (app.budget.take_used_up(now, profile_))
+    out.push(Ledger{app.id, LedgerEvent::kRunBudget, "used_up",
+                    std::chrono::duration_cast<std::chrono::seconds>(profile_.run_budget).count()});
+  suspend(now, app, SuspendReason::kWindowOver, out);
 }
 
 void Doze::suspend(Instant now, App& app, SuspendReason reason, Actions& out) {

@@ -92,8 +92,8 @@ TEST_F(Sockets, C11ARequestThatCameBetweenTheLastSampleAndTheFreezeTakesTheSuspe
     EXPECT_EQ(bed.take(), List{});
   }
   EXPECT_EQ(bed.now, end);
-  EXPECT_EQ(bed.suspended(a, asked), (List{ledger(a, kSuspend, "window_over"),
-                                           Watch{a, tag, WatchMode::kLevel, 0}}));
+  EXPECT_EQ(bed.suspended(a, asked),
+            (List{ledger(a, kSuspend, "window_over"), Watch{a, tag, WatchMode::kLevel, 0}}));
 }
 
 TEST_F(Sockets, C11UnreadDataGivesOneMoreWakeAndThenOnlyNewDataWakes) {

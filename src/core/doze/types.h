@@ -127,6 +127,7 @@ struct Reading {
   /// host: it is in the midst of something, even if it has used no CPU time. Of a frozen app: such
   /// a request has come since the last look.
   bool busy = false;
+  Duration took{};  ///< the look itself: see look_pace.h
   friend bool operator==(const Reading&, const Reading&) = default;
 };
 
