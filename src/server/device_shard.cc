@@ -38,7 +38,7 @@ DeviceShard::DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& sto
     : common_(std::move(common)),
       store_(store),
       poller_(std::move(poller)),
-      post_([this](std::function<void()> task) { poller_->post(std::move(task)); }),
+      post_([poller = poller_](std::function<void()> task) { poller->post(std::move(task)); }),
       wheel_(io::now()),
       block_(kBlock),
       now_(io::now()) {

@@ -226,7 +226,8 @@ class DeviceShard {
 
   std::shared_ptr<ShardsCommon> common_;
   store::Store& store_;
-  std::unique_ptr<io::Poller> poller_;
+  /// Shared with the store: its writer may answer when the shard is gone already.
+  std::shared_ptr<io::Poller> poller_;
   store::Post post_;
   std::unique_ptr<store::Reader> reader_;
   std::vector<DeviceShard*> shards_;
