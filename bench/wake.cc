@@ -9,6 +9,7 @@
 #include <csignal>
 #include <iterator>
 #include <memory>
+#include <thread>
 
 #include "base/random.h"
 #include "bed.h"
@@ -23,6 +24,12 @@ struct Modes {
   Samples never;
   Samples cgroup;
   Samples sigstop;
+
+  void append(const Modes& other) {
+    never.append(other.never);
+    cgroup.append(other.cgroup);
+    sigstop.append(other.sigstop);
+  }
 };
 
 /// A process that spins on one processor until destroyed.
@@ -185,21 +192,21 @@ Outcome<Report> run_wake(bool quick) {
                 machine_line(),
                 {},
                 {}};
-  Modes idle;
-  Modes loaded;
+  // Idle, a halted processor must be woken at each step, for the floor as well; loaded, none is.
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  std::vector<std::pair<std::string, int>> loads = {{"idle", 0}, {"one core loaded", 1}};
+  if (processors > 1) loads.emplace_back("every core loaded", processors);
+  std::vector<Modes> sums(loads.size());
   for (int round = 0; round < rounds; ++round) {
-    for (const bool load : {false, true}) {
-      const auto spin = load ? std::make_unique<Load>() : nullptr;
+    for (std::size_t k = 0; k < loads.size(); ++k) {
+      std::vector<std::unique_ptr<Load>> spin;
+      for (int i = 0; i < loads[k].second; ++i) spin.push_back(std::make_unique<Load>());
       const auto modes = play(*never, **cgroup, **sigstop, rings, random);
       if (!modes) return std::unexpected(modes.error());
-      Modes& sum = load ? loaded : idle;
-      sum.never.append(modes->never);
-      sum.cgroup.append(modes->cgroup);
-      sum.sigstop.append(modes->sigstop);
+      sums[k].append(*modes);
     }
   }
-  add_modes(report, "idle", idle);
-  add_modes(report, "one core loaded", loaded);
+  for (std::size_t k = 0; k < loads.size(); ++k) add_modes(report, loads[k].first, sums[k]);
   const auto threads = play_threads(*never, profile, *door, rounds * rings, random);
   if (!threads) return std::unexpected(threads.error());
   for (std::size_t k = 0; k < std::size(kThreads); ++k) {
@@ -208,7 +215,7 @@ Outcome<Report> run_wake(bool quick) {
   }
   const auto launched = relaunch(**cgroup, *door, quick ? 3 : 10);
   if (!launched) return std::unexpected(launched.error());
-  add_mode(report, "idle, not running (killed → relaunched)", *launched, idle.never);
+  add_mode(report, "idle, not running (killed → relaunched)", *launched, sums[0].never);
   report.notes.push_back(
       fmt::format("{} rounds of {} rings in each mode, the modes in turn; the host rests {} ms "
                   "after the app's last byte "

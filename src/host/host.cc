@@ -190,7 +190,8 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
   auto surroundings = Surroundings::create(loop_, *driver_);
   if (!surroundings) return failed(surroundings.error(), "host");
   surroundings_ = std::move(*surroundings);
-  notices_ = std::make_unique<Notices>(loop_, *driver_, options_.notifier);
+  notices_ = std::make_unique<Notices>(loop_, *driver_, options_.notifier,
+                                       options_.runtime_folder + "/notices.json");
   runs_ = std::make_unique<Runs>(loop_, *driver_, options_.runtime_folder + "/run");
   controls_ = std::make_unique<Controls>(*driver_, *runs_, options_.state_folder,
                                          options_.manifest_folders);
@@ -211,6 +212,7 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
 Predecessor Host::Impl::hand_over() {
   driver_->note(nullptr, "host", "upgrading", {});
   driver_->write_notes();
+  notices_->save();
   ledger_->flush();
   return {freezer_->guardian(), driver_->resting()};
 }
@@ -265,6 +267,7 @@ void Host::Impl::run() {
     driver_->note(nullptr, "host", "started", std::string(freezer_->mechanism()));
     controls_->scan();
     runs_->restore(freezer_->existing());
+    notices_->restore();
     if (options_.follow_window) {
       window_follower_ = std::make_unique<WindowFollower>(loop_, *driver_, *freezer_);
     }

@@ -7,7 +7,9 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "io/file.h"
 #include "linux/sound_length.h"
+#include "wire/shown_notices.h"
 
 namespace wakeline::host {
 namespace {
@@ -51,8 +53,10 @@ bool session_bus_exists() {
 
 }  // namespace
 
-Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice)
-    : driver_(driver),
+Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice, std::string path)
+    : loop_(loop),
+      driver_(driver),
+      path_(std::move(path)),
       desktop_(choice == NotifierChoice::kDbus ||
                (choice == NotifierChoice::kAuto && session_bus_exists())) {
   if (!desktop_) {
@@ -62,7 +66,9 @@ Notices::Notices(io::Loop& loop, Driver& driver, NotifierChoice choice)
   sys::NotifierHandlers handlers;
   handlers.on_action = [this](std::uint64_t number, const std::string& action,
                               const std::string& token) { on_action(number, action, token); };
-  handlers.on_closed = [this](std::uint64_t number, sys::CloseCause) { shown_.erase(number); };
+  handlers.on_closed = [this](std::uint64_t number, sys::CloseCause) {
+    if (shown_.erase(number) > 0) save_soon();
+  };
   notifier_ = sys::make_desktop_notifier(loop, {}, std::move(handlers));
 }
 
@@ -92,6 +98,7 @@ std::uint64_t Notices::show(AppRecord& app, const wire::host::Notification& noti
   notifier_->show(
       number, notice,
       [this, id = app.id, number, title = notification.title](base::Result<void> shown) {
+        save_soon();
         const AppRecord* record = driver_.find(id);
         if (record == nullptr) return;
         driver_.note(record, doze::name(doze::LedgerEvent::kNotify),
@@ -102,6 +109,49 @@ std::uint64_t Notices::show(AppRecord& app, const wire::host::Notification& noti
         }
       });
   return number;
+}
+
+void Notices::restore() {
+  if (!desktop_) return;
+  const auto text = io::read_file(path_, wire::kShownNoticesBytesMax);
+  if (!text && text.error().code == base::ErrorCode::kNotFound) return;
+  const auto earlier = text ? wire::parse_shown_notices(*text) : base::fail(text.error());
+  if (!earlier) {
+    base::log(base::LogLevel::kWarning, "host", "what an earlier host has shown is unknown: {}: {}",
+              path_, base::to_string(earlier.error()));
+    return;
+  }
+  for (const wire::ShownNotice& notice : earlier->notices) {
+    next_number_ = std::max(next_number_, notice.number + 1);
+    const AppRecord* app = driver_.find(notice.app);
+    if (app == nullptr) continue;
+    shown_[notice.number] = {app->id, notice.tag, notice.payload};
+    notifier_->restore(notice.number, {notice.server, notice.place});
+  }
+}
+
+void Notices::save_soon() {
+  if (!desktop_ || std::exchange(unsaved_, true)) return;
+  loop_.post([this] { save(); });
+}
+
+void Notices::save() {
+  if (!std::exchange(unsaved_, false)) return;
+  wire::ShownNotices shown;
+  for (const auto& [number, notice] : shown_) {
+    const AppRecord* app = driver_.find(notice.app);
+    auto place = notifier_->place(number);
+    if (app == nullptr || !place) continue;
+    shown.notices.push_back({number, app->manifest.id, notice.tag, notice.payload,
+                             std::move(place->server), place->number});
+  }
+  const auto text = wire::to_text(shown);
+  const auto written = text ? io::write_file(path_, *text) : base::fail(text.error());
+  if (!written && !std::exchange(save_fails_, true)) {
+    base::log(base::LogLevel::kWarning, "host",
+              "answers to notifications will not reach their apps under the next host: {}: {}",
+              path_, base::to_string(written.error()));
+  }
 }
 
 std::uint64_t Notices::number_for(const AppRecord& app, const std::string& tag) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,12 @@ struct NotifierHandlers {
   std::function<void(std::uint64_t key, CloseCause cause)> on_closed;
 };
 
+/// Where a notification is shown, for a later process that shows it no more but is told of it.
+struct NoticePlace {
+  std::string server;        ///< which server on which bus; not of another start of either
+  std::uint32_t number = 0;  ///< that server's number of it
+};
+
 /// Shows local notifications. Calls return at once; handlers run on the loop's thread, later (the
 /// terminal's `on_shown`: at once).
 class Notifier {
@@ -65,6 +72,11 @@ class Notifier {
   /// `key`: the caller's number of it; the same one again replaces what is still shown.
   virtual void show(std::uint64_t key, const Notice& notice, OnShown on_shown) = 0;
   virtual void close(std::uint64_t key) = 0;
+  /// Nullopt: it is not shown on a bus (not yet, or no more).
+  virtual std::optional<NoticePlace> place(std::uint64_t key) const = 0;
+  /// An earlier process has shown it there. Where that server is gone, `on_closed` says so. At most
+  /// 1,024; of more the oldest are forgotten.
+  virtual void restore(std::uint64_t key, NoticePlace place) = 0;
   /// A line for people: which server on which bus, or why the terminal.
   virtual std::string describe() const = 0;
 };

@@ -83,6 +83,18 @@ class DesktopNotifier final : public Notifier {
     bus_->pump();
   }
 
+  std::optional<NoticePlace> place(std::uint64_t key) const override {
+    const auto found = shown_.find(key);
+    if (found == shown_.end()) return std::nullopt;
+    return NoticePlace{server_place_, found->second};
+  }
+
+  void restore(std::uint64_t key, NoticePlace place) override {
+    former_.insert_or_assign(key, std::move(place));
+    if (former_.size() > kShownMax) former_.erase(former_.begin());
+    if (server_) later();
+  }
+
   std::string describe() const override {
     if (bus_ && server_) return fmt::format("{} on the session bus", server_name_);
     if (reason_) return "the terminal, because: " + base::to_string(*reason_);
@@ -101,6 +113,7 @@ class DesktopNotifier final : public Notifier {
     if (!timer_) return give_up(timer_error_);  // without it a call could last for ever
     if (!bus_ && !connect()) return;
     if (!server_) return ask_server();
+    take_up_former();
     while (!queue_.empty() && !call_) send_first();
   }
 
@@ -197,6 +210,13 @@ class DesktopNotifier final : public Notifier {
     const char* version = "";
     ::sd_bus_message_read(message, "sss", &name, &vendor, &version);
     server_name_ = fmt::format("{} {}", name, version);
+    // Together they come once: numbers of connections begin anew with each bus, its id does not.
+    sd_id128_t bus{};
+    ::sd_bus_get_bus_id(bus_->native(), &bus);
+    const char* owner = ::sd_bus_message_get_sender(message);
+    char id[SD_ID128_STRING_MAX];
+    server_place_ =
+        fmt::format("{}/{}", ::sd_id128_to_string(bus, id), owner == nullptr ? "" : owner);
     ask("GetCapabilities", &DesktopNotifier::on_capabilities);
   }
 
@@ -211,6 +231,17 @@ class DesktopNotifier final : public Notifier {
     server_ = server;
     if (std::exchange(reason_, std::nullopt)) {
       base::log(LogLevel::kInfo, "notifications", "are shown by {}", describe());
+    }
+  }
+
+  /// Of what an earlier process has shown: what this server shows is ours, the rest is gone.
+  void take_up_former() {
+    for (auto& [key, place] : std::exchange(former_, {})) {
+      if (place.server == server_place_) {
+        shown_.emplace(key, place.number);
+      } else if (handlers_.on_closed) {
+        handlers_.on_closed(key, CloseCause::kUnknown);
+      }
     }
   }
 
@@ -324,11 +355,13 @@ class DesktopNotifier final : public Notifier {
   Answer on_answer_ = nullptr;
   std::optional<NotifyServer> server_;
   std::string server_name_;
+  std::string server_place_;    // NoticePlace::server of what it shows
   std::uint32_t token_of_ = 0;  // the server's number that `token_` was told for
   std::string token_;
   std::optional<base::Error> reason_;  // why the terminal is used
   std::deque<Request> queue_;
   std::map<std::uint64_t, std::uint32_t> shown_;  // key → the server's number
+  std::map<std::uint64_t, NoticePlace> former_;   // of an earlier process, not looked at yet
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

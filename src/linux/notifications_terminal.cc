@@ -41,6 +41,8 @@ class TerminalNotifier final : public Notifier {
     if (on_shown) on_shown(shown);
   }
   void close(std::uint64_t) override {}
+  std::optional<NoticePlace> place(std::uint64_t) const override { return std::nullopt; }
+  void restore(std::uint64_t, NoticePlace) override {}
   std::string describe() const override { return "the terminal"; }
 
  private:

@@ -3,8 +3,10 @@
 // ended app.
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include "host_fixture.h"
+#include "io/file.h"
 #include "linux_desktop.h"
 
 namespace wakeline::host {
@@ -23,6 +25,10 @@ class HostNotice : public HostTest {
   ~HostNotice() override { ::unsetenv("DBUS_SESSION_BUS_ADDRESS"); }
 
  protected:
+  DesktopServer& open_server() {
+    return server.emplace(bus.address(), std::vector<std::string>{"actions", "body"});
+  }
+
   /// Starts everything, and lets the app post one.
   TestApp post(const std::string& id) {
     write_manifest(id);
@@ -36,7 +42,8 @@ class HostNotice : public HostTest {
   }
 
   BusDaemon bus;
-  DesktopServer desktop{bus.address(), {"actions", "body"}};
+  std::optional<DesktopServer> server;
+  DesktopServer& desktop = open_server();  // the one that is there
 };
 INSTANTIATE_TEST_SUITE_P(Freezer, HostNotice, testing::Values("cgroup", "sigstop"), parameter_name);
 
@@ -142,6 +149,45 @@ TEST_P(HostNotice, LaunchesAnEndedAppForTheUsersAnswer) {  // C28, C23
   TestApp again = accept_app();
   EXPECT_EQ(again.report.expect("welcome"), "welcome ended notification background");
   EXPECT_EQ(again.report.expect("activated"), "activated answer payload of Ring");
+}
+
+TEST_P(HostNotice, C28AnAnswerReachesItsAppUnderTheNextHostToo) {
+  TestApp app = post("later");
+  const auto noted = [&] {
+    const auto text = io::read_file(folder + "/run/notices.json", 100'000);
+    return text && text->find("payload of Ring") != std::string::npos;
+  };
+  EXPECT_TRUE(sys::test::eventually(noted));
+  std::uint32_t again = kFirst;
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    change_host(how, {"notifier=dbus"});
+    app.report.expect("welcome");
+    // It has found the server when it shows another one.
+    app.report.command("notify Again");
+    app.report.expect("reply ok");
+    wait_ledger("later", "notify", "desktop");
+    wait_ledger("later", "suspend");
+    desktop.invoke(kFirst, "answer");
+    wait_ledger("later", "wake", "notification");
+    EXPECT_EQ(app.report.expect("activated"), "activated answer payload of Ring");
+    desktop.invoke(++again, "answer");
+    EXPECT_EQ(app.report.expect("activated"), "activated answer payload of Again");
+  }
+}
+
+TEST_P(HostNotice, C28AfterTheEndOfItsServerANumberIsNobodys) {
+  TestApp app = post("stale");
+  kill_host();
+  server.reset();
+  open_server();
+  start_host({"notifier=dbus"});
+  app.report.expect("welcome");
+  app.report.command("notify Again");
+  app.report.expect("reply ok");
+  wait_ledger("stale", "notify", "desktop");
+  // Another server's first number is the same; it is of the second notification.
+  desktop.invoke(kFirst, "answer");
+  EXPECT_EQ(app.report.expect("activated"), "activated answer payload of Again");
 }
 
 TEST_P(HostNotice, IsPrintedWhereThereIsNoDesktop) {  // C27

@@ -7,6 +7,7 @@
 
 #include "host_fixture.h"
 #include "io/clock.h"
+#include "linux/doctor.h"
 
 namespace wakeline::host {
 namespace {
@@ -209,6 +210,15 @@ TEST_P(HostProfile, C17AHandlerOverItsBudgetIsTerminatedInTheClassicProfile) {
   wait_ledger("late", "kill", "keep_alive_overrun");
   TestApp again = accept_app();
   EXPECT_EQ(again.report.expect("welcome"), "welcome late crash background");
+}
+
+TEST_P(HostProfile, C18SaysAtItsStartWhereItCannotWakeTheMachine) {
+  start_host();
+  // The host has the rights of this process, on this machine.
+  const sys::Probe probe = sys::probe_alarm();
+  const bool told =
+      host_log().find("keep-alive: " + probe.found + "; " + probe.fallback) != std::string::npos;
+  EXPECT_EQ(told, probe.state != sys::ProbeState::kOk) << host_log();
 }
 
 TEST_P(HostProfile, C18TwoAppsShareOneWakeForTheirHandlers) {
