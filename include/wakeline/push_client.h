@@ -38,7 +38,8 @@ struct SealingKeys {
 struct Push {
   std::uint64_t id = 0;        ///< of this delivery, for PushClient::accept
   std::uint64_t sequence = 0;  ///< the server's number; 0 from a broker that numbers nothing
-  /// An earlier run of this app may have seen it and ended before it was accepted.
+  /// An earlier run of this app may have seen it and ended before it was accepted. Not known to a
+  /// server that was killed since it sent it; `sequence` tells in any case.
   bool maybe_seen = false;
   std::string title = {};    ///< may be empty
   std::string body = {};     ///< may be empty

@@ -62,6 +62,8 @@ class PushApp {
   }
   /// Of its present life.
   pid_t pid() const { return pid_; }
+  std::string state_file() const { return folder_.file("state"); }
+  std::string log_file() const { return folder_.file("log"); }
   std::vector<Given> log() const {
     std::vector<Given> all;
     std::ifstream file(folder_.file("log"));
