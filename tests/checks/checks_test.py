@@ -50,6 +50,8 @@ class Layers(Tree):
             "host": {"folder": "src/host", "may": ["base", "core/doze"], "external": ["posix"]},
             "cli": {"folder": "src/cli", "files": ["src/main.cc"], "may": ["*"], "external": ["*"]},
             "examples": {"folder": "examples", "may": ["public"], "external": []},
+            "bench": {"folder": "bench", "may": ["*"], "external": ["*"]},
+            "tests": {"folder": "tests", "may": ["*"], "external": ["*"]},
         },
         "c_headers": {"files": ["include/wakeline/wakeline.h", "include/wakeline/c/"]},
         "pure": {"forbidden": ["thread"]},
@@ -113,6 +115,19 @@ class Layers(Tree):
 
     def test_a_thread_in_a_pure_layer_is_found(self) -> None:
         self.expect("src/core/link/x.cc", "#include <thread>\n", "is pure")
+
+    def test_tests_and_benchmarks_share_what_is_for_both_and_nothing_more(self) -> None:
+        self.write("tests/support/proxy.h", "#include <string>\n")
+        self.write("tests/integration/fixture.h", "#include <string>\n")
+        self.write("bench/bed.h", "#include <string>\n")
+        self.write("bench/wake.cc", '#include "tests/support/proxy.h"\n#include "bed.h"\n')
+        self.write("tests/peers/bench_test.cc", '#include "bench/bed.h"\n')
+        self.assertEqual(self.findings(), [])
+        self.expect("bench/x.cc", '#include "tests/integration/fixture.h"\n', "no such header")
+
+    def test_a_program_takes_nothing_from_the_tests(self) -> None:
+        self.write("tests/support/proxy.h", "#include <string>\n")
+        self.expect("src/host/x.cc", '#include "tests/support/proxy.h"\n', "no such header")
 
     def test_a_test_framework_outside_tests_is_found(self) -> None:
         self.expect("src/host/x.cc", "#include <gtest/gtest.h>\n", "(test)")
