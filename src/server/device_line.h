@@ -69,6 +69,10 @@ class DeviceLine {
     transport_.rebind(fd_.get());
   }
 
+  /// Whether the poller of its shard knows the socket.
+  bool watched() const { return watched_; }
+  void set_watched(bool watched) { watched_ = watched; }
+
   /// For the poller: whether it waits for the socket to take more.
   bool waits_to_write = false;
   bool dirty = false;       ///< among those to be flushed at the end of the turn
@@ -87,6 +91,7 @@ class DeviceLine {
 
   io::UniqueFd fd_;
   bool shaken_ = false;
+  bool watched_ = false;
   bool websocket_ = false;
   io::Transport transport_ = io::Transport::plain(-1);
   std::unique_ptr<Buffers> buffers_;

@@ -24,6 +24,7 @@ constexpr base::Duration kAcceptBackoff = std::chrono::milliseconds(100);  // de
 constexpr std::size_t kBlock = 16'384;  // bytes of one read: a TLS record is at most this
 constexpr std::size_t kBatchMin = 8;    // connections accepted in one turn
 constexpr std::size_t kBatchMax = 256;
+constexpr std::size_t kReadAtOnce = 16;  // of these
 /// A turn that takes longer makes the sleepers wait for the newcomers.
 constexpr base::Duration kTurnMax = std::chrono::milliseconds(20);
 
@@ -80,6 +81,9 @@ void DeviceShard::start(std::vector<DeviceShard*> shards) {
 void DeviceShard::open(std::vector<DevicePort> ports, std::function<void()> done) {
   poller_->post([this, ports = std::move(ports), done = std::move(done)]() mutable {
     ports_ = std::move(ports);
+    const int on = 1;  // what a port accepts has it from there
+    for (const DevicePort& port : ports_)
+      ::setsockopt(port.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     paused_ = false;
     accept_from_ = base::Instant{};
     for (Slot slot = 0; slot < devices_.size(); ++slot) {
@@ -114,6 +118,9 @@ void DeviceShard::run() {
 
 void DeviceShard::turn(std::span<const epoll_event> events) {
   now_ = io::now();
+  // The reads of a herd's logins share their locks on the file. A task may tell what was written
+  // just now: what it reads is of a moment after that.
+  if (uses_store_) reader_->begin_moment();
   for (const epoll_event& event : events) {
     const Key key = event.data.u64;
     if ((key & kGuest) == 0 && (key & kPort) != 0) {
@@ -122,9 +129,12 @@ void DeviceShard::turn(std::span<const epoll_event> events) {
       on_line(key, event.events);
     }
   }
-  for (const auto& task : poller_->take_tasks()) task();
+  const auto tasks = poller_->take_tasks();
+  if (uses_store_) reader_->begin_moment();
+  for (const auto& task : tasks) task();
   fire(now_);
   flush_dirty();
+  if (uses_store_) reader_->end_moment();
   move_out();
   const base::Duration took = io::now() - now_;
   accept_batch_ = took > kTurnMax ? std::max(kBatchMin, accept_batch_ / 2)
@@ -150,17 +160,21 @@ void DeviceShard::fire(base::Instant now) {
         base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
     }
   }
-  for (; !arrive_by_.empty() && arrive_by_.front().at <= now; arrive_by_.pop_front()) {
-    const Key key = arrive_by_.front().key;
-    const auto it = guests_.find(key);
-    if (it == guests_.end()) continue;
-    const auto phase = it->second->phase;
-    if (phase != Guest::Phase::kLeaving && phase != Guest::Phase::kProbing) drop_guest(key);
+  // Whoever has got through, or is gone, is not waited for: the deadlines of a herd would wake the
+  // shard one by one when all of it is asleep.
+  for (; !arrive_by_.empty(); arrive_by_.pop_front()) {
+    const Due due = arrive_by_.front();
+    if (!arrives(due.key)) continue;
+    if (due.at > now) break;
+    drop_guest(due.key);
   }
-  for (; !probe_by_.empty() && probe_by_.front().at <= now; probe_by_.pop_front())
-    drop_guest(probe_by_.front().key);
-  for (; !leave_by_.empty() && leave_by_.front().at <= now; leave_by_.pop_front())
-    drop_guest(leave_by_.front().key);
+  for (std::deque<Due>* by : {&probe_by_, &leave_by_}) {
+    for (; !by->empty(); by->pop_front()) {
+      const Due due = by->front();
+      if (due.at > now && guests_.contains(due.key)) break;
+      drop_guest(due.key);
+    }
+  }
   if (paused_) return;  // the sessions wait for their new process
   wheel_.advance(now, due_);
   for (const Slot slot : std::exchange(due_, {})) {
@@ -169,6 +183,13 @@ void DeviceShard::fire(base::Instant now) {
     device.session.on_deadline(now, asked_);
     carry_out(slot);
   }
+}
+
+/// Whether the guest has neither got through nor been sent away.
+bool DeviceShard::arrives(Key key) const {
+  const auto it = guests_.find(key);
+  return it != guests_.end() && it->second->phase != Guest::Phase::kLeaving &&
+         it->second->phase != Guest::Phase::kProbing;
 }
 
 void DeviceShard::accept(const DevicePort& port) {
@@ -190,28 +211,34 @@ void DeviceShard::accept(const DevicePort& port) {
     if (common_->connections >= common_->limits.connections_max) continue;  // the socket closes
     auto place =
         common_->arrivals.enter(subscriber_of(peer), common_->limits.arriving_per_address_max);
-    if (place) take_in(std::move(fd), port, std::move(place));
+    if (!place) continue;
+    const Key key = take_in(std::move(fd), port, std::move(place));
+    if (key == 0) continue;
+    // A client speaks first, and most often its CONNECT is here already: then the poller learns of
+    // the socket when it is a device's. Of a herd the rest waits as guests, so that `admission_`
+    // sees them.
+    if (i < kReadAtOnce && !port.tls) on_line(key, EPOLLIN);
+    DeviceLine* line = line_of(key);
+    if (line != nullptr && !line->watched() && !watch(*line, EPOLLIN, key)) drop_guest(key);
   }
 }
 
-void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place) {
+DeviceShard::Key DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port,
+                                      Arrivals::Place place) {
   const auto refused = admission_.on_arrival(now_, arriving_);
   // A handshake would cost more than the session: the client comes back within its `spread`.
-  if (refused && port.tls) return;
+  if (refused && port.tls) return 0;
   // Those who are refused are read as well: not more of them than of the others.
   if (refused &&
       arriving_ > 4 * std::max<std::size_t>(session::Admission::kGuestsMin, admission_.rate()))
-    return;
-  const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return 0;
   auto transport = port.tls ? io::Transport::tls_server(fd.get(), port.tls->native())
                             : base::Result<io::Transport>(io::Transport::plain(fd.get()));
   if (!transport) {
     base::log(LogLevel::kError, "mqtt", "{}", base::to_string(transport.error()));
-    return;
+    return 0;
   }
   const Key key = ++last_guest_;
-  if (!poller_->add(fd.get(), EPOLLIN, key)) return;
   auto guest = std::make_unique<Guest>();
   guest->line = DeviceLine(std::move(fd), std::move(*transport));
   guest->place = std::move(place);
@@ -223,6 +250,7 @@ void DeviceShard::take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Pla
   ++common_->connections;
   guests_.emplace(key, std::move(guest));
   arrive_by_.push_back({now_ + common_->limits.connect_timeout, key});
+  return key;
 }
 
 void DeviceShard::begin_stop() {
@@ -255,8 +283,8 @@ void DeviceShard::pause(std::function<void()> done) {
   poller_->post([this, done = std::move(done)] {
     say_goodbye(false);
     for (Slot slot = 0; slot < devices_.size(); ++slot) {
-      const KnownDevice& device = devices_[slot];
-      if (device.used && device.line.open()) poller_->remove(device.line.fd());
+      KnownDevice& device = devices_[slot];
+      if (device.used && device.line.open()) unwatch(device.line);
     }
     paused_ = true;
     done();
@@ -283,6 +311,8 @@ void DeviceShard::freeze(std::function<void(std::vector<FrozenDevice>)> done) {
       if (devices_[slot].used) forget(slot);
     }
     sendable_ = frozen_lines_.size();
+    uses_store_ = false;  // another thread may take it away from here on
+    reader_->end_moment();
     stopping_ = !common_->limits.file_tables;
     done(std::move(frozen));
   });
@@ -308,10 +338,7 @@ void DeviceShard::thaw(FrozenDevice frozen) {
 void DeviceShard::resume(Slot slot) {
   KnownDevice& device = devices_[slot];
   if (device.line.open()) {
-    if (const auto added = poller_->add(device.line.fd(), EPOLLIN, key_of(slot)); !added) {
-      base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
-      return on_line_end(key_of(slot));
-    }
+    if (!watch(device.line, EPOLLIN, key_of(slot))) return on_line_end(key_of(slot));
     if (device.line.unsent() > 0) mark_dirty(key_of(slot), device.line);
   } else if (device.session.online()) {
     device.session.on_closed(now_);

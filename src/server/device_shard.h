@@ -167,8 +167,10 @@ class DeviceShard {
   void turn(std::span<const epoll_event> events);
   base::Instant next_deadline() const;
   void fire(base::Instant now);
+  bool arrives(Key key) const;
   void accept(const DevicePort& port);
-  void take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place);
+  /// Returns: the guest; 0: it was not let in.
+  Key take_in(io::UniqueFd fd, const DevicePort& port, Arrivals::Place place);
   void begin_stop();
   void say_goodbye(bool to_all);
   void thaw(FrozenDevice frozen);
@@ -176,6 +178,8 @@ class DeviceShard {
 
   // Lines: shard_lines.cc
   DeviceLine* line_of(Key key);
+  bool watch(DeviceLine& line, std::uint32_t events, Key key);
+  void unwatch(DeviceLine& line);
   void on_line(Key key, std::uint32_t events);
   void read(Key key);
   Key on_raw(Key key, base::BytesView bytes);
@@ -270,6 +274,7 @@ class DeviceShard {
   base::Instant accept_from_{};    ///< descriptors ran out: no sooner
   bool ports_open_ = false;
   bool paused_ = false;
+  bool uses_store_ = true;  ///< until `freeze`
   bool stopping_ = false;
 };
 

@@ -47,6 +47,25 @@ DeviceShard::Key DeviceShard::key_of(Slot slot) const {
   return Key{devices_[slot].generation & 0x3FFF'FFFF} << 32 | slot;
 }
 
+/// Has the poller tell these events of the line. Returns: false when it cannot (it is then none of
+/// those that it knew).
+bool DeviceShard::watch(DeviceLine& line, std::uint32_t events, Key key) {
+  if (line.watched()) {
+    poller_->change(line.fd(), events, key);
+    return true;
+  }
+  const auto added = poller_->add(line.fd(), events, key);
+  if (!added) base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
+  line.set_watched(added.has_value());
+  return added.has_value();
+}
+
+void DeviceShard::unwatch(DeviceLine& line) {
+  if (!line.watched()) return;
+  poller_->remove(line.fd());
+  line.set_watched(false);
+}
+
 void DeviceShard::on_line(Key key, std::uint32_t events) {
   DeviceLine* line = line_of(key);
   if (line == nullptr) return;  // it ended in this turn
@@ -55,14 +74,14 @@ void DeviceShard::on_line(Key key, std::uint32_t events) {
     if (result.step == io::Step::kWantRead || result.step == io::Step::kWantWrite) {
       const bool writes = result.step == io::Step::kWantWrite;
       if (writes != std::exchange(line->waits_to_write, writes))
-        poller_->change(line->fd(), writes ? EPOLLOUT : EPOLLIN, key);
+        static_cast<void>(watch(*line, writes ? EPOLLOUT : EPOLLIN, key));
       return;
     }
     if (result.step != io::Step::kDone) {
       base::log(LogLevel::kDebug, "mqtt", "tls: {}", base::to_string(result.error));
       return on_line_end(key);
     }
-    if (std::exchange(line->waits_to_write, false)) poller_->change(line->fd(), EPOLLIN, key);
+    if (std::exchange(line->waits_to_write, false)) static_cast<void>(watch(*line, EPOLLIN, key));
   } else if ((events & EPOLLOUT) != 0) {
     flush(key);
     if (line_of(key) == nullptr) return;
@@ -78,7 +97,8 @@ void DeviceShard::read(Key key) {
     if (result.step == io::Step::kWantRead) return;
     if (result.step == io::Step::kWantWrite) {
       line->waits_to_write = true;
-      return poller_->change(line->fd(), EPOLLIN | EPOLLOUT, key);
+      static_cast<void>(watch(*line, EPOLLIN | EPOLLOUT, key));
+      return;
     }
     if (result.step != io::Step::kDone) return on_line_end(key);
     const bool whole_block = result.bytes == block_.size();
@@ -237,7 +257,7 @@ void DeviceShard::on_line_end(Key key) {
   if ((key & kGuest) != 0) return drop_guest(key);
   const auto slot = static_cast<Slot>(key);
   KnownDevice& device = devices_[slot];
-  poller_->remove(device.line.fd());
+  unwatch(device.line);
   device.line = DeviceLine();
   ++device.generation;
   --common_->connections;
@@ -285,7 +305,7 @@ void DeviceShard::flush(Key key) {
   if (step == io::Step::kFailed || step == io::Step::kEnd || line.unsent() > kLineUnsentMax)
     return on_line_end(key);
   if (waits != std::exchange(line.waits_to_write, waits))
-    poller_->change(line.fd(), waits ? EPOLLIN | EPOLLOUT : EPOLLIN, key);
+    static_cast<void>(watch(line, waits ? EPOLLIN | EPOLLOUT : EPOLLIN, key));
   if (step != io::Step::kDone || (key & kGuest) == 0) return;
   if (guests_.at(key)->phase == Guest::Phase::kLeaving) line.finish();
 }
@@ -298,7 +318,7 @@ void DeviceShard::drop_guest(Key key) {
     probes_.erase(probe);
   if (guest.place) --arriving_;
   if (guest.line.open()) {
-    poller_->remove(guest.line.fd());
+    unwatch(guest.line);
     --common_->connections;
   }
   guests_.erase(it);
@@ -314,9 +334,7 @@ void DeviceShard::dismiss(DeviceLine line) {
     line.queue_raw(last);
   }
   const Key leaving = ++last_guest_;
-  if (!paused_) {
-    poller_->change(line.fd(), EPOLLIN, leaving);
-  } else if (!poller_->add(line.fd(), EPOLLIN, leaving)) {
+  if (!watch(line, EPOLLIN, leaving)) {
     --common_->connections;
     return;
   }

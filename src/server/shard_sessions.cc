@@ -123,13 +123,16 @@ base::Result<store::Device> DeviceShard::authenticate(const DeviceLine& line,
   }
   const TokenHash given =
       connect.password ? hash_token(*connect.password) : hash_token(base::BytesView());
-  auto row = reader_->registry().find_device(name);
-  if (!row) return base::fail(row.error());
-  const TokenHash wanted = *row ? (*row)->token_hash : TokenHash{};
-  const bool same_token = same(given, wanted);
-  if (!*row || (certified.empty() && !same_token))
-    return base::fail(ErrorCode::kUnauthorized, "mqtt.connect");
-  return std::move(**row);
+  for (const bool again : {false, true}) {
+    auto row = reader_->find_device(name);
+    if (!row) return base::fail(row.error());
+    const TokenHash wanted = *row ? (*row)->token_hash : TokenHash{};
+    const bool same_token = same(given, wanted);
+    if (*row && (same_token || !certified.empty())) return std::move(**row);
+    // The device may have been added since this turn of the shard looked first.
+    if (!again) reader_->begin_moment();
+  }
+  return base::fail(ErrorCode::kUnauthorized, "mqtt.connect");
 }
 
 DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) {
@@ -206,10 +209,10 @@ void DeviceShard::settle(Key key) {
   auto node = guests_.extract(key);
   Guest& guest = *node.mapped();
   count_out(guest);
-  poller_->remove(guest.line.fd());
   DeviceShard* home = shards_[shard_of(guest.arrival->row.name, shards_.size())];
   guest.line.dirty = guest.line.waits_to_write = false;
   if (home == this) return adopt(std::move(guest.line), *guest.arrival);
+  unwatch(guest.line);
   if (common_->limits.file_tables) {
     const auto index =
         static_cast<std::uint64_t>(std::ranges::find(shards_, this) - shards_.begin());
@@ -225,6 +228,7 @@ void DeviceShard::settle(Key key) {
 void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   const mqtt::Connect& connect = arrival.connect;
   if (stopping_ || paused_) {
+    unwatch(line);
     --common_->connections;
     return;
   }
@@ -235,9 +239,9 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
       const Key key = ++last_guest_;
       auto late = std::make_unique<Guest>();
       late->line = std::move(line);
-      const int fd = late->line.fd();
+      DeviceLine& its_line = late->line;
       guests_.emplace(key, std::move(late));
-      if (!poller_->add(fd, EPOLLIN, key)) return drop_guest(key);
+      if (!watch(its_line, EPOLLIN, key)) return drop_guest(key);
       // A client that has lost count, as one that was set back to an older state has, goes on from
       // there; the answer to a late attempt nobody reads.
       return refuse(key, connect.version, Reason::kImplementationSpecific, {},
@@ -251,8 +255,7 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   device.line = std::move(line);
   ++device.generation;
   const Key key = key_of(slot);
-  if (const auto added = poller_->add(device.line.fd(), EPOLLIN, key); !added) {
-    base::log(LogLevel::kError, "mqtt", "{}", base::to_string(added.error()));
+  if (!watch(device.line, EPOLLIN, key)) {
     device.line = DeviceLine();
     --common_->connections;
     return carry_out(slot);
@@ -480,7 +483,7 @@ void DeviceShard::look_again(std::string device) {
   poller_->post([this, device = std::move(device)] {
     const auto found = devices_.find(device);
     if (!found) return;
-    const auto row = reader_->registry().find_device(device);
+    const auto row = reader_->find_device(device);
     if (!row) return base::log(LogLevel::kError, "mqtt", "{}", base::to_string(row.error()));
     if (*row && (*row)->id == devices_[*found].id)
       devices_[*found].session.set_rights((*row)->rights);

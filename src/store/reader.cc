@@ -2,7 +2,9 @@
 #include "store/reader.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/log.h"
 #include "store/store.h"
 
 namespace wakeline::store {
@@ -29,9 +31,50 @@ base::Result<std::unique_ptr<Reader>> Reader::open(Store& store, const std::stri
   if (!table) return base::fail(table.error());
   auto reports = ReportTable::prepare(reader->database_);
   if (!reports) return base::fail(reports.error());
+  for (auto [moment, connection] :
+       {std::pair{&reader->moment_, &reader->database_},
+        std::pair{&reader->registry_moment_, &reader->registry_.database_}}) {
+    auto prepared = prepare_moment(*connection);
+    if (!prepared) return base::fail(prepared.error());
+    *moment = std::move(*prepared);
+  }
   reader->table_.emplace(std::move(*table));
   reader->reports_.emplace(std::move(*reports));
   return reader;
+}
+
+base::Result<Reader::Moment> Reader::prepare_moment(Database& database) {
+  Moment moment;
+  auto begin = database.prepare("BEGIN");
+  if (!begin) return base::fail(begin.error());
+  auto end = database.prepare("COMMIT");
+  if (!end) return base::fail(end.error());
+  moment.begin = std::move(*begin);
+  moment.end = std::move(*end);
+  return moment;
+}
+
+void Reader::begin_moment() {
+  end_moment();
+  moment_.wanted = registry_moment_.wanted = true;
+}
+
+void Reader::end_moment() {
+  leave(moment_);
+  leave(registry_moment_);
+}
+
+/// Where it fails, each read is of its own moment, as without.
+void Reader::enter(Moment& moment) {
+  if (!moment.wanted || moment.under_way) return;
+  moment.under_way = moment.begin.run().has_value();
+}
+
+void Reader::leave(Moment& moment) {
+  moment.wanted = false;
+  if (!std::exchange(moment.under_way, false)) return;
+  if (const auto ended = moment.end.run(); !ended)
+    base::log(base::LogLevel::kError, "store", "{}", base::to_string(ended.error()));
 }
 
 void Reader::remove(DeviceId device, Sequence sequence) {
@@ -42,6 +85,7 @@ void Reader::remove(DeviceId device, Sequence sequence) {
 void Reader::remove_through(DeviceId device, Sequence sequence) {
   // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
   // that fails says nothing, so the deletion is asked for.
+  enter(moment_);
   const auto any = table_->any_through(device, sequence);
   if (any && !*any) return;
   store_.enqueue(Store::Remove{device, sequence, true, deletions_}, false);
@@ -56,6 +100,7 @@ void Reader::Deletions::forget(DeviceId device, Sequence sequence, bool through)
 base::Result<std::optional<Push>> Reader::find(DeviceId device, Sequence sequence,
                                                base::WallTime now) {
   if (deletions_->pending.contains({device, sequence})) return std::nullopt;
+  enter(moment_);
   return table_->find(device, sequence, now);
 }
 
@@ -66,6 +111,7 @@ base::Result<Pending> Reader::pending(DeviceId device, Sequence after, std::uint
   const auto first = deleting.upper_bound({device, after});
   const auto last = deleting.upper_bound({device, ~Sequence{0}});
   const auto going = static_cast<std::size_t>(std::distance(first, last));
+  enter(moment_);
   auto found = table_->pending(device, after, limit + going, now);
   if (!found || going == 0) return found;
   std::erase_if(found->sequences,

@@ -30,6 +30,11 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
+  /// Until `end_moment`, each file is read as it is when it is read first: many reads for one lock.
+  /// What is written meanwhile is not seen. A `begin_moment` within one begins a later one.
+  void begin_moment();
+  void end_moment();
+
   /// Reads do not see the push any more. Deletions are not answered; one that fails for want of
   /// space is tried again until it is done.
   void remove(DeviceId device, Sequence sequence);
@@ -38,21 +43,34 @@ class Reader {
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
   /// See PushTable::find_accepted; what another thread deletes is there until that is written.
   base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
+    enter(moment_);
     return table_->find_accepted(device, sequence, now);
   }
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
                                 base::WallTime now);
-  base::Result<std::optional<base::WallTime>> next_expiry() { return table_->next_expiry(); }
+  base::Result<std::optional<base::WallTime>> next_expiry() {
+    enter(moment_);
+    return table_->next_expiry();
+  }
   /// The oldest reports above `after`; of one device, or of all when `device` is empty.
   base::Result<std::vector<Report>> reports(std::uint64_t after, std::string_view device,
                                             std::size_t limit) {
+    enter(moment_);
     return reports_->list(after, device, limit);
   }
   base::Result<std::vector<Receipt>> receipts(std::uint64_t group, std::uint64_t after,
                                               std::size_t limit) {
+    enter(moment_);
     return table_->receipts().list(group, after, limit);
   }
-  base::Result<bool> in_any_group(DeviceId device) { return reports_->in_any_group(device); }
+  base::Result<bool> in_any_group(DeviceId device) {
+    enter(moment_);
+    return reports_->in_any_group(device);
+  }
+  base::Result<std::optional<Device>> find_device(std::string_view name) {
+    enter(registry_moment_);
+    return registry_.find_device(name);
+  }
   /// For look-ups alone.
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
@@ -66,7 +84,17 @@ class Reader {
     void forget(DeviceId device, Sequence sequence, bool through);
   };
 
+  /// Of one of the two connections: a transaction that only reads.
+  struct Moment {
+    Statement begin, end;
+    bool wanted = false;
+    bool under_way = false;
+  };
+
   Reader(Store& store, Post post, Database database, Registry registry);
+  static base::Result<Moment> prepare_moment(Database& database);
+  static void enter(Moment& moment);
+  static void leave(Moment& moment);
   static base::Result<std::unique_ptr<Reader>> open(Store& store, const std::string& path,
                                                     std::uint32_t queue_max, Post post);
 
@@ -75,6 +103,7 @@ class Reader {
   Registry registry_;
   std::optional<PushTable> table_;
   std::optional<ReportTable> reports_;
+  Moment moment_, registry_moment_;
   std::shared_ptr<Deletions> deletions_;
 };
 

@@ -47,6 +47,7 @@ class Registry {
   std::uint64_t epoch() const { return epoch_; }
 
  private:
+  friend class Reader;
   explicit Registry(Database database) : database_(std::move(database)) {}
   base::Result<void> prepare();
   base::Result<void> remove_row(std::string_view name);

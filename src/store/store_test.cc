@@ -157,6 +157,35 @@ TEST(Store, ShowsNoPushWhoseDeletionIsOnItsWay) {
   EXPECT_EQ((*store)->pending(door, 0, 3, kNow), (Pending{{2, 4, 5}, false}));
 }
 
+TEST(Store, ReadsOneMomentUntilALaterOneBegins) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store);
+  auto reader = (*store)->reader(mailbox.post());
+  ASSERT_TRUE(reader);
+  const auto waiting = [&] { return (*reader)->pending(door, 0, 10, kNow)->sequences.size(); };
+  const auto knows = [&](const char* name) { return (*reader)->find_device(name)->has_value(); };
+
+  (*reader)->begin_moment();
+  EXPECT_EQ(waiting(), 0U);
+  EXPECT_TRUE(knows("door"));
+  bool added = false;
+  ASSERT_TRUE((*store)->add(push_to("door"), [&](const base::Result<Accepted>&) { added = true; }));
+  ASSERT_TRUE(mailbox.run_until([&] { return added; }));
+  add_device(path, "window");
+  EXPECT_EQ(waiting(), 0U);
+  EXPECT_FALSE(knows("window"));
+  (*reader)->begin_moment();
+  EXPECT_EQ(waiting(), 1U);
+  EXPECT_TRUE(knows("window"));
+  (*reader)->end_moment();
+  add_device(path, "gate");
+  EXPECT_TRUE(knows("gate"));
+}
+
 TEST(Store, WritesWhatIsQueuedBeforeItCloses) {
   const TestFolder folder;
   const std::string path = folder.path("store.db");

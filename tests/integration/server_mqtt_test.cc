@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
 #include "server_peers.h"
 #include "server_process.h"
 #include "wire/push.h"
@@ -321,6 +326,38 @@ TEST(ServerMqttLimits, ClosesAConnectionThatDoesNotConnectInTime) {
   EXPECT_TRUE(silent.ends(milliseconds(5'000)));
   EXPECT_TRUE(no_handshake.ends(milliseconds(5'000)));
   EXPECT_TRUE(half.ends(milliseconds(5'000)));
+}
+
+/// How often its threads have waited for something.
+std::uint64_t waits_of(pid_t pid) {
+  std::uint64_t sum = 0;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    std::ifstream status(task.path() / "status");
+    const std::string key = "voluntary_ctxt_switches:";
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(key)) sum += std::stoull(line.substr(key.size()));
+    }
+  }
+  return sum;
+}
+
+TEST(ServerMqttLimits, IsNotWokenByTheLoginTimesOfDevicesThatGotInAndSleep) {
+  constexpr int kDevices = 200;
+  ServerProcess server({"connect_ms=2000"});
+  ASSERT_TRUE(server.start());
+  std::vector<MqttPeer> devices;
+  for (int i = 0; i < kDevices; ++i) {
+    const std::string name = "sleeper" + std::to_string(i);
+    const std::string its_token = server.add_device(name);
+    devices.emplace_back(Line(server.ports.mqtt));
+    ASSERT_EQ(devices.back().log_in(name, its_token), Reason::kSuccess);
+  }
+  // One that never says who it is sees the end of all those times.
+  Line silent(server.ports.mqtt);
+  const std::uint64_t before = waits_of(server.pid());
+  EXPECT_TRUE(silent.ends());
+  EXPECT_LT(waits_of(server.pid()) - before, kDevices / 10U);
 }
 
 TEST(ServerMqttLimits, ClosesADeviceThatIsSilentForOneAndAHalfKeepAlives) {
