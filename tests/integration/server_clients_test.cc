@@ -11,7 +11,7 @@
 #include "server_process.h"
 
 /// MQTT clients as they come are devices: mosquitto_sub, mosquitto_pub, Paho of
-/// Python and the mqtt package of npm.
+/// Python and of C, and the mqtt package of npm.
 namespace wakeline::server {
 namespace {
 
@@ -129,6 +129,25 @@ TEST_F(ServerClients, PahoOfPythonIsADeviceOverTcpTlsAndWebSocket) {
         EXPECT_EQ(client.line(), R"({"title":")" + title + "\"}") << transport << version << tls;
         EXPECT_EQ(client.wait(), 0) << transport << version << tls;
       }
+    }
+  }
+}
+
+TEST_F(ServerClients, PahoOfCIsADeviceOverTcpTlsAndWebSocket) {
+  const std::string plain = std::to_string(server_.ports.mqtt);
+  const std::string tls = std::to_string(server_.ports.mqtts);
+  int number = 0;
+  for (const std::string& url : {"tcp://localhost:" + plain, "ws://localhost:" + plain + "/mqtt",
+                                 "ssl://localhost:" + tls, "wss://localhost:" + tls + "/mqtt"}) {
+    const bool by_tls = url.starts_with("ssl:") || url.starts_with("wss:");
+    for (const char* version : {"4", "5"}) {
+      const std::string title = "push " + std::to_string(++number);
+      Client client("timeout 90 " WAKELINE_PAHO_C " " + url + " door " + token_ + " " + version +
+                    (by_tls ? " " + server_.ca_file() : ""));
+      ASSERT_EQ(client.line(), "ready") << url << version;
+      ASSERT_EQ(push(title), 201U);
+      EXPECT_EQ(client.line(), R"({"title":")" + title + "\"}") << url << version;
+      EXPECT_EQ(client.wait(), 0) << url << version;
     }
   }
 }
