@@ -26,6 +26,11 @@ inline io::UniqueFd this_network() {
 class LinkNetwork : public testing::Test {
  protected:
   void SetUp() override { set_up("0.0.0.0"); }
+  /// The kernel puts nothing over a file that is gone, as those of `folder` soon are: the next test
+  /// of this process finds the paths as this one did.
+  void TearDown() override {
+    for (const std::string& path : put_over_) EXPECT_EQ(::umount2(path.c_str(), MNT_DETACH), 0);
+  }
   /// `address`: where the server listens.
   void set_up(const std::string& address) {
     ASSERT_TRUE(sys::test::enter_network_namespace());
@@ -67,6 +72,7 @@ class LinkNetwork : public testing::Test {
     std::ofstream(file) << text;
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     ASSERT_EQ(::mount(file.c_str(), path.c_str(), nullptr, MS_BIND, nullptr), 0);
+    put_over_.push_back(path);
   }
   PushClient::Options options() { return options_of(server, token, folder.file("state")); }
   void push(const std::string& title) {
@@ -116,6 +122,7 @@ class LinkNetwork : public testing::Test {
  private:
   io::UniqueFd far_;
   io::UniqueFd near_;
+  std::vector<std::string> put_over_;
 };
 
 }  // namespace wakeline::test
