@@ -64,5 +64,28 @@ TEST_F(LinkUrgency, WhatIsLessUrgentComesOnceWhenQuietIsOverAndNothingIsMissed) 
     EXPECT_GT(each.sequence, std::exchange(last, each.sequence));
 }
 
+TEST_F(LinkUrgency, AnAppWhoseFilesAreLostWhileItIsQuietMissesNothingThatIsWithheld) {
+  {
+    Ringing app(options);
+    bring_online(app);
+    app.client().set_lowest_urgency(PushUrgency::kHigh);
+    ASSERT_TRUE(app.client().send({.body = "x"}));
+    ASSERT_TRUE(eventually([&] { return app.client().outbox_size() == 0; }));
+  }
+  options.state_file = folder.file("new");
+  Ringing app(options);
+  bring_online(app);
+  push("call", "high");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 1; }));
+  push("news", "normal");
+  push("second call", "high");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 2; }));
+  EXPECT_EQ(app.missed(), 0U);
+  app.client().set_lowest_urgency(PushUrgency::kVeryLow);
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 3; }));
+  EXPECT_EQ(app.titles(), (Titles{"call", "second call", "news"}));
+  EXPECT_EQ(app.missed(), 0U);
+}
+
 }  // namespace
 }  // namespace wakeline::test

@@ -242,6 +242,7 @@ class Link {
   void on_publish(Instant now, wire::mqtt::Publish publish, Actions& out);
   void on_suback(Instant now, const wire::mqtt::Suback& suback, Actions& out);
   void say_lowest(Actions& out);
+  bool note_quiet(wire::Urgency lowest);
   void note_withheld();
   void on_pingresp(Instant now, Actions& out);
   void on_disconnect(Instant now, const wire::mqtt::Disconnect& disconnect, Actions& out);

@@ -187,7 +187,10 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
   }
   const auto epoch = number(connack.properties, property::kEpoch, 16);
   const auto spread = number(connack.properties, property::kSpread);
-  if (!epoch || !spread) {
+  const auto urgency = connack.properties.user_value(property::kUrgency);
+  const auto lowest =
+      wire::urgency_from_name(urgency.value_or(wire::name(wire::Urgency::kVeryLow)));
+  if (!epoch || !spread || !lowest) {
     on_protocol_error(now, attempt, Reason::kProtocolError, out);
     return;
   }
@@ -232,6 +235,8 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
     changed = changed || memory_.spread != *w;
     memory_.spread = *w;
   }
+  if (live_->numbered && *lowest > wire::Urgency::kVeryLow)
+    changed = note_quiet(*lowest) || changed;
   if (changed) persist(out);
   if (suspect_) {  // the same server, and at once: it was the network (rule 3)
     const Suspect suspect = *std::exchange(suspect_, std::nullopt);
@@ -312,6 +317,15 @@ void Link::say_lowest(Actions& out) {
                               .retain_handling = 1});
   subscribe.properties.user.emplace_back(property::kUrgency, wire::name(*said_));
   send(live_->id, subscribe, out);
+}
+
+/// The server withholds pushes below `lowest`, or has until this CONNECT. A memory that was lost
+/// learns it so. Returns: whether it was news.
+bool Link::note_quiet(wire::Urgency lowest) {
+  const bool news = !memory_.withheld || !memory_.lowest;
+  memory_.withheld = true;
+  if (!memory_.lowest) memory_.lowest = said_ = lowest;
+  return news;
 }
 
 /// After a numbered push. Once the server withholds nothing, the first one closes the gap that was

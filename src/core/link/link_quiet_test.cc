@@ -97,5 +97,47 @@ TEST(LinkQuiet, IsNoReasonToSayThatPushesNeverCome) {
               ElementsAre(Missed{.first = 9, .last = 11, .count = 3}, delivered(5, 12)));
 }
 
+mqtt::Connack quiet_connack(std::string urgency) {
+  mqtt::Connack connack = our_connack();
+  connack.properties.user.emplace_back("urgency", std::move(urgency));
+  return connack;
+}
+
+TEST(LinkQuiet, IsLearntFromTheServerByALinkThatHasForgotten) {
+  Pen pen;
+  pen.go_online(quiet_connack("high"));
+  EXPECT_EQ(pen.link.memory().lowest, Urgency::kHigh);
+  EXPECT_TRUE(pen.link.memory().withheld);
+  EXPECT_THAT(pen.heard(1, {push(3, 10)}), ElementsAre(delivered(1, 3), HoldAwake{Why::kOnline}));
+  EXPECT_THAT(pen.heard(1, {push(6, 11)}), ElementsAre(delivered(2, 6))) << "4, 5 are withheld";
+  EXPECT_THAT(ask(pen, Urgency::kHigh), IsEmpty()) << "it is known";
+  Pen next(config(), pen.link.memory());
+  next.start();
+  next.resolved();
+  EXPECT_EQ(said(next.connected(next.attempt)), "high");
+}
+
+TEST(LinkQuiet, ThatEndsWithTheConnectOfALinkThatHasForgottenHidesNoMoreThanItsGap) {
+  Pen pen;
+  ask(pen, Urgency::kVeryLow);
+  pen.go_online(quiet_connack("high"));  // until then
+  EXPECT_EQ(pen.link.memory().lowest, Urgency::kVeryLow) << "the app's own word counts";
+  EXPECT_TRUE(pen.link.memory().withheld);
+  EXPECT_THAT(pen.heard(1, {push(8, 10)}), ElementsAre(delivered(1, 8), HoldAwake{Why::kOnline}));
+  EXPECT_FALSE(pen.link.memory().withheld);
+  EXPECT_THAT(pen.heard(1, {push(10, 11)}),
+              ElementsAre(Missed{.first = 9, .last = 9, .count = 1}, delivered(2, 10)));
+}
+
+TEST(LinkQuiet, InAWordThatIsNoneEndsTheLine) {
+  Pen pen;
+  pen.start();
+  pen.resolved();
+  pen.connected(1);
+  pen.heard(1, {quiet_connack("quiet")});
+  EXPECT_NE(pen.link.state(), State::kReady);
+  EXPECT_FALSE(pen.link.memory().withheld);
+}
+
 }  // namespace
 }  // namespace wakeline::link::test

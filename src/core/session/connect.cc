@@ -176,6 +176,9 @@ mqtt::Connack Session::connack(const Config& config, std::string_view device,
   properties.shared_available = 0;
   if (packet_max_ < kRoomy) return answer;
   properties.user.emplace_back(wire::property::kEpoch, fmt::format("{:016x}", config.epoch));
+  // What it takes so far, before this CONNECT says otherwise: it may have lost its memory of that.
+  if (lowest_ > wire::Urgency::kVeryLow)
+    properties.user.emplace_back(wire::property::kUrgency, wire::name(lowest_));
   if (config.probes) properties.user.emplace_back(wire::property::kProbe, "1");
   if (config.spread > Duration::zero()) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(config.spread).count();

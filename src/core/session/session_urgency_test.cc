@@ -18,6 +18,13 @@ List set(Bench& bench, Urgency lowest, Sequence through) {
   return bench.take();
 }
 
+/// In the CONNACK that the list begins with.
+std::optional<std::string> urgency_told(const List& list) {
+  const auto& packet = std::get<Write>(list.at(0)).packet;
+  const auto told = std::get<mqtt::Connack>(packet).properties.user_value("urgency");
+  return told ? std::optional(std::string(*told)) : std::nullopt;
+}
+
 TEST(SessionUrgency, IsAskedForBySubscribeAndNothingGoesOutBeforeItIsDurable) {
   Bench bench = Bench::ready();
   EXPECT_EQ(bench.stored(1), (List{Publish{1, 1, false}}));
@@ -59,6 +66,19 @@ TEST(SessionUrgency, IsAskedForByConnectAndOutlivesTheConnection) {
   const List again = bench.take();
   ASSERT_EQ(again.size(), 2U);
   EXPECT_TRUE(std::holds_alternative<FetchPending>(again[1]));
+  EXPECT_EQ(urgency_told(first), std::nullopt);
+  EXPECT_EQ(urgency_told(again), "high");
+}
+
+TEST(SessionUrgency, IsToldToADeviceThatSaysAnotherOrHasForgotten) {
+  for (const char* asked : {"", "very-low"}) {
+    Bench bench;
+    auto connect = connect_v5(false);
+    if (*asked != '\0') connect.properties.user = {{"urgency", asked}};
+    bench.session.on_connect(at(seconds(0)), bench.config, kDevice, connect, bench.out, kAllRights,
+                             Urgency::kNormal);
+    EXPECT_EQ(urgency_told(bench.take()), "normal") << asked;
+  }
 }
 
 TEST(SessionUrgency, EndsWithACleanStart) {
