@@ -59,8 +59,7 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
   if (!cpu) return base::fail(cpu.error());
   app.cpu = *cpu;
   result.reading.cpu = *cpu;
-  const bool works = !keep_duplicates && app.process->group().busy();
-  result.reading.busy = works || (app.sink != nullptr && app.sink->asked());
+  result.reading.busy = app.sink != nullptr && app.sink->asked();
   for (auto& [id, tag] : app.tags) {
     auto duplicate = duplicate_of(tag);
     if (!duplicate) {

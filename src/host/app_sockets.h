@@ -26,10 +26,9 @@ struct AppReading {
 /// sys::duplicate_socket.
 base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag);
 
-/// Reads CPU time, whether a thread is busy or a request unread, and every tagged socket of the
-/// app, each through a duplicate that lives for the reading alone; with `keep_duplicates` (only for
-/// a frozen app) it stays in its TagRecord. Errors: kOs (no descriptors left), what
-/// AppGroup::cpu_time says.
+/// Reads CPU time, whether a request of the app is unread, and every tagged socket of it, each
+/// through a duplicate that lives for the reading alone; with `keep_duplicates` (only for a frozen
+/// app) it stays in its TagRecord. Errors: kOs (no descriptors left), what AppGroup::cpu_time says.
 base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates);
 
 /// Watches one tag of the suspended app, and with the first one the app's io_urings too.

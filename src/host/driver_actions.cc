@@ -122,6 +122,11 @@ void Driver::carry_out(const doze::Sample& action) {
     read->reading.cpu = app->cpu;
     read->reading.busy = true;  // as far as is known
   }
+  // Where the machine does not ask, it counts the app as busy for another reason, or not at all.
+  if (!read->reading.busy) {
+    read->reading.busy =
+        !doze_.asks_whether_busy(start, app->id, read->reading.cpu) || app->process->group().busy();
+  }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
   read->reading.took = io::now() - start;
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {

@@ -13,15 +13,17 @@ namespace {
 
 constexpr int kDepthMax = 64;
 
-void walk(const std::string& folder, const std::function<void(const std::string&)>& visit,
-          int depth) {
+void walk(const std::string& folder, const struct stat& about,
+          const std::function<void(const std::string&)>& visit, int depth) {
   visit(folder);
   // Its own link and its parent's: there is no folder in it, as in most apps' cgroups. To list one
   // costs more than all else of a look at an app.
-  struct stat about = {};
-  const bool leaf = ::stat(folder.c_str(), &about) == 0 && about.st_nlink == 2;
-  if (leaf || depth == kDepthMax) return;
-  for (const auto& name : folders_in(folder)) walk(folder + "/" + name, visit, depth + 1);
+  if (about.st_nlink == 2 || depth == kDepthMax) return;
+  for (const auto& name : folders_in(folder)) {
+    const std::string inner = folder + "/" + name;
+    struct stat about_inner = {};
+    if (::stat(inner.c_str(), &about_inner) == 0) walk(inner, about_inner, visit, depth + 1);
+  }
 }
 
 }  // namespace
@@ -44,7 +46,7 @@ std::vector<std::string> folders_in(const std::string& folder) {
 bool walk_folders(const std::string& folder, const std::function<void(const std::string&)>& visit) {
   struct stat about = {};
   if (::stat(folder.c_str(), &about) != 0 || !S_ISDIR(about.st_mode)) return false;
-  walk(folder, visit, 0);
+  walk(folder, about, visit, 0);
   return true;
 }
 

@@ -67,7 +67,7 @@ TEST_P(HostSleep, TakesAnAppForBusyWhoseRequestItHasNotReadYet) {  // C8, C12
   EXPECT_EQ(app.line.expect("pong"), "pong 1");
   // Each look is a turn of the host: after some it knows how much the app had used.
   const std::uint64_t before = daemon->voluntary_switches();
-  while (daemon->voluntary_switches() < before + 10) ::usleep(1'000);
+  while (daemon->voluntary_switches() < before + 4) ::usleep(1'000);
   daemon->signal(SIGSTOP);
   // The time passes at which a quiet app is suspended; then it asks. Of the host's timer and the
   // request the timer was first, and so it is when the host goes on.

@@ -75,6 +75,9 @@ class Doze {
   void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 
   // Answers to actions.
+  /// Whether a sample's answer depends on `Reading::busy`, given the CPU time of that reading: to
+  /// look at every thread of an app costs more than all else of it.
+  bool asks_whether_busy(Instant now, AppId id, Duration cpu) const;
   void on_sample(Instant now, AppId id, const Reading& reading, Actions& out);
   void on_suspended(Instant now, AppId id, const Reading& reading, Actions& out);
   void on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out);
@@ -146,9 +149,7 @@ class Doze {
   void take_back_suspension(Instant now, App& app, Actions& out);
   void end_slice(Instant now, App& app, const Reading& reading, Actions& out);
   void refresh_sampling(Instant now, App& app);
-  void look_later(Instant now, App& app) {
-    app.timers.set(AppTimer::kSample, base::saturating_add(now, pace_.interval(profile_)));
-  }
+  void look_later(Instant now, App& app);
   void end_window(Instant now, App& app, Actions& out);
   void suspend(Instant now, App& app, SuspendReason reason, Actions& out);
   void resume(Instant now, App& app, WakeCause cause, TagId tag, Actions& out);

@@ -3,6 +3,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -434,8 +435,10 @@ class World {
   }
   void answer(AppId id, Process& process, bool fails) {
     if (process.life != Process::Life::kRunning) return;
-    if (std::exchange(process.sample_asked, false))
+    if (std::exchange(process.sample_asked, false)) {
+      if (!doze_.asks_whether_busy(now_, id, process.cpu)) check_indifferent(id, process);
       act([&] { doze_.on_sample(now_, id, reading(process), out_); });
+    }
     if (!std::exchange(process.suspend_asked, false)) return;
     // A handler that was due meanwhile is as late as this answer.
     process.keep_alive_by = std::max(process.keep_alive_by, now_);
@@ -446,6 +449,19 @@ class World {
       process.frozen = true;
       act([&] { doze_.on_suspended(now_, id, reading(process), out_); });
     }
+  }
+  /// Where the machine does not ask for it, `busy` makes no difference.
+  void check_indifferent(AppId id, const Process& process) const {
+    Doze idle = doze_;
+    Doze busy = doze_;
+    Actions after_idle;
+    Actions after_busy;
+    Reading read = reading(process);
+    idle.on_sample(now_, id, read, after_idle);
+    read.busy = true;
+    busy.on_sample(now_, id, read, after_busy);
+    RC_ASSERT(idle == busy);
+    RC_ASSERT(std::ranges::equal(after_idle, after_busy));
   }
   void answer_all() {
     for (auto& [id, process] : apps_) answer(id, process, false);

@@ -35,11 +35,23 @@ bool counts(WakeCause cause) {
   }
 }
 
+/// Whether the app took more CPU time since its last sample than one at rest.
+bool worked(const Run& run, Instant now, Duration cpu) {
+  return (cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
+}
+
 std::int64_t milliseconds(Duration span) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
 }
 
 }  // namespace
+
+bool Doze::asks_whether_busy(Instant now, AppId id, Duration cpu) const {
+  const App* app = find(id);
+  if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return false;
+  // The first sample of a window finds no app quiet, and a slice lasts as long as it lasts.
+  return !app->run.slice && app->run.sampled && !worked(app->run, now, cpu);
+}
 
 void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out) {
   pace_.took(reading.took);
@@ -50,8 +62,7 @@ void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out
   Run& run = app->run;
   const bool first = !run.sampled;
   const bool data = run.tags.update(reading) && !first;
-  const bool busy =
-      reading.busy || (reading.cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
+  const bool busy = reading.busy || worked(run, now, reading.cpu);
   run.sampled = true;
   run.sampled_at = now;
   run.cpu = reading.cpu;
@@ -246,6 +257,15 @@ void Doze::refresh_sampling(Instant now, App& app) {
   app.run.sampled_at = now;
   app.timers.set(AppTimer::kWindow, app.run.window_end);
   look_later(now, app);
+}
+
+/// As long as it is quiet, after twice the time: what an app does between two looks is in its
+/// counters, and a look too few costs it a short quiet time awake.
+void Doze::look_later(Instant now, App& app) {
+  Duration after = pace_.interval(profile_);
+  const Duration quiet = app.run.sampled ? now - app.run.quiet_since : Duration::zero();
+  if (quiet < quiet_needed()) after = std::max(after, std::min(quiet, quiet_needed() - quiet));
+  app.timers.set(AppTimer::kSample, base::saturating_add(now, after));
 }
 
 /// The window is over, whatever the app does.

@@ -25,6 +25,41 @@ TEST(Sleep, C8C12SuspendsABackgroundAppAfterOneSecondOfQuietAndWatchesIt) {
   EXPECT_EQ(bed.doze.state(a), AppState::kSuspended);
 }
 
+TEST(Sleep, C12LooksAtAQuietAppAfterTwiceTheTimeAndFromTheFirstLookOnWhenItIsNot) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  bed.tag(a);
+  const Instant start = bed.now;
+  std::vector<Duration> looks;
+  for (List list = bed.next(); list == List{Sample{a}}; list = bed.next()) {
+    looks.push_back(bed.now - start);
+    if (bed.now - start == 500ms) bed.cpu += 5ms;
+    bed.doze.on_sample(bed.now, a, bed.reading(a), bed.out);
+    if (const List answer = bed.take(); !answer.empty()) {
+      EXPECT_EQ(answer, List{Suspend{a}});
+      break;
+    }
+  }
+  EXPECT_EQ(looks, (std::vector<Duration>{100ms, 200ms, 300ms, 500ms, 600ms, 700ms, 900ms, 1'300ms,
+                                          1'500ms}));
+}
+
+TEST(Sleep, AsksForThreadsAtWorkOnlyWhereItsAnswerDependsOnThem) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  bed.tag(a);
+  EXPECT_EQ(bed.next(), List{Sample{a}});
+  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu)) << "it is the first look";
+  bed.doze.on_sample(bed.now, a, bed.reading(a), bed.out);
+  EXPECT_EQ(bed.next(), List{Sample{a}});
+  EXPECT_TRUE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu));
+  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu + 2ms)) << "it has worked";
+  bed.sleep(a);
+  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu));
+}
+
 TEST(Sleep, C12HasNoTimerAtAllWhileEveryAppIsSuspended) {
   Bed bed;
   for (const AppId id : {bed.app, bed.add("chat"), bed.add("phone")}) {
