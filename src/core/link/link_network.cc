@@ -64,7 +64,7 @@ void Link::settle_network(Instant now, Actions& out) {
   } else if (!live_) {
     try_now(now, Why::kNetworkChanged, out);
   } else if (elsewhere) {
-    const bool flapping = now - changes_.back() <= kFlapping && changes_.back() != Instant::min();
+    const bool flapping = changes_.back() != Instant::min() && now - changes_.back() <= kFlapping;
     if (!flapping) return move(now, out);
     timers_.set(Timer::kMove, now + kFlapHold);
     check_line(now, out);
