@@ -4,6 +4,7 @@
 #include <wakeline/error.h>
 
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 
@@ -13,5 +14,9 @@ namespace wakeline::app {
 Error to_public(const base::Error& error, const std::string& about = {});
 /// The code with a text of its own; the code's description where `message` is empty.
 Error to_public(base::ErrorCode code, std::string message);
+/// Of a call that comes too early, too late or twice.
+inline Error wrong_state(std::string message) {
+  return {ErrorCode::kWrongState, std::move(message)};
+}
 
 }  // namespace wakeline::app
