@@ -306,8 +306,16 @@ void DeviceShard::flush(Key key) {
     return on_line_end(key);
   if (waits != std::exchange(line.waits_to_write, waits))
     static_cast<void>(watch(line, waits ? EPOLLIN | EPOLLOUT : EPOLLIN, key));
-  if (step != io::Step::kDone || (key & kGuest) == 0) return;
-  if (guests_.at(key)->phase == Guest::Phase::kLeaving) line.finish();
+  if (step != io::Step::kDone) return;
+  if ((key & kGuest) != 0) {
+    if (guests_.at(key)->phase == Guest::Phase::kLeaving) line.finish();
+    return;
+  }
+  const auto slot = static_cast<Slot>(key);
+  session::Session& session = devices_[slot].session;
+  if (!session.awaits_writing()) return;
+  session.on_written(asked_);
+  carry_out(slot);
 }
 
 void DeviceShard::drop_guest(Key key) {

@@ -366,8 +366,13 @@ void DeviceShard::publish(Slot slot, const session::Publish& publish) {
     return device.session.on_unwanted(now_, config_, publish.sequence, asked_);
   const bool to_group = subscription == Subscription::kGroup;
   mqtt::Publish packet = packet_of(device.name, to_group, *push, publish.sequence, now, version);
-  packet.duplicate = publish.duplicate;
-  packet.packet_id = publish.packet_id;
+  const bool once = device.session.sends_once(subscription, push->group);
+  if (once) {
+    packet.qos = mqtt::Qos::kAtMostOnce;
+  } else {
+    packet.duplicate = publish.duplicate;
+    packet.packet_id = publish.packet_id;
+  }
   const bool alias = !to_group && device.session.takes_topic_alias();
   if (alias) {
     packet.properties.topic_alias = kInboxAlias;
@@ -382,6 +387,7 @@ void DeviceShard::publish(Slot slot, const session::Publish& publish) {
     return device.session.on_gone(now_, config_, publish.sequence, asked_);
   }
   if (alias) device.line.alias_sent = true;
+  if (once) device.session.on_sent_once(publish.sequence);
   send(key_of(slot), encoded_);
 }
 

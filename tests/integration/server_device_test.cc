@@ -62,7 +62,8 @@ TEST_F(ServerDevice, JoinsAGroupAndGetsItsPushesUnderTheGroupsTopic) {
   ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
   ASSERT_TRUE(door.send(mqtt::Subscribe{
       .packet_id = 2,
-      .topics = {{.filter = "wakeline/group/family"}, {.filter = "wakeline/group/strangers"}}}));
+      .topics = {{.filter = "wakeline/group/family", .qos = mqtt::Qos::kAtLeastOnce},
+                 {.filter = "wakeline/group/strangers"}}}));
   const auto suback = door.expect<mqtt::Suback>();
   ASSERT_TRUE(suback);
   EXPECT_EQ(suback->reasons, (std::vector{Reason::kGrantedQos1, Reason::kNotAuthorized}));
@@ -127,7 +128,9 @@ TEST_F(ServerDevice, ThatAskedForQuietGetsUrgentPushesAloneAndTheOthersLater) {
   ASSERT_EQ(push_of("low"), 201U);
   const auto before = door.expect<mqtt::Publish>();
   ASSERT_EQ(title_of(before), "low");
-  mqtt::Subscribe quiet{.packet_id = 5, .topics = {{.filter = "wakeline/inbox/door"}}};
+  mqtt::Subscribe quiet{
+      .packet_id = 5,
+      .topics = {{.filter = "wakeline/inbox/door", .qos = mqtt::Qos::kAtLeastOnce}}};
   quiet.properties.user = {{"urgency", "high"}};
   ASSERT_TRUE(door.send(quiet));
   ASSERT_TRUE(door.expect<mqtt::Suback>());

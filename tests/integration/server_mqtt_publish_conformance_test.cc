@@ -25,7 +25,8 @@ TEST_F(MqttConformance, Mqtt_3_3_2_3_APushComesUnderATopicThatTheDeviceSubscribe
   }
   MqttPeer door = connected(connect(false));
   const auto ask = [&](const std::string& filter) {
-    ASSERT_TRUE(door.send(mqtt::Subscribe{.packet_id = 1, .topics = {{.filter = filter}}}));
+    ASSERT_TRUE(door.send(
+        mqtt::Subscribe{.packet_id = 1, .topics = {{.filter = filter, .qos = Qos::kAtLeastOnce}}}));
     EXPECT_EQ(door.expect<mqtt::Suback>()->reasons, std::vector{Reason::kGrantedQos1});
   };
   const auto comes = [&](const std::string& title, const std::string& topic) {

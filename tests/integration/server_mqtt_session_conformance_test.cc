@@ -107,7 +107,8 @@ TEST_F(MqttConformance, Version311_3_1_2_24_And_3_1_3_8_And_3_8_4) {
   packet.keep_alive_s = 1;
   MqttPeer door = connected(packet);
   ASSERT_TRUE(door.send(mqtt::Subscribe{
-      .packet_id = 7, .topics = {{.filter = "wakeline/inbox/door"}, {.filter = "a"}}}));
+      .packet_id = 7,
+      .topics = {{.filter = "wakeline/inbox/door", .qos = Qos::kAtLeastOnce}, {.filter = "a"}}}));
   EXPECT_EQ(door.expect<mqtt::Suback>()->reasons,
             (std::vector{Reason::kGrantedQos1, Reason::kUnspecified}));
   EXPECT_TRUE(door.line.ends());

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tuple>
+
 #include "server_mqtt_conformance.h"
 
 /// §3.8 – §3.11, §4.7: SUBSCRIBE, UNSUBSCRIBE and filters.
@@ -24,6 +26,55 @@ TEST_F(MqttConformance, Mqtt_3_8_4_1_To_7_EveryFilterIsAnsweredInOrder) {
   ASSERT_TRUE(suback);
   EXPECT_EQ(suback->reasons, (std::vector{Reason::kNotAuthorized, Reason::kGrantedQos1,
                                           Reason::kNotAuthorized, Reason::kNotAuthorized}));
+}
+TEST_F(MqttConformance, Mqtt_3_8_4_8_APushComesWithTheQosThatWasGrantedAndNoHigherOneThanAsked) {
+  for (const Version version : {Version::k311, Version::k5}) {
+    for (const auto& [asked, granted, carried] :
+         {std::tuple{Qos::kAtMostOnce, Reason::kSuccess, Qos::kAtMostOnce},
+          {Qos::kAtLeastOnce, Reason::kGrantedQos1, Qos::kAtLeastOnce},
+          {Qos::kExactlyOnce, Reason::kGrantedQos1, Qos::kAtLeastOnce}}) {
+      MqttPeer door(Line(server_.ports.mqtt), version);
+      auto connect = connect_packet("door", token_);
+      connect.version = version;
+      ASSERT_TRUE(door.send(connect));
+      ASSERT_TRUE(door.expect<mqtt::Connack>());
+      ASSERT_TRUE(door.send(mqtt::Subscribe{
+          .packet_id = 1, .topics = {{.filter = "wakeline/inbox/door", .qos = asked}}}));
+      const auto suback = door.expect<mqtt::Suback>();
+      ASSERT_TRUE(suback);
+      EXPECT_EQ(suback->reasons, std::vector{granted});
+      ASSERT_EQ(push("ring"), 201U);
+      const auto publish = door.expect<mqtt::Publish>();
+      ASSERT_TRUE(publish);
+      EXPECT_EQ(publish->qos, carried);
+      EXPECT_FALSE(publish->duplicate);
+      if (carried == Qos::kAtLeastOnce) {
+        ASSERT_TRUE(door.acknowledge(*publish));
+      }
+    }
+  }
+}
+TEST_F(MqttConformance, Mqtt_4_3_1_1_ABacklogComesOnceWithQos0AndIsGoneWhenItWasWritten) {
+  constexpr int kPushes = 300;  // several windows
+  for (int i = 0; i < kPushes; ++i) ASSERT_EQ(push(std::to_string(i)), 201U);
+  MqttPeer door = connected();
+  ASSERT_TRUE(
+      door.send(mqtt::Subscribe{.packet_id = 1, .topics = {{.filter = "wakeline/inbox/door"}}}));
+  ASSERT_TRUE(door.expect<mqtt::Suback>());
+  for (int i = 0; i < kPushes; ++i) {
+    const auto publish = door.expect<mqtt::Publish>();
+    ASSERT_TRUE(publish);
+    EXPECT_EQ(publish->qos, Qos::kAtMostOnce);
+    EXPECT_EQ(base::as_text(publish->payload), R"({"title":")" + std::to_string(i) + "\"}");
+  }
+  MqttPeer again = connected();
+  ASSERT_TRUE(
+      again.send(mqtt::Subscribe{.packet_id = 1, .topics = {{.filter = "wakeline/inbox/door"}}}));
+  ASSERT_TRUE(again.expect<mqtt::Suback>());
+  ASSERT_EQ(push("after"), 201U);
+  const auto publish = again.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  EXPECT_EQ(base::as_text(publish->payload), R"({"title":"after"})");
 }
 TEST_F(MqttConformance, Mqtt_3_8_4_3_TheSameFilterAgainIsNotASecondSubscription) {
   MqttPeer door = connected();

@@ -171,7 +171,9 @@ TEST(OperatorCommands, SayWhatADeviceMayPublishAndJoinAndTheRunningServerHeedsIt
     return ack ? ack->reason : mqtt::Reason::kUnspecified;
   };
   const auto join = [&](std::uint16_t id) {
-    door.send(mqtt::Subscribe{.packet_id = id, .topics = {{.filter = "wakeline/group/family"}}});
+    door.send(mqtt::Subscribe{
+        .packet_id = id,
+        .topics = {{.filter = "wakeline/group/family", .qos = mqtt::Qos::kAtLeastOnce}}});
     const auto suback = door.expect<mqtt::Suback>();
     return suback ? suback->reasons.front() : mqtt::Reason::kUnspecified;
   };

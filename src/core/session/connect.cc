@@ -136,7 +136,10 @@ void Session::accept(const Config& config, const mqtt::Connect& connect) {
   // Our own client says which attempt this is; it is served without a SUBSCRIBE, a round trip less.
   const auto attempt = properties.user_value(wire::property::kAttempt);
   attempt_ = number(attempt, 10).value_or(0);
-  if (attempt) subscribed_ = true;
+  if (attempt) {
+    subscribed_ = true;
+    once_ = false;
+  }
   unasked_ = subscribed();
   topic_alias_ = properties.topic_alias_maximum.value_or(0) > 0;
   if (extra_) {  // a will that waited: the device is back in time (MQTT-3.1.3-9)

@@ -59,6 +59,24 @@ Session::Subscription Session::subscription_for(std::string_view group) const {
   return subscribed_ ? Subscription::kInbox : Subscription::kNone;
 }
 
+bool Session::sends_once(Subscription subscription, std::string_view group) const {
+  if (subscription == Subscription::kInbox) return once_;
+  return subscription == Subscription::kGroup && extra_ &&
+         std::ranges::binary_search(extra_->once_groups, group);
+}
+
+void Session::on_sent_once(Sequence sequence) {
+  const auto push = std::ranges::find(in_flight_, sequence, &InFlight::sequence);
+  if (push != in_flight_.end()) push->once = true;
+}
+
+void Session::on_written(Actions& out) {
+  for (const InFlight& push : in_flight_) {
+    if (push.once) out.push(Remove{push.sequence});
+  }
+  if (std::erase_if(in_flight_, [](const InFlight& push) { return push.once; }) > 0) pump(out);
+}
+
 /// There is one subscription more: what was passed over may be for it.
 void Session::begin_reading() {
   unasked_ = true;

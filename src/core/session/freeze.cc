@@ -13,9 +13,13 @@ namespace mqtt = wire::mqtt;
 namespace {
 
 /// Of the layout below; another build refuses what it does not know.
-constexpr std::uint8_t kLayout = 3;
+constexpr std::uint8_t kLayout = 4;
+/// As it was before subscriptions with QoS 0: still read.
+constexpr std::uint8_t kLayoutBefore = 3;
 /// Bounds on what is read: they are those of the machine.
 constexpr std::size_t kListMax = 0xFFFF;
+/// Beside the bit that says that something is so: with QoS 0.
+constexpr std::uint8_t kOnce = 2;
 
 void put_text(base::ByteWriter& writer, base::BytesView bytes) {
   writer.u32(static_cast<std::uint32_t>(bytes.size()));
@@ -46,13 +50,13 @@ void Session::freeze(base::Bytes& out) const {
   writer.u8(static_cast<std::uint8_t>(version_));
   writer.u8(static_cast<std::uint8_t>(lowest_));
   for (const bool value : {online_, exists_, subscribed_, topic_alias_, fetching_, unasked_,
-                           unwanted_, rereads_, static_cast<bool>(extra_)})
+                           unwanted_, rereads_, static_cast<bool>(extra_), once_})
     writer.u8(value ? 1 : 0);
   writer.u32(static_cast<std::uint32_t>(in_flight_.size()));
   for (const InFlight& push : in_flight_) {
     writer.u64(push.sequence);
     writer.u16(push.packet_id);
-    writer.u8(push.sent ? 1 : 0);
+    writer.u8(static_cast<std::uint8_t>((push.sent ? 1 : 0) | (push.once ? kOnce : 0)));
   }
   if (!extra_) return;
   put_time(writer, extra_->will_at);
@@ -66,13 +70,16 @@ void Session::freeze(base::Bytes& out) const {
   for (const std::uint16_t id : extra_->reports) writer.u16(id);
   writer.u32(static_cast<std::uint32_t>(extra_->aliases.size()));
   for (const std::string& alias : extra_->aliases) put_text(writer, base::as_bytes(alias));
-  writer.u32(static_cast<std::uint32_t>(extra_->groups.size()));
-  for (const std::string& group : extra_->groups) put_text(writer, base::as_bytes(group));
+  for (const auto* groups : {&extra_->groups, &extra_->once_groups}) {
+    writer.u32(static_cast<std::uint32_t>(groups->size()));
+    for (const std::string& group : *groups) put_text(writer, base::as_bytes(group));
+  }
 }
 
 std::optional<Session> Session::thaw(base::BytesView bytes) {
   base::ByteReader reader(bytes);
-  if (reader.u8() != kLayout) return std::nullopt;
+  const std::uint8_t layout = reader.u8();
+  if (layout != kLayout && layout != kLayoutBefore) return std::nullopt;
   Session session;
   session.deadline_ = take_time(reader);
   for (std::uint64_t* value : {&session.sent_through_, &session.stored_through_,
@@ -95,17 +102,20 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
        {&session.online_, &session.exists_, &session.subscribed_, &session.topic_alias_,
         &session.fetching_, &session.unasked_, &session.unwanted_, &session.rereads_, &extra})
     *value = reader.u8() != 0;
+  if (layout == kLayout) session.once_ = reader.u8() != 0;
   const std::uint32_t count = reader.u32();
   if (!reader.ok() || count > kListMax) return std::nullopt;
   for (std::uint32_t i = 0; i < count; ++i) {
     InFlight push{};
     push.sequence = reader.u64();
     push.packet_id = reader.u16();
-    push.sent = reader.u8() != 0;
+    const std::uint8_t how = reader.u8();
+    push.sent = (how & 1) != 0;
+    push.once = (how & kOnce) != 0;
     if (!reader.ok()) return std::nullopt;
     session.in_flight_.push_back(push);
   }
-  if (extra && !session.thaw_extra(reader)) return std::nullopt;
+  if (extra && !session.thaw_extra(reader, layout == kLayout)) return std::nullopt;
   // The store's answer to a question under way never comes: it is asked again.
   if (session.fetching_) {
     session.fetching_ = false;
@@ -115,7 +125,7 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   return session;
 }
 
-bool Session::thaw_extra(base::ByteReader& reader) {
+bool Session::thaw_extra(base::ByteReader& reader, bool with_once) {
   Extra& extra = extra_.get();
   extra.will_at = take_time(reader);
   const base::BytesView will = take_text(reader);
@@ -133,11 +143,15 @@ bool Session::thaw_extra(base::ByteReader& reader) {
   if (!reader.ok() || aliases > kTopicAliasMax) return false;
   for (std::uint32_t i = 0; i < aliases; ++i)
     extra.aliases.emplace_back(base::as_text(take_text(reader)));
-  const std::uint32_t groups = reader.u32();
-  if (!reader.ok() || groups > kListMax) return false;
-  for (std::uint32_t i = 0; i < groups && reader.ok(); ++i)
-    extra.groups.emplace_back(base::as_text(take_text(reader)));
-  return reader.ok() && std::ranges::is_sorted(extra.groups);
+  for (auto* groups : {&extra.groups, &extra.once_groups}) {
+    if (groups == &extra.once_groups && !with_once) break;
+    const std::uint32_t count = reader.u32();
+    if (!reader.ok() || count > kListMax) return false;
+    for (std::uint32_t i = 0; i < count && reader.ok(); ++i)
+      groups->emplace_back(base::as_text(take_text(reader)));
+    if (!std::ranges::is_sorted(*groups)) return false;
+  }
+  return reader.ok();
 }
 
 void Session::on_thawed(Instant, const Config&, Actions& out) {

@@ -48,6 +48,9 @@ void Session::on_malformed(Instant now, base::ErrorCode error, Actions& out) {
 void Session::on_closed(Instant now) {
   if (!online_) return;
   online_ = fetching_ = unasked_ = topic_alias_ = false;
+  // What was to go with QoS 0, and did not, is read once more: it was never sent.
+  if (std::erase_if(in_flight_, [](const InFlight& push) { return push.once; }) > 0)
+    rereads_ = true;
   for (InFlight& push : in_flight_) push.sent = false;
   deadline_ = base::kNever;
   leave_will(now);
@@ -148,9 +151,10 @@ void Session::heard(Instant now) {
 }
 
 void Session::forget() {
-  exists_ = subscribed_ = unwanted_ = rereads_ = false;
+  exists_ = subscribed_ = once_ = unwanted_ = rereads_ = false;
   if (extra_) {
     extra_->groups.clear();
+    extra_->once_groups.clear();
     drop_connection_state();
   }
   in_flight_ = {};

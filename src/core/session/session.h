@@ -61,7 +61,8 @@ struct Write {
 };
 /// Read the push of that sequence from the store and send it as PUBLISH QoS 1 under that packet id.
 /// When the store has it no more (expired, replaced) or it is larger than packet_max(), call
-/// on_gone; when no subscription asks for it, on_unwanted.
+/// on_gone; when no subscription asks for it, on_unwanted; when one with QoS 0 does (sends_once),
+/// send it without a packet id and call on_sent_once.
 struct Publish {
   Sequence sequence;
   std::uint16_t packet_id;
@@ -171,6 +172,12 @@ class Session {
   void on_gone(Instant now, const Config& config, Sequence sequence, Actions& out);
   /// No subscription asks for that push, see subscription_for: it waits for one that does.
   void on_unwanted(Instant now, const Config& config, Sequence sequence, Actions& out);
+  /// That push was queued with QoS 0: nobody will acknowledge it.
+  void on_sent_once(Sequence sequence);
+  /// Everything that was queued is the kernel's: what went with QoS 0 is done with.
+  void on_written(Actions& out);
+  /// Whether on_written would change anything.
+  bool awaits_writing() const { return std::ranges::any_of(in_flight_, &InFlight::once); }
   /// The report of that packet id is durable (kSuccess), or why not.
   void on_report_stored(Instant now, std::uint16_t packet_id, Reason reason, Actions& out);
   /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
@@ -205,6 +212,8 @@ class Session {
   /// push is to the device itself.
   enum class Subscription : std::uint8_t { kNone, kInbox, kGroup };
   Subscription subscription_for(std::string_view group) const;
+  /// Whether that subscription was granted QoS 0, as it asked (MQTT-3.8.4-8).
+  bool sends_once(Subscription subscription, std::string_view group) const;
   Version version() const { return version_; }
   std::size_t in_flight() const { return in_flight_.size(); }
   /// The largest packet that the device takes, in bytes.
@@ -228,7 +237,8 @@ class Session {
   struct InFlight {
     Sequence sequence;
     std::uint16_t packet_id;
-    bool sent;  ///< on this connection: it counts against the window
+    bool sent;          ///< on this connection: it counts against the window
+    bool once = false;  ///< with QoS 0; of this connection
     friend bool operator==(const InFlight&, const InFlight&) = default;
   };
 
@@ -248,10 +258,11 @@ class Session {
     std::vector<std::string> aliases;          ///< by number - 1; of this connection
     std::vector<GroupRequest> group_requests;  ///< at most kGroupRequestsMax; of this connection
     std::vector<std::string> groups;           ///< joined in this session, by name
+    std::vector<std::string> once_groups;      ///< of those the ones with QoS 0, by name
     friend bool operator==(const Extra&, const Extra&) = default;
   };
 
-  bool thaw_extra(base::ByteReader& reader);
+  bool thaw_extra(base::ByteReader& reader, bool with_once);
   bool in_group() const { return extra_ && !extra_->groups.empty(); }
   bool subscribed() const { return subscribed_ || in_group(); }
   void begin_reading();
@@ -302,6 +313,7 @@ class Session {
   bool online_ = false;
   bool exists_ = false;      ///< the standard's session state is there: "session present"
   bool subscribed_ = false;  ///< to its inbox
+  bool once_ = false;        ///< that with QoS 0
   bool topic_alias_ = false;
   bool fetching_ = false;
   bool unwanted_ = false;  ///< some up to `sent_through_` wait for a subscription

@@ -464,5 +464,61 @@ TEST(ToLine, NamesEachActionInOneLine) {
   EXPECT_EQ(to_line(Write{mqtt::Pingresp{}}), "WRITE " + mqtt::to_line(mqtt::Pingresp{}));
 }
 
+mqtt::Subscribe subscribe_once(std::string filter) {
+  return {.packet_id = 9, .topics = {{.filter = std::move(filter), .qos = mqtt::Qos::kAtMostOnce}}};
+}
+
+TEST(Session, GrantsQos0AsAskedAndIsDoneWithAPushWhenItIsWritten) {
+  Bench bench;
+  bench.connect(connect_v5());
+  EXPECT_EQ(bench.packet(subscribe_once(kInbox)),
+            (List{Write{suback(Reason::kSuccess)}, FetchPending{1, 0, 3}}));
+  EXPECT_EQ(bench.pending(1, {}), List{});
+  EXPECT_EQ(bench.stored(1), (List{Publish{1, 1, false}}));
+  EXPECT_TRUE(bench.session.sends_once(Session::Subscription::kInbox, ""));
+  EXPECT_FALSE(bench.session.awaits_writing());
+  bench.session.on_sent_once(1);
+  EXPECT_TRUE(bench.session.awaits_writing());
+  bench.session.on_written(bench.out);
+  EXPECT_EQ(bench.take(), (List{Remove{1}}));
+  EXPECT_EQ(bench.session.in_flight(), 0U);
+}
+
+TEST(Session, ReadsAgainWhatWasToGoWithQos0WhenTheLineBreaksBeforeItIsWritten) {
+  Bench bench;
+  bench.connect(connect_v5());
+  bench.packet(subscribe_once(kInbox));
+  bench.pending(1, {});
+  ASSERT_EQ(bench.stored(1), (List{Publish{1, 1, false}}));
+  bench.session.on_sent_once(1);
+  bench.session.on_closed(at(seconds(2)));
+  EXPECT_EQ(bench.session.in_flight(), 0U);
+  EXPECT_EQ(bench.connect(connect_v5(false), at(seconds(3))),
+            (List{Write{connack_v5(true)}, FetchPending{2, 0, 3}}));
+  EXPECT_EQ(bench.pending(2, {1}), (List{Publish{1, 2, false}}));
+}
+
+TEST(Session, CarriesQos0OverAHandoverAndReadsTheLayoutBefore) {
+  Bench bench;
+  bench.connect(connect_v5());
+  bench.packet(subscribe_once(kInbox));
+  bench.pending(1, {});
+  bench.stored(1);
+  bench.session.on_sent_once(1);
+  base::Bytes frozen;
+  bench.session.freeze(frozen);
+  EXPECT_EQ(Session::thaw(frozen), bench.session);
+
+  // Layout 3 has no byte for QoS 0 behind the nine of its flags.
+  Bench before = Bench::ready();
+  base::Bytes bytes;
+  before.session.freeze(bytes);
+  constexpr std::size_t kOnceAt = 1 + 5 * 8 + 3 * 4 + 3 * 2 + 3 + 9;
+  ASSERT_EQ(bytes[kOnceAt], 0);
+  bytes[0] = 3;
+  bytes.erase(bytes.begin() + kOnceAt);
+  EXPECT_EQ(Session::thaw(bytes), before.session);
+}
+
 }  // namespace
 }  // namespace wakeline::session

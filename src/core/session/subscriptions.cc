@@ -11,8 +11,19 @@ namespace mqtt = wire::mqtt;
 
 namespace {
 
-/// Waits for the store; never sent.
+/// Wait for the store, to be granted QoS 1 or 0; never sent.
 constexpr Reason kUndecided{0xFF};
+constexpr Reason kUndecidedOnce{0xFE};
+
+bool is_undecided(Reason reason) { return reason == kUndecided || reason == kUndecidedOnce; }
+
+/// Puts the name in its place, or takes it out.
+void keep(std::vector<std::string>& names, std::string_view name, bool in) {
+  const auto place = std::ranges::lower_bound(names, name);
+  const bool there = place != names.end() && *place == name;
+  if (in && !there) names.emplace(place, name);
+  if (!in && there) names.erase(place);
+}
 
 }  // namespace
 
@@ -30,11 +41,13 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
     if (v5 && topic.filter.starts_with("$share/"))  // §3.2.2.3.13
       return disconnect(now, Reason::kSharedNotSupported, "shared subscriptions", out);
     if (topic.filter == inbox) {
-      // Whatever QoS was asked for: a push is deleted when it is acknowledged, and not before.
       granted = lowest.has_value();
-      request.reasons.push_back(granted ? Reason::kGrantedQos1 : Reason::kImplementationSpecific);
+      if (granted) once_ = topic.qos == mqtt::Qos::kAtMostOnce;
+      request.reasons.push_back(!granted ? Reason::kImplementationSpecific
+                                : once_  ? Reason::kSuccess  // QoS 0
+                                         : Reason::kGrantedQos1);
     } else if (wire::group_of_topic(topic.filter)) {
-      request.reasons.push_back(kUndecided);
+      request.reasons.push_back(topic.qos == mqtt::Qos::kAtMostOnce ? kUndecidedOnce : kUndecided);
       ++request.waits;
     } else {
       request.reasons.push_back(mqtt::is_topic_filter(topic.filter) ? Reason::kNotAuthorized
@@ -43,7 +56,7 @@ void Session::on_subscribe(Instant now, std::string_view device, const mqtt::Sub
   }
   if (!take_group_request(now, request, out)) return;
   for (std::size_t i = 0; request.waits > 0 && i < subscribe.topics.size(); ++i) {
-    if (request.reasons[i] != kUndecided) continue;
+    if (!is_undecided(request.reasons[i])) continue;
     const auto group = wire::group_of_topic(subscribe.topics[i].filter);
     out.push(
         ChangeGroup{request.packet_id, static_cast<std::uint16_t>(i), true, std::string(*group)});
@@ -104,16 +117,17 @@ void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t inde
   if (!online_ || !extra_) return;
   auto& requests = extra_->group_requests;
   const auto it = std::ranges::find(requests, packet_id, &GroupRequest::packet_id);
-  if (it == requests.end() || index >= it->reasons.size() || it->reasons[index] != kUndecided)
+  if (it == requests.end() || index >= it->reasons.size() || !is_undecided(it->reasons[index]))
     return;  // asked on a connection that is gone
   const bool done = reason == Reason::kSuccess;
-  it->reasons[index] = done && it->join ? Reason::kGrantedQos1 : reason;
+  const bool once = it->reasons[index] == kUndecidedOnce;
+  it->reasons[index] = done && it->join && !once ? Reason::kGrantedQos1 : reason;
   auto& groups = extra_->groups;
-  const auto place = std::ranges::lower_bound(groups, group);
-  const bool there = place != groups.end() && *place == group;
-  const bool joins = done && it->join && !there;
-  if (joins) groups.emplace(place, group);
-  if (done && !it->join && there) groups.erase(place);
+  const bool joins = done && it->join && !std::ranges::binary_search(groups, group);
+  if (done) {
+    keep(groups, group, it->join);
+    keep(extra_->once_groups, group, it->join && once);
+  }
   if (--it->waits == 0) {
     const GroupRequest whole = std::move(*it);
     requests.erase(it);
