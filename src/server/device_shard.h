@@ -112,7 +112,9 @@ class DeviceShard {
   /// Whether a push would go out now.
   bool receives(std::string_view device);
   bool online(std::string_view device);
-  void on_push_stored(std::string device, StoredPush push);
+  /// See MqttFront.
+  using Announce = std::function<void(std::string device, StoredPush push)>;
+  Announce announcer();
   /// See MqttFront.
   void look_again(std::string device);
 
@@ -219,6 +221,7 @@ class DeviceShard {
   void expel(Slot slot);
   void update_timer(Slot slot);
   void write(Slot slot, const wire::mqtt::Packet& packet);
+  void on_push_stored(const std::string& device, const StoredPush& push);
   void publish(Slot slot, const session::Publish& publish);
   void fetch(Slot slot, const session::FetchPending& question);
   void store_report(Slot slot, const session::Report& report);

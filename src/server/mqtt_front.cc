@@ -138,8 +138,12 @@ bool MqttFront::receives(std::string_view device) const {
 
 bool MqttFront::online(std::string_view device) const { return shard_of(device).online(device); }
 
-void MqttFront::on_push_stored(std::string_view device, StoredPush push) {
-  shard_of(device).on_push_stored(std::string(device), std::move(push));
+MqttFront::Announce MqttFront::announcer() const {
+  std::vector<DeviceShard::Announce> all;
+  for (const auto& shard : shards_) all.push_back(shard->announcer());
+  return [all = std::move(all)](std::string_view device, StoredPush push) {
+    all[DeviceShard::shard_of(device, all.size())](std::string(device), std::move(push));
+  };
 }
 
 void MqttFront::look_again(std::string_view device) {

@@ -54,8 +54,10 @@ class MqttFront {
   bool receives(std::string_view device) const;
   /// Whether the device is connected, awake or asleep.
   bool online(std::string_view device) const;
-  /// The push is durable. Pushes of one device come in the order of their numbers.
-  void on_push_stored(std::string_view device, StoredPush push);
+  /// Tells a device's shard that the push is durable; pushes of one device in the order of their
+  /// numbers. For another thread, and harmless when the shards are gone.
+  using Announce = std::function<void(std::string_view device, StoredPush push)>;
+  Announce announcer() const;
   /// The registry changed: a device that is no more loses its connection and its session, another
   /// has the rights that it has now.
   void look_again(std::string_view device);

@@ -19,7 +19,11 @@ constexpr base::Duration kZeroTtlGrace = std::chrono::seconds(30);
 }  // namespace
 
 PushDesk::PushDesk(TimerQueue& timers, store::Store& store, MqttFront& devices)
-    : Timed(timers), timers_(timers), store_(store), devices_(devices) {
+    : Timed(timers),
+      timers_(timers),
+      store_(store),
+      devices_(devices),
+      announce_(std::make_shared<const MqttFront::Announce>(devices.announcer())) {
   on_swept(0);
 }
 
@@ -39,16 +43,20 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
                      .idempotency_key = std::move(order.idempotency_key),
                      .receipt = order.receipt});
   return store_.add(
-      push, [this, push, done = std::move(done)](const base::Result<store::Accepted>& result) {
+      push,
+      [this, expires = push->expires,
+       done = std::move(done)](const base::Result<store::Accepted>& result) {
         if (result && !result->repeated) ++accepted_;
         if (result && result->waits) {
-          plan_sweep(push->expires);
-          if (!result->held) {
-            devices_.on_push_stored(push->device, {result->device, result->sequence, push});
-            if (on_waiting_) on_waiting_();
-          }
+          plan_sweep(expires);
+          if (!result->held && on_waiting_) on_waiting_();
         }
         done(result);
+      },
+      // To its device as soon as it is durable, beside the answer to its sender.
+      [push, announce = announce_](const store::Accepted& accepted) {
+        if (accepted.waits && !accepted.held)
+          (*announce)(push->device, {accepted.device, accepted.sequence, push});
       });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "server/mqtt_front.h"
 #include "server/timer_queue.h"
@@ -53,6 +54,7 @@ class PushDesk : public Timed {
   TimerQueue& timers_;
   store::Store& store_;
   MqttFront& devices_;
+  std::shared_ptr<const MqttFront::Announce> announce_;  ///< the store's writer calls it
   std::function<void()> on_waiting_;
   std::uint64_t accepted_ = 0;
   base::Instant sweep_at_ = base::kNever;

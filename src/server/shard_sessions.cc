@@ -469,20 +469,27 @@ void DeviceShard::set_urgency(Slot slot, const session::SetUrgency& set) {
   if (!asked) poller_->post([done, error = asked.error()] { done(base::fail(error)); });
 }
 
-void DeviceShard::on_push_stored(std::string device, StoredPush push) {
-  poller_->post([this, device = std::move(device), push = std::move(push)] {
-    const auto found = devices_.find(device);
-    if (!found || devices_[*found].id != push.device) return;
-    const Slot slot = *found;
-    // It was stored before the device asked for quiet, and is withheld since.
-    if (push.push &&
-        static_cast<wire::Urgency>(push.push->urgency) < devices_[slot].session.lowest_urgency())
-      return;
-    hot_ = &push;
-    devices_[slot].session.on_push_stored(now_, config_, push.sequence, asked_);
-    carry_out(slot);
-    hot_ = nullptr;
-  });
+/// A task of a shard that is gone is not run.
+DeviceShard::Announce DeviceShard::announcer() {
+  return [this, poller = poller_](std::string device, StoredPush push) {
+    poller->post([this, device = std::move(device), push = std::move(push)] {
+      on_push_stored(device, push);
+    });
+  };
+}
+
+void DeviceShard::on_push_stored(const std::string& device, const StoredPush& push) {
+  const auto found = devices_.find(device);
+  if (!found || devices_[*found].id != push.device) return;
+  const Slot slot = *found;
+  // It was stored before the device asked for quiet, and is withheld since.
+  if (push.push &&
+      static_cast<wire::Urgency>(push.push->urgency) < devices_[slot].session.lowest_urgency())
+    return;
+  hot_ = &push;
+  devices_[slot].session.on_push_stored(now_, config_, push.sequence, asked_);
+  carry_out(slot);
+  hot_ = nullptr;
 }
 
 void DeviceShard::look_again(std::string device) {

@@ -83,8 +83,8 @@ base::Result<void> Store::add(NewPush push, OnAdded done) {
   return add(std::make_shared<const NewPush>(std::move(push)), std::move(done));
 }
 
-base::Result<void> Store::add(std::shared_ptr<const NewPush> push, OnAdded done) {
-  return enqueue_if_room(Add{std::move(push), std::move(done)});
+base::Result<void> Store::add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored) {
+  return enqueue_if_room(Add{std::move(push), std::move(done), std::move(stored)});
 }
 
 base::Result<void> Store::run(Work work, OnDone done) {
@@ -98,12 +98,15 @@ base::Result<void> Store::run(Work work, OnDone done, Post post) {
 void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
 
 void Store::enqueue(Job job, bool urgent) {
+  bool first = false;
   {
     const std::scoped_lock lock(mutex_);
+    first = jobs_.empty();
     jobs_.push_back(std::move(job));
     if (urgent) ++urgent_;
   }
-  wake_.notify_one();
+  // A further deletion changes nothing of what the writer waits for.
+  if (first || urgent) wake_.notify_one();
 }
 
 void Store::run_writer() {
@@ -175,10 +178,13 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
     const Outcome& outcome = outcomes[i];
     if (auto* add = std::get_if<Add>(&batch[i])) {
       base::Result<Accepted> result = base::fail(base::Error{});
-      if (outcome)
-        result = std::get<Accepted>(*outcome);
-      else
+      if (outcome) {
+        const Accepted& accepted = std::get<Accepted>(*outcome);
+        if (add->stored) add->stored(accepted);
+        result = accepted;
+      } else {
         result = base::fail(outcome.error());
+      }
       answers.emplace_back([done = std::move(add->done), result] { done(result); });
     } else if (auto* sweep = std::get_if<Sweep>(&batch[i])) {
       base::Result<std::int64_t> result = 0;

@@ -47,6 +47,7 @@ class Store {
  public:
   using Post = store::Post;
   using OnAdded = std::function<void(base::Result<Accepted>)>;
+  using OnStored = std::function<void(const Accepted&)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
   /// Changes of further tables, on the writer's thread within its transaction. It may run twice: an
   /// error rolls back everything that shares the transaction, and each is then tried alone.
@@ -64,7 +65,9 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done);
+  /// `stored` is called before `done` is posted, on the writer's thread, where the push was taken:
+  /// who delivers it need not wait for the thread that opened the store.
+  base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored = {});
   /// The same, for several at once: all of them are durable when `done` is called, each with its
   /// own result.
   base::Result<void> add_all(std::vector<NewPush> pushes,
@@ -141,6 +144,7 @@ class Store {
   struct Add {
     std::shared_ptr<const NewPush> push;
     OnAdded done;
+    OnStored stored{};
   };
   struct Remove {
     DeviceId device;

@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/random.h"
 #include "store/test_folder.h"
@@ -155,6 +157,37 @@ TEST(Store, ShowsNoPushWhoseDeletionIsOnItsWay) {
   (*store)->sweep(kNow, [&](base::Result<std::int64_t> count) { swept = *count; });
   ASSERT_TRUE(mailbox.run_until([&] { return swept == 0; }));
   EXPECT_EQ((*store)->pending(door, 0, 3, kNow), (Pending{{2, 4, 5}, false}));
+}
+
+TEST(Store, TellsTheWritersThreadOfAPushThatWasTakenBeforeItAnswers) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store);
+  auto reader = (*store)->reader(mailbox.post());
+  ASSERT_TRUE(reader);
+  std::atomic<int> told = 0;
+  std::atomic<bool> durable = false;
+  const auto here = std::this_thread::get_id();
+  int answers = 0;
+  for (const char* name : {"nobody", "door"}) {
+    ASSERT_TRUE((*store)->add(
+        std::make_shared<const NewPush>(push_to(name)),
+        [&](const base::Result<Accepted>& result) {
+          ++answers;
+          EXPECT_EQ(told, result ? 1 : 0);
+        },
+        [&](const Accepted& accepted) {
+          EXPECT_NE(std::this_thread::get_id(), here);
+          durable = (*reader)->find(door, accepted.sequence, kNow)->has_value();
+          ++told;
+        }));
+    ASSERT_TRUE(mailbox.run_until([&] { return answers == (name[0] == 'n' ? 1 : 2); }));
+  }
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(durable);
 }
 
 TEST(Store, ReadsOneMomentUntilALaterOneBegins) {
