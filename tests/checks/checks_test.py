@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contract  # noqa: E402
 import core_purity  # noqa: E402
 import layers  # noqa: E402
+import mqtt_statements  # noqa: E402
 import public_headers  # noqa: E402
 import systemd_units  # noqa: E402
 import text_rules  # noqa: E402
@@ -366,6 +367,28 @@ class Contract(Tree):
     def test_a_test_that_does_not_exist_is_found(self) -> None:
         self.rows["C5"] = "| C5 | a rule | `Unit.Held` | `Not.Here`, `Unit.Holds` |"
         self.expect("no test Unit.Held", "no test Not.Here", "Unit.Holds is not in tests/")
+
+
+class MqttStatements(Tree):
+    def test_numbers_are_read_from_names(self) -> None:
+        for name, numbers in {
+            "Mqtt_3_1_0_1_TheFirst": ["MQTT-3.1.0-1"],
+            "Mqtt_3_8_4_1_To_3_Every": ["MQTT-3.8.4-1", "MQTT-3.8.4-2", "MQTT-3.8.4-3"],
+            "Mqtt_3_2_2_9_And_11_And_4_3_2_1_Is": ["MQTT-3.2.2-9", "MQTT-3.2.2-11", "MQTT-4.3.2-1"],
+            "Mqtt_4_12_Auth": ["MQTT §4.12"],
+            "Version311_3_1_2_24_And_3_8_4": ["3.1.1: MQTT-3.1.2-24", "3.1.1: MQTT §3.8.4"],
+            "Mqtt_4_13_1_1_AndTooMuch": ["MQTT-4.13.1-1"],
+            "KeepsMqtt_1_1_1_1": [],
+        }.items():
+            self.assertEqual(mqtt_statements.numbers_of(name), numbers, name)
+
+    def test_a_document_that_is_missing_or_old_is_found(self) -> None:
+        self.write("tests/a_test.cc", "TEST(A, Mqtt_3_1_0_1_IsSo) {}\n")
+        self.assertEqual(len(mqtt_statements.check(self.root)[0]), 1)
+        self.write(mqtt_statements.DOCUMENT, mqtt_statements.written(self.root))
+        self.assertEqual(mqtt_statements.check(self.root), ([], 1))
+        self.write("tests/a_test.cc", "TEST(A, Mqtt_3_1_0_2_IsSo) {}\n")
+        self.assertEqual(len(mqtt_statements.check(self.root)[0]), 1)
 
 
 class Formatting(Tree):
