@@ -14,8 +14,9 @@ DOCUMENT = "docs/mqtt-statements.md"
 _NAME = re.compile(r"^(?:Mqtt|Version311)((?:_(?:\d+|And|To))+)(?:_|$)")
 _HEAD = """# The statements of MQTT that are tested
 
-Each normative statement that a test names, by its number in the standard (`§`: a section without a number of its own). The tests speak to a
-server process. Written by `tests/checks/mqtt_statements.py --write` from the names of the tests; a check compares them.
+Each normative statement that a test names, by its number in the standard (`§`: a section without
+a number of its own). The tests speak to a server process. Written from their names, by
+`tests/checks/mqtt_statements.py --write`; a check compares them.
 
 | statement | tests |
 |---|---|
@@ -23,7 +24,7 @@ server process. Written by `tests/checks/mqtt_statements.py --write` from the na
 
 
 def numbers_of(name: str) -> list[str]:
-    """Mqtt_3_3_2_8_And_9_…: two statements; …_1_To_7_…: seven; fewer than four numbers: a section."""
+    """Mqtt_3_3_2_8_And_9_…: two; …_1_To_7_…: seven; fewer than four numbers: a section."""
     match = _NAME.match(name)
     if match is None:
         return []
@@ -84,7 +85,8 @@ def check(root: pathlib.Path) -> tuple[list[Finding], int]:
     place = root / DOCUMENT
     if place.is_file() and tree.read(root, DOCUMENT) == text:
         return [], rows
-    return [Finding(DOCUMENT, 0, "is not what the tests' names say: mqtt_statements.py --write")], rows
+    what = "is not what the tests' names say: mqtt_statements.py --write"
+    return [Finding(DOCUMENT, 0, what)], rows
 
 
 if __name__ == "__main__":
