@@ -53,13 +53,17 @@ base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag) {
   return sys::duplicate_socket(tag.process->pidfd.get(), tag.fd, tag.cookie);
 }
 
-base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
+base::Result<AppReading> read_cpu(AppRecord& app) {
   AppReading result;
   const auto cpu = app.process->group().cpu_time();
   if (!cpu) return base::fail(cpu.error());
   app.cpu = *cpu;
   result.reading.cpu = *cpu;
   result.reading.busy = app.sink != nullptr && app.sink->asked();
+  return result;
+}
+
+base::Result<void> read_sockets(AppRecord& app, bool keep_duplicates, AppReading& result) {
   for (auto& [id, tag] : app.tags) {
     auto duplicate = duplicate_of(tag);
     if (!duplicate) {
@@ -79,7 +83,7 @@ base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates) {
     result.reading.tags.push_back({id, reading->bytes, reading->unread, reading->ended});
     if (keep_duplicates) tag.duplicate = std::move(*duplicate);
   }
-  return result;
+  return {};
 }
 
 base::Result<void> watch_tag(sys::SocketWatch& watch, AppRecord& app, const doze::Watch& action) {

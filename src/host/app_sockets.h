@@ -14,7 +14,7 @@ namespace wakeline::host {
 /// Members of a watch group from here on are io_uring descriptors, below it tags.
 inline constexpr std::uint64_t kRingMember = std::uint64_t{1} << 63;
 
-/// What `read_app` found.
+/// What was found of an app.
 struct AppReading {
   doze::Reading reading;
   /// Tags whose number means another socket now, or that may no longer be read: the app has closed
@@ -26,10 +26,13 @@ struct AppReading {
 /// sys::duplicate_socket.
 base::Result<io::UniqueFd> duplicate_of(const TagRecord& tag);
 
-/// Reads CPU time, whether a request of the app is unread, and every tagged socket of it, each
-/// through a duplicate that lives for the reading alone; with `keep_duplicates` (only for a frozen
-/// app) it stays in its TagRecord. Errors: kOs (no descriptors left), what AppGroup::cpu_time says.
-base::Result<AppReading> read_app(AppRecord& app, bool keep_duplicates);
+/// Reads CPU time, and whether a request of the app is unread. Errors: what AppGroup::cpu_time
+/// says.
+base::Result<AppReading> read_cpu(AppRecord& app);
+/// Adds every tagged socket, each read through a duplicate that lives for the reading alone; with
+/// `keep_duplicates` (only for a frozen app) it stays in its TagRecord. Errors: kOs (no descriptors
+/// left).
+base::Result<void> read_sockets(AppRecord& app, bool keep_duplicates, AppReading& result);
 
 /// Watches one tag of the suspended app, and with the first one the app's io_urings too.
 /// Errors: kNotFound (the socket is gone), as SocketWatch::add.

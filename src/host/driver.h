@@ -28,6 +28,8 @@
 
 namespace wakeline::host {
 
+struct AppReading;
+
 /// What parts of the host beside the driver do with an app; each may be empty.
 struct DriverHooks {
   /// It is frozen and stays so for now: duplicates of its other sockets may be taken and watched.
@@ -152,6 +154,7 @@ class Driver {
 
   void on_socket_event(sys::WatchKey key, sys::SocketEvent event);
   void on_exit(AppRecord& app, sys::ExitInfo info);
+  base::Result<AppReading> look_at(AppRecord& app, base::Instant now);
   void thaw(AppRecord& app);
   void begin_run(AppRecord& app);
   void send_outbox();

@@ -109,11 +109,25 @@ void Driver::begin_run(AppRecord& app) {
   });
 }
 
+base::Result<AppReading> Driver::look_at(AppRecord& app, base::Instant now) {
+  auto read = read_cpu(app);
+  if (!read) return read;
+  const doze::LookNeeds needs = doze_.look_needs(now, app.id, read->reading.cpu);
+  if (needs.sockets) {
+    if (const auto sockets = read_sockets(app, false, *read); !sockets) {
+      return base::fail(sockets.error());
+    }
+  }
+  bool& busy = read->reading.busy;
+  busy = busy || needs.busy || (needs.threads && app.process->group().busy());
+  return read;
+}
+
 void Driver::carry_out(const doze::Sample& action) {
   AppRecord* app = find(action.app);
   if (app == nullptr || !app->process->running()) return;
   const base::Instant start = io::now();
-  auto read = read_app(*app, false);
+  auto read = look_at(*app, start);
   if (!read) {
     // Not fatal for the app: it stays awake, and the next sample tries again.
     base::log(LogLevel::kWarning, "host", "{}: cannot be read: {}", app->manifest.id,
@@ -121,11 +135,6 @@ void Driver::carry_out(const doze::Sample& action) {
     read = AppReading{};
     read->reading.cpu = app->cpu;
     read->reading.busy = true;  // as far as is known
-  }
-  // Where the machine does not ask, it counts the app as busy for another reason, or not at all.
-  if (!read->reading.busy) {
-    read->reading.busy =
-        !doze_.asks_whether_busy(start, app->id, read->reading.cpu) || app->process->group().busy();
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
   read->reading.took = io::now() - start;
@@ -160,11 +169,12 @@ void Driver::carry_out(const doze::Suspend& action) {
     return fail(adopted ? base::Error{base::ErrorCode::kBusy, "its connection is not there yet", 0}
                         : adopted.error());
   }
-  const auto read = read_app(*app, true);
-  if (!read) {
+  auto read = read_cpu(*app);
+  const auto sockets = read ? read_sockets(*app, true, *read) : base::fail(read.error());
+  if (!sockets) {
     drop_duplicates(*watch_, *app);
     thaw(*app);
-    return fail(read.error());
+    return fail(sockets.error());
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
   // With its media it is resumed at once; the look after the freeze misses no call.

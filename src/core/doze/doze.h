@@ -75,9 +75,9 @@ class Doze {
   void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 
   // Answers to actions.
-  /// Whether a sample's answer depends on `Reading::busy`, given the CPU time of that reading: to
-  /// look at every thread of an app costs more than all else of it.
-  bool asks_whether_busy(Instant now, AppId id, Duration cpu) const;
+  /// What else a sample has to read, given its CPU time: to look at every thread and socket of an
+  /// app costs much more than to read that.
+  LookNeeds look_needs(Instant now, AppId id, Duration cpu) const;
   void on_sample(Instant now, AppId id, const Reading& reading, Actions& out);
   void on_suspended(Instant now, AppId id, const Reading& reading, Actions& out);
   void on_suspend_failed(Instant now, AppId id, base::Error error, Actions& out);

@@ -436,8 +436,13 @@ class World {
   void answer(AppId id, Process& process, bool fails) {
     if (process.life != Process::Life::kRunning) return;
     if (std::exchange(process.sample_asked, false)) {
-      if (!doze_.asks_whether_busy(now_, id, process.cpu)) check_indifferent(id, process);
-      act([&] { doze_.on_sample(now_, id, reading(process), out_); });
+      // A driver reads what is asked for.
+      const LookNeeds needs = doze_.look_needs(now_, id, process.cpu);
+      Reading read = reading(process);
+      if (!needs.sockets) read.tags.clear();
+      read.busy = needs.busy;
+      if (needs.sockets && !needs.threads) check_indifferent(id, process);
+      act([&] { doze_.on_sample(now_, id, read, out_); });
     }
     if (!std::exchange(process.suspend_asked, false)) return;
     // A handler that was due meanwhile is as late as this answer.
@@ -450,7 +455,7 @@ class World {
       act([&] { doze_.on_suspended(now_, id, reading(process), out_); });
     }
   }
-  /// Where the machine does not ask for it, `busy` makes no difference.
+  /// Where the machine does not ask for threads, `busy` makes no difference.
   void check_indifferent(AppId id, const Process& process) const {
     Doze idle = doze_;
     Doze busy = doze_;

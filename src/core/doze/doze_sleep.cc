@@ -46,11 +46,18 @@ std::int64_t milliseconds(Duration span) {
 
 }  // namespace
 
-bool Doze::asks_whether_busy(Instant now, AppId id, Duration cpu) const {
+LookNeeds Doze::look_needs(Instant now, AppId id, Duration cpu) const {
   const App* app = find(id);
-  if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return false;
-  // The first sample of a window finds no app quiet, and a slice lasts as long as it lasts.
-  return !app->run.slice && app->run.sampled && !worked(app->run, now, cpu);
+  if (app == nullptr || !app->timers.is_set(AppTimer::kWindow)) return {};
+  const Run& run = app->run;
+  // A slice lasts as long as it lasts, and the first look finds no app quiet.
+  if (run.slice || !run.sampled) return {.sockets = true};
+  if (worked(run, now, cpu)) return {.sockets = true, .busy = true};
+  // An app that did not run has read nothing. What lies there unread is seen by the last look, or
+  // right after the freeze.
+  const bool last = now - run.quiet_since >= quiet_needed() || now >= run.window_end;
+  if (cpu == run.cpu && !last) return {};
+  return {.sockets = true, .threads = true};
 }
 
 void Doze::on_sample(Instant now, AppId id, const Reading& reading, Actions& out) {

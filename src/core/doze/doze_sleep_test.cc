@@ -45,19 +45,58 @@ TEST(Sleep, C12LooksAtAQuietAppAfterTwiceTheTimeAndFromTheFirstLookOnWhenItIsNot
                                           1'500ms}));
 }
 
-TEST(Sleep, AsksForThreadsAtWorkOnlyWhereItsAnswerDependsOnThem) {
+TEST(Sleep, C12ReadsSocketsAndThreadsOnlyWhereItsAnswerDependsOnThem) {
+  constexpr LookNeeds kAll{.sockets = true, .threads = true};
   Bed bed;
   const AppId a = bed.app;
   bed.launch(a);
   bed.tag(a);
+  const auto needs = [&](Duration more = {}) {
+    return bed.doze.look_needs(bed.now, a, bed.cpu + more);
+  };
+  const auto look = [&] {
+    bed.doze.on_sample(bed.now, a, bed.reading(a), bed.out);
+    EXPECT_EQ(bed.take(), List{});
+    EXPECT_EQ(bed.next(), List{Sample{a}});
+  };
   EXPECT_EQ(bed.next(), List{Sample{a}});
-  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu)) << "it is the first look";
+  EXPECT_EQ(needs(), LookNeeds{.sockets = true}) << "the first look";
+  look();
+  EXPECT_EQ(needs(), LookNeeds{}) << "it did not run";
+  EXPECT_EQ(needs(500us), kAll) << "it ran for less than a hundredth";
+  EXPECT_EQ(needs(2ms), (LookNeeds{.sockets = true, .busy = true})) << "it has worked";
+  for (int i = 0; i < 4; ++i) look();
+  EXPECT_EQ(needs(), kAll) << "the last look";
   bed.doze.on_sample(bed.now, a, bed.reading(a), bed.out);
+  EXPECT_EQ(bed.take(), List{Suspend{a}});
+  bed.suspended(a, bed.reading(a));
+  EXPECT_EQ(needs(), LookNeeds{});
+}
+
+TEST(Sleep, C11BytesThatComeBetweenLooksAtAnAppThatDoesNotReadThemWakeItAfterTheFreeze) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  const TagId tag = bed.tag(a);
   EXPECT_EQ(bed.next(), List{Sample{a}});
-  EXPECT_TRUE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu));
-  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu + 2ms)) << "it has worked";
-  bed.sleep(a);
-  EXPECT_FALSE(bed.doze.asks_whether_busy(bed.now, a, bed.cpu));
+  bed.doze.on_sample(bed.now, a, bed.reading(a), bed.out);
+  const auto read_what_is_needed = [&] {
+    const LookNeeds needs = bed.doze.look_needs(bed.now, a, bed.cpu);
+    Reading reading = bed.reading(a);
+    if (!needs.sockets) reading.tags.clear();
+    bed.doze.on_sample(bed.now, a, reading, bed.out);
+    return bed.take();
+  };
+  List answer;
+  while (answer.empty()) {
+    ASSERT_EQ(bed.next(), List{Sample{a}});
+    answer = read_what_is_needed();
+  }
+  EXPECT_EQ(answer, List{Suspend{a}});
+  bed.bytes += 10;  // after the last look
+  EXPECT_EQ(bed.suspended(a, bed.reading(a, 10)),
+            (List{ledger(a, kSuspend, "quiet"), Resume{a, WakeCause::kSocketData, tag, 10s},
+                  ledger(a, kWake, "socket_data", 1)}));
 }
 
 TEST(Sleep, C12HasNoTimerAtAllWhileEveryAppIsSuspended) {

@@ -119,10 +119,17 @@ struct TagReading {
   bool ended = false;  ///< FIN, reset or error is pending
   friend bool operator==(const TagReading&, const TagReading&) = default;
 };
+/// What a sample has to read beside the CPU time.
+struct LookNeeds {
+  bool sockets = false;
+  bool threads = false;  ///< Reading::busy; where not, it is `busy`
+  bool busy = false;
+  friend bool operator==(const LookNeeds&, const LookNeeds&) = default;
+};
 /// What the driver read of an app.
 struct Reading {
-  std::vector<TagReading> tags;
-  Duration cpu{};  ///< CPU time since the launch
+  std::vector<TagReading> tags;  ///< of what was not read there is no news
+  Duration cpu{};                ///< CPU time since the launch
   /// A thread runs, or waits for a processor or a device, or a request of it lies unread at the
   /// host: it is in the midst of something, even if it has used no CPU time. Of a frozen app: such
   /// a request has come since the last look.
