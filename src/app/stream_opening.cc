@@ -197,6 +197,7 @@ void StreamCore::on_open() {
   look();
   watch();
 }
+
 // --- the end
 
 void StreamCore::close() {

@@ -138,9 +138,10 @@ void Driver::carry_out(const doze::Sample& action) {
   }
   for (const doze::TagId tag : read->gone) app->tags.erase(tag);
   read->reading.took = io::now() - start;
-  feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-    for (const doze::TagId tag : read->gone) doze.on_tag_gone(now, app->id, tag, out);
-    doze.on_sample(now, app->id, read->reading, out);
+  // As of the moment for which it was asked what to read: a later one might be a last look.
+  feed([&](doze::Doze& doze, base::Instant, doze::Actions& out) {
+    for (const doze::TagId tag : read->gone) doze.on_tag_gone(start, app->id, tag, out);
+    doze.on_sample(start, app->id, read->reading, out);
   });
 }
 
