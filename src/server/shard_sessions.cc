@@ -268,8 +268,9 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   config_.spread =
       std::max(common_->spread_min,
                admission_.spread(common_->connections / std::max<std::size_t>(shards_.size(), 1)));
-  device.session.on_connect(now_, config_, device.name, connect, asked_, arrival.row.rights,
-                            static_cast<wire::Urgency>(arrival.row.lowest));
+  device.session.on_connect(
+      now_, config_, device.name, connect, asked_, arrival.row.rights,
+      {static_cast<wire::Urgency>(arrival.row.lowest), arrival.row.withheld_through});
   carry_out(slot);
   // What came behind the CONNECT, and in the same block.
   if (line_of(key) == nullptr) return;
@@ -366,6 +367,9 @@ void DeviceShard::publish(Slot slot, const session::Publish& publish) {
     return device.session.on_unwanted(now_, config_, publish.sequence, asked_);
   const bool to_group = subscription == Subscription::kGroup;
   mqtt::Publish packet = packet_of(device.name, to_group, *push, publish.sequence, now, version);
+  if (publish.withheld > 0 && version == mqtt::Version::k5)
+    packet.properties.user.emplace_back(wire::property::kWithheld,
+                                        std::to_string(publish.withheld));
   const bool once = device.session.sends_once(subscription, push->group);
   if (once) {
     packet.qos = mqtt::Qos::kAtMostOnce;
@@ -453,20 +457,20 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
 
 void DeviceShard::set_urgency(Slot slot, const session::SetUrgency& set) {
   const KnownDevice& device = devices_[slot];
-  const auto done = [this, name = device.name, id = device.id,
-                     lowest = set.lowest](const base::Result<store::Sequence>& through) {
+  const auto set_down = [this, name = device.name, id = device.id,
+                         lowest = set.lowest](const base::Result<store::LowestSet>& done) {
     const auto found = devices_.find(name);
     if (!found || devices_[*found].id != id) return;
     const Slot known = *found;
-    if (!through) return on_store_failed(known, through.error());
-    devices_[known].session.on_urgency_set(lowest, *through, asked_);
+    if (!done) return on_store_failed(known, done.error());
+    devices_[known].session.on_urgency_set({lowest, done->withheld_through}, done->highest, asked_);
     carry_out(known);
   };
   const auto asked = store_.set_lowest(
       device.id, static_cast<std::uint8_t>(set.lowest),
-      set.after == session::SetUrgency::kNone ? std::nullopt : std::optional(set.after), done,
+      set.after == session::SetUrgency::kNone ? std::nullopt : std::optional(set.after), set_down,
       post_);
-  if (!asked) poller_->post([done, error = asked.error()] { done(base::fail(error)); });
+  if (!asked) poller_->post([set_down, error = asked.error()] { set_down(base::fail(error)); });
 }
 
 /// A task of a shard that is gone is not run.

@@ -167,18 +167,21 @@ base::Result<bool> PushTable::find_accepted(DeviceId device, Sequence sequence,
   return row;
 }
 
-base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowest,
-                                             std::optional<Sequence> hold_after) {
+base::Result<LowestSet> PushTable::set_lowest(DeviceId device, std::uint8_t lowest,
+                                              std::optional<Sequence> hold_after) {
   const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
   const int level = static_cast<int>(lowest);
   auto set = database_->prepare(
-      "UPDATE devices SET lowest = ?2 WHERE id = ?1"
-      " RETURNING (SELECT last_sequence FROM queues WHERE device = id)");
+      "UPDATE devices SET lowest = ?2, withheld_through = CASE WHEN lowest > 0 AND ?2 = 0"
+      " THEN (SELECT last_sequence FROM queues WHERE device = id) ELSE withheld_through END"
+      " WHERE id = ?1"
+      " RETURNING (SELECT last_sequence FROM queues WHERE device = id), withheld_through");
   if (!set) return base::fail(set.error());
   auto row = set->with(device.value, level).step();
   if (!row) return base::fail(row.error());
   if (!*row) return base::fail(ErrorCode::kNotFound, "store.device");
   std::int64_t last = set->integer(0);
+  const auto withheld_through = static_cast<Sequence>(set->integer(1));
   if (row = set->step(); !row) return base::fail(row.error());
   if (hold_after) {
     auto hold = database_->prepare(
@@ -198,7 +201,7 @@ base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowes
     if (!*row) break;
     released.push_back(find->integer(0));
   }
-  if (released.empty()) return static_cast<Sequence>(last);
+  if (released.empty()) return LowestSet{static_cast<Sequence>(last), withheld_through};
   auto move = database_->prepare(
       "UPDATE pushes SET held = 0, held_as = coalesce(held_as, sequence), sequence = ?3"
       " WHERE device = ?1 AND sequence = ?2");
@@ -209,7 +212,7 @@ base::Result<Sequence> PushTable::set_lowest(DeviceId device, std::uint8_t lowes
   }
   if (auto ran = take_number_.with(device.value, last, 0).run(); !ran)
     return base::fail(ran.error());
-  return static_cast<Sequence>(last);
+  return LowestSet{static_cast<Sequence>(last), withheld_through};
 }
 
 base::Result<bool> PushTable::any_through(DeviceId device, Sequence sequence) {

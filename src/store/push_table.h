@@ -24,9 +24,9 @@ class PushTable {
   base::Result<void> withdraw(DeviceId device, Sequence sequence);
   /// From now on the device takes only pushes of that urgency, or higher ones. What is withheld and
   /// now taken gets new numbers; with `hold_after` lower ones above that number are withheld.
-  /// Returns: the device's highest number. Errors: kNotFound, kStorageFull, kStorage.
-  base::Result<Sequence> set_lowest(DeviceId device, std::uint8_t lowest,
-                                    std::optional<Sequence> hold_after);
+  /// Errors: kNotFound, kStorageFull, kStorage.
+  base::Result<LowestSet> set_lowest(DeviceId device, std::uint8_t lowest,
+                                     std::optional<Sequence> hold_after);
   /// Deletes at most `limit` expired pushes and keys. Returns: how many.
   base::Result<std::int64_t> sweep(base::WallTime now, std::int64_t limit);
 

@@ -67,7 +67,7 @@ TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
   EXPECT_EQ(add(push(1)), 1U);
   EXPECT_EQ(add(push(1)), 2U);
   // 1 may have been sent: it is not withheld.
-  EXPECT_EQ(*table_->set_lowest(door_, 3, Sequence{1}), 2U);
+  EXPECT_EQ(*table_->set_lowest(door_, 3, Sequence{1}), (LowestSet{2, 0}));
   EXPECT_EQ(pending(door_), (std::vector<Sequence>{1}));
   const auto urgent = table_->add(push(3));
   ASSERT_TRUE(urgent);
@@ -84,9 +84,11 @@ TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
   EXPECT_FALSE(*table_->any_through(door_, 10));
   EXPECT_EQ(waiting("door"), 2U);
   // By steps, in their order.
-  EXPECT_EQ(*table_->set_lowest(door_, 2, std::nullopt), 5U);
+  EXPECT_EQ(*table_->set_lowest(door_, 2, std::nullopt), (LowestSet{5, 0}));
   EXPECT_EQ(pending(door_), (std::vector<Sequence>{5}));
-  EXPECT_EQ(*table_->set_lowest(door_, 0, std::nullopt), 6U);
+  EXPECT_EQ(*table_->set_lowest(door_, 0, std::nullopt), (LowestSet{6, 5}));
+  // It is over since, and not anew.
+  EXPECT_EQ(*table_->set_lowest(door_, 0, std::nullopt), (LowestSet{6, 5}));
   EXPECT_EQ(pending(door_), (std::vector<Sequence>{5, 6}));
   EXPECT_EQ(add(push(0)), 7U);
   // Their senders know them by the numbers that they were told.

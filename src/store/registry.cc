@@ -14,7 +14,7 @@ using base::ErrorCode;
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT id, name, token_hash, created, waiting, rights, lowest"
+    "SELECT id, name, token_hash, created, waiting, rights, lowest, withheld_through"
     " FROM devices JOIN queues ON device = id";
 
 Device read_device(const Statement& row) {
@@ -23,7 +23,8 @@ Device read_device(const Statement& row) {
                 .created = from_ms(row.integer(3)),
                 .waiting = static_cast<std::uint64_t>(row.integer(4)),
                 .rights = static_cast<std::uint8_t>(row.integer(5)),
-                .lowest = static_cast<std::uint8_t>(row.integer(6))};
+                .lowest = static_cast<std::uint8_t>(row.integer(6)),
+                .withheld_through = static_cast<Sequence>(row.integer(7))};
   // A hash of another length stays zero and fits no token.
   if (const base::Bytes hash = row.blob(2); hash.size() == device.token_hash.size())
     std::ranges::copy(hash, device.token_hash.begin());

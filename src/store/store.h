@@ -90,10 +90,10 @@ class Store {
                                   std::function<void(base::Result<bool>)> done, Post post);
   void leave_groups(DeviceId device);
   base::Result<bool> in_any_group(DeviceId device) { return own_->in_any_group(device); }
-  /// See PushTable::set_lowest. To `done`: the device's highest number. Errors (at once): kBusy.
+  /// See PushTable::set_lowest. Errors (at once): kBusy.
   base::Result<void> set_lowest(DeviceId device, std::uint8_t lowest,
                                 std::optional<Sequence> hold_after,
-                                std::function<void(base::Result<Sequence>)> done, Post post);
+                                std::function<void(base::Result<LowestSet>)> done, Post post);
   /// Deletes the reports up to `id`: they were fetched.
   base::Result<void> remove_reports(std::uint64_t id, OnDone done);
 

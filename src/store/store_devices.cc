@@ -53,8 +53,8 @@ base::Result<void> Store::change_group(DeviceId device, std::string group, bool 
 
 base::Result<void> Store::set_lowest(DeviceId device, std::uint8_t lowest,
                                      std::optional<Sequence> hold_after,
-                                     std::function<void(base::Result<Sequence>)> done, Post post) {
-  auto found = std::make_shared<Found<Sequence>>();
+                                     std::function<void(base::Result<LowestSet>)> done, Post post) {
+  auto found = std::make_shared<Found<LowestSet>>();
   return run(
       [this, device, lowest, hold_after, found](Database&) -> base::Result<void> {
         found->result = write_->set_lowest(device, lowest, hold_after);

@@ -42,9 +42,10 @@ struct Device {
   std::string name{};
   TokenHash token_hash{};
   base::WallTime created{};
-  std::uint64_t waiting = 0;  ///< pushes that it has not acknowledged
-  std::uint8_t rights = 7;    ///< a bit for each kind of report that it may publish
-  std::uint8_t lowest = 0;    ///< urgency of the pushes that it takes now
+  std::uint64_t waiting = 0;      ///< pushes that it has not acknowledged
+  std::uint8_t rights = 7;        ///< a bit for each kind of report that it may publish
+  std::uint8_t lowest = 0;        ///< urgency of the pushes that it takes now
+  Sequence withheld_through = 0;  ///< its highest number when quiet was last over; 0: never quiet
   friend bool operator==(const Device&, const Device&) = default;
 };
 
@@ -71,6 +72,13 @@ struct Accepted {
   bool repeated = false;  ///< the idempotency key was known: the first push's number
   bool held = false;      ///< it waits, and is withheld: the device takes more urgent ones alone
   friend bool operator==(const Accepted&, const Accepted&) = default;
+};
+
+/// What became of a change of a device's lowest urgency.
+struct LowestSet {
+  Sequence highest = 0;           ///< number of the device
+  Sequence withheld_through = 0;  ///< as in Device
+  friend bool operator==(const LowestSet&, const LowestSet&) = default;
 };
 
 /// A push as it waits.

@@ -111,6 +111,8 @@ inline constexpr std::string_view kDrain = "drain";    ///< DISCONNECT 0x98/0x9C
 inline constexpr std::string_view kRetryAfter =
     "retry-after";                                       ///< CONNACK 0x89/0x97, DISCONNECT: in ms
 inline constexpr std::string_view kUrgency = "urgency";  ///< PUBLISH: Urgency's name
+inline constexpr std::string_view kWithheld =
+    "withheld";  ///< CONNACK, PUBLISH: numbers up to it may be missing because of quiet
 inline constexpr std::string_view kKey =
     "key";  ///< PUBLISH of a device: idempotency key; what comes twice with it is one report
 inline constexpr std::string_view kContentEncoding =

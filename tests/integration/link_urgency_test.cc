@@ -87,5 +87,60 @@ TEST_F(LinkUrgency, AnAppWhoseFilesAreLostWhileItIsQuietMissesNothingThatIsWithh
   EXPECT_EQ(app.missed(), 0U);
 }
 
+TEST_F(LinkUrgency, UrgentPushesThatWaitAroundWithheldOnesAreNoReasonToMissThoseWhenQuietEnds) {
+  {
+    Ringing app(options);
+    bring_online(app);
+    push("before", "low");
+    app.client().set_lowest_urgency(PushUrgency::kHigh);
+    ASSERT_TRUE(app.client().send({.body = "x"}));
+    ASSERT_TRUE(
+        eventually([&] { return app.client().outbox_size() == 0 && app.pushes().size() == 1; }));
+  }
+  const Titles urgent{"call", "second call", "third call"};
+  const Titles withheld{"news", "more news", "old news"};
+  for (std::size_t i = 0; i < urgent.size(); ++i) {
+    push(withheld[i], i == 0 ? "very-low" : "normal");
+    push(urgent[i], "high");
+  }
+  // Also when the server has only its disk to know it from.
+  server.kill_now();
+  ASSERT_TRUE(server.start());
+  Ringing app(options);
+  app.client().set_lowest_urgency(PushUrgency::kVeryLow);  // CONNECT says so
+  bring_online(app);
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 6; }));
+  EXPECT_EQ(app.titles(),
+            (Titles{"call", "second call", "third call", "news", "more news", "old news"}));
+  EXPECT_EQ(app.missed(), 0U);
+}
+
+TEST_F(LinkUrgency, AnAppThatForgotAfterQuietWasOverMissesNothingThatWasWithheld) {
+  {
+    Ringing app(options);
+    bring_online(app);
+    app.client().set_lowest_urgency(PushUrgency::kHigh);
+    ASSERT_TRUE(app.client().send({.body = "x"}));
+    ASSERT_TRUE(eventually([&] { return app.client().outbox_size() == 0; }));
+  }
+  for (const char* title : {"call", "second call"}) {
+    push("news", "low");
+    push(title, "high");
+  }
+  {  // Its end is known to the server, and to nobody else: the app never has what comes then.
+    server::MqttPeer peer{server::Line(server.ports.mqtt)};
+    auto connect = server::connect_packet("door", options.token, false);
+    connect.properties.user = {{"urgency", "very-low"}};
+    ASSERT_TRUE(peer.send(connect));
+    ASSERT_TRUE(peer.expect<wire::mqtt::Connack>());
+  }
+  options.state_file = folder.file("new");
+  Ringing app(options);
+  bring_online(app);
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 4; }));
+  EXPECT_EQ(app.titles(), (Titles{"call", "second call", "news", "news"}));
+  EXPECT_EQ(app.missed(), 0U);
+}
+
 }  // namespace
 }  // namespace wakeline::test

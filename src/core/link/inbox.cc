@@ -18,6 +18,7 @@ void Inbox::on_new_epoch(Memory& memory, std::uint64_t epoch) {
   memory.accepted_high = 0;
   memory.unaccepted.clear();
   high_ = 0;
+  withheld_through_ = 0;
   missed_.reset();
   std::erase_if(entries_, [](const Entry& e) { return e.sequence != 0; });
 }
@@ -37,7 +38,9 @@ void Inbox::note_missed(const Memory& memory, Sequence sequence) {
     if (s < sequence && !held) add(s, s);
   }
   const Sequence known = std::max(high_, memory.accepted_high);
-  if (known != 0 && sequence > known + 1 && !memory.withheld) add(known + 1, sequence - 1);
+  const Sequence explained = std::max(known, withheld_through_);
+  if (known != 0 && sequence > explained && sequence - explained > 1 && !memory.withheld)
+    add(explained + 1, sequence - 1);
   high_ = std::max(high_, sequence);
   missed_ = missed.count > 0 ? std::optional(missed) : std::nullopt;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -43,6 +44,8 @@ class Inbox {
 
   /// A connection was answered. `same_session`: packet ids of earlier ones are still valid.
   void on_login(bool same_session);
+  /// Quiet is over: of the numbers up to `through` some were withheld, and never come.
+  void on_quiet_over(Sequence through) { withheld_through_ = std::max(withheld_through_, through); }
   /// The server's store is another: numbers start anew.
   void on_new_epoch(Memory& memory, std::uint64_t epoch);
 
@@ -93,7 +96,8 @@ class Inbox {
   std::vector<Entry> entries_;
   std::vector<Acknowledged> acknowledged_;  ///< the newest kUnacceptedMax, newest last
   Sequence connection_high_ = 0;            ///< the highest number on the present connection
-  Sequence high_ = 0;  ///< the highest that came in this run, of this epoch; 0: none
+  Sequence high_ = 0;              ///< the highest that came in this run, of this epoch; 0: none
+  Sequence withheld_through_ = 0;  ///< of this epoch: a gap up to here is no loss
   std::optional<Missed> missed_;
   std::uint64_t last_id_ = 0;
 };

@@ -243,7 +243,7 @@ class Link {
   void on_suback(Instant now, const wire::mqtt::Suback& suback, Actions& out);
   void say_lowest(Actions& out);
   bool note_quiet(wire::Urgency lowest);
-  void note_withheld();
+  bool note_quiet_over(Sequence through);
   void on_pingresp(Instant now, Actions& out);
   void on_disconnect(Instant now, const wire::mqtt::Disconnect& disconnect, Actions& out);
   void on_protocol_error(Instant now, AttemptId attempt, wire::mqtt::Reason reason, Actions& out);

@@ -190,7 +190,8 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
   const auto urgency = connack.properties.user_value(property::kUrgency);
   const auto lowest =
       wire::urgency_from_name(urgency.value_or(wire::name(wire::Urgency::kVeryLow)));
-  if (!epoch || !spread || !lowest) {
+  const auto withheld = number(connack.properties, property::kWithheld);
+  if (!epoch || !spread || !lowest || !withheld) {
     on_protocol_error(now, attempt, Reason::kProtocolError, out);
     return;
   }
@@ -235,8 +236,8 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
     changed = changed || memory_.spread != *w;
     memory_.spread = *w;
   }
-  if (live_->numbered && *lowest > wire::Urgency::kVeryLow)
-    changed = note_quiet(*lowest) || changed;
+  if (live_->numbered)
+    changed = (urgency ? note_quiet(*lowest) : note_quiet_over(withheld->value_or(0))) || changed;
   if (changed) persist(out);
   if (suspect_) {  // the same server, and at once: it was the network (rule 3)
     const Suspect suspect = *std::exchange(suspect_, std::nullopt);
@@ -319,8 +320,8 @@ void Link::say_lowest(Actions& out) {
   send(live_->id, subscribe, out);
 }
 
-/// The server withholds pushes below `lowest`, or has until this CONNECT. A memory that was lost
-/// learns it so. Returns: whether it was news.
+/// The server withholds pushes below `lowest`, or has until this CONNECT, or writes down that it
+/// does no more. A memory that was lost learns it so. Returns: whether it was news.
 bool Link::note_quiet(wire::Urgency lowest) {
   const bool news = !memory_.withheld || !memory_.lowest;
   memory_.withheld = true;
@@ -328,11 +329,13 @@ bool Link::note_quiet(wire::Urgency lowest) {
   return news;
 }
 
-/// After a numbered push. Once the server withholds nothing, the first one closes the gap that was
-/// left: all that was withheld comes above it.
-void Link::note_withheld() {
+/// The server withholds nothing, and what it had withheld comes above `through`. Not so when the
+/// app has wanted quiet since. Returns: whether it was news.
+bool Link::note_quiet_over(Sequence through) {
   const bool all = memory_.lowest.value_or(wire::Urgency::kVeryLow) == wire::Urgency::kVeryLow;
-  if (all && !live_->asking && said_ == memory_.lowest) memory_.withheld = false;
+  if (!all || live_->asking || said_ != memory_.lowest) return false;
+  inbox_.on_quiet_over(through);
+  return std::exchange(memory_.withheld, false);
 }
 
 void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
@@ -359,7 +362,8 @@ void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
 
 void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
   const auto sequence = number(publish.properties, property::kSequence);
-  const bool wrong_number = live_->numbered && !sequence;
+  const auto withheld = number(publish.properties, property::kWithheld);
+  const bool wrong_number = live_->numbered && (!sequence || !withheld);
   if (wrong_number || publish.qos == mqtt::Qos::kExactlyOnce || publish.topic.empty()) {
     on_protocol_error(now, live_->id, Reason::kProtocolError, out);
     return;
@@ -370,11 +374,11 @@ void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
   } else {
     // A number of somebody else's on a plain broker means nothing.
     delivery.sequence = live_->numbered ? sequence->value_or(0) : 0;
+    if (live_->numbered && *withheld) note_quiet_over(**withheld);
     const auto [verdict, id] =
         delivery.sequence != 0
             ? inbox_.on_numbered(memory_, delivery.sequence, publish.packet_id)
             : inbox_.on_unnumbered(publish.packet_id, publish.duplicate, digest_of(publish));
-    if (delivery.sequence != 0) note_withheld();
     switch (verdict) {
       case Inbox::Verdict::kDeliver:
         delivery.id = id;

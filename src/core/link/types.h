@@ -73,8 +73,8 @@ struct Memory {
   Instant not_before{};              ///< the server asked for quiet until then (`retry-after`)
   /// The app takes pushes of that urgency or a higher one; nothing: it never said.
   std::optional<wire::Urgency> lowest;
-  /// The server withholds some, or has since the last push: numbers that are passed over may come
-  /// yet, under other numbers.
+  /// The server withholds some, or has, and has not said yet up to where: numbers that are passed
+  /// over may come yet, under other numbers.
   bool withheld = false;
   Networks networks;  ///< what was learnt of each
 

@@ -80,7 +80,7 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
 
 void Session::on_connect(Instant now, const Config& config, std::string_view device,
                          const mqtt::Connect& connect, Actions& out, Rights rights,
-                         wire::Urgency lowest) {
+                         const Quiet& quiet) {
   WL_CHECK(!online_);
   on_deadline(now, out);       // an expiry that is due, though its timer has not fired yet
   version_ = connect.version;  // a refusal speaks it as well
@@ -98,7 +98,7 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
   }
   const bool present = exists_;
   rights_ = rights;
-  if (!settling_) lowest_ = lowest;
+  if (!settling_) lowest_ = quiet.lowest;
   accept(config, connect);
   heard(now);
   const Sequence received = received_through(config, connect.properties);
@@ -107,7 +107,8 @@ void Session::on_connect(Instant now, const Config& config, std::string_view dev
     std::erase_if(in_flight_, [&](const InFlight& push) { return push.sequence <= received; });
     sent_through_ = std::max(sent_through_, received);
   }
-  out.push(Write{connack(config, device, connect, present)});
+  const bool has_all = quiet.through <= received;
+  out.push(Write{connack(config, device, connect, present, has_all ? 0 : quiet.through)});
   // Without a session nobody knows which pushes were sent, and may be acknowledged yet: those that
   // are there go out once more. A clean start knows none of them.
   const auto asked = connect.properties.user_value(wire::property::kUrgency);
@@ -162,7 +163,8 @@ void Session::accept(const Config& config, const mqtt::Connect& connect) {
 }
 
 mqtt::Connack Session::connack(const Config& config, std::string_view device,
-                               const mqtt::Connect& connect, bool present) const {
+                               const mqtt::Connect& connect, bool present,
+                               Sequence withheld_through) const {
   mqtt::Connack answer{.session_present = present};
   if (version_ != Version::k5) return answer;
   mqtt::Properties& properties = answer.properties;
@@ -180,8 +182,11 @@ mqtt::Connack Session::connack(const Config& config, std::string_view device,
   if (packet_max_ < kRoomy) return answer;
   properties.user.emplace_back(wire::property::kEpoch, fmt::format("{:016x}", config.epoch));
   // What it takes so far, before this CONNECT says otherwise: it may have lost its memory of that.
-  if (lowest_ > wire::Urgency::kVeryLow)
+  // While that is written down nobody knows yet which numbers were withheld.
+  if (settling_ || lowest_ > wire::Urgency::kVeryLow)
     properties.user.emplace_back(wire::property::kUrgency, wire::name(lowest_));
+  else if (withheld_through > 0)
+    properties.user.emplace_back(wire::property::kWithheld, std::to_string(withheld_through));
   if (config.probes) properties.user.emplace_back(wire::property::kProbe, "1");
   if (config.spread > Duration::zero()) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(config.spread).count();

@@ -90,9 +90,8 @@ void Session::pump(Actions& out) {
   for (InFlight& push : in_flight_) {
     if (push.sent) continue;
     if (room == 0) return;
-    push.sent = true;
     --room;
-    out.push(Publish{push.sequence, push.packet_id, true});
+    send(push, true, out);
   }
   if (!subscribed() || fetching_ || settling_ || room == 0) return;
   if (rereads_) {  // what is in flight is there as well: not twice
@@ -108,10 +107,16 @@ void Session::pump(Actions& out) {
 }
 
 void Session::publish(Sequence sequence, Actions& out) {
-  const std::uint16_t id = take_packet_id();
-  in_flight_.push_back({sequence, id, true});
+  in_flight_.push_back({sequence, take_packet_id(), true});
   sent_through_ = sequence;
-  out.push(Publish{sequence, id, false});
+  send(in_flight_.back(), false, out);
+}
+
+void Session::send(InFlight& push, bool duplicate, Actions& out) {
+  const Sequence withheld = extra_ ? extra_->withheld_through : 0;
+  push.sent = true;
+  push.telling = withheld > 0;
+  out.push(Publish{push.sequence, push.packet_id, duplicate, withheld});
 }
 
 void Session::ask_for(wire::Urgency lowest, Sequence after, Actions& out) {
@@ -121,11 +126,13 @@ void Session::ask_for(wire::Urgency lowest, Sequence after, Actions& out) {
   out.push(SetUrgency{lowest, after});
 }
 
-void Session::on_urgency_set(wire::Urgency lowest, Sequence through, Actions& out) {
-  if (!settling_ || lowest != lowest_) return;  // another is under way
+void Session::on_urgency_set(const Quiet& quiet, Sequence highest, Actions& out) {
+  if (!settling_ || quiet.lowest != lowest_) return;  // another is under way
   settling_ = false;
   // What was withheld has numbers that were never announced.
-  stored_through_ = std::max(stored_through_, through);
+  stored_through_ = std::max(stored_through_, highest);
+  const bool over = quiet.lowest == wire::Urgency::kVeryLow && quiet.through > 0;
+  if (online_ && (over || extra_)) extra_.get().withheld_through = over ? quiet.through : 0;
   if (subscribed()) unasked_ = true;
   if (online_) pump(out);
 }

@@ -13,13 +13,15 @@ namespace mqtt = wire::mqtt;
 namespace {
 
 /// Of the layout below; another build refuses what it does not know.
-constexpr std::uint8_t kLayout = 4;
-/// As it was before subscriptions with QoS 0: still read.
-constexpr std::uint8_t kLayoutBefore = 3;
+constexpr std::uint8_t kLayout = 5;
+/// As it was before devices were told where quiet was over: still read.
+constexpr std::uint8_t kLayoutBefore = 4;
 /// Bounds on what is read: they are those of the machine.
 constexpr std::size_t kListMax = 0xFFFF;
-/// Beside the bit that says that something is so: with QoS 0.
+/// How a push was sent: the bits of one byte.
+constexpr std::uint8_t kSent = 1;
 constexpr std::uint8_t kOnce = 2;
+constexpr std::uint8_t kTelling = 4;
 
 void put_text(base::ByteWriter& writer, base::BytesView bytes) {
   writer.u32(static_cast<std::uint32_t>(bytes.size()));
@@ -56,7 +58,8 @@ void Session::freeze(base::Bytes& out) const {
   for (const InFlight& push : in_flight_) {
     writer.u64(push.sequence);
     writer.u16(push.packet_id);
-    writer.u8(static_cast<std::uint8_t>((push.sent ? 1 : 0) | (push.once ? kOnce : 0)));
+    writer.u8(static_cast<std::uint8_t>((push.sent ? kSent : 0) | (push.once ? kOnce : 0) |
+                                        (push.telling ? kTelling : 0)));
   }
   if (!extra_) return;
   put_time(writer, extra_->will_at);
@@ -74,6 +77,7 @@ void Session::freeze(base::Bytes& out) const {
     writer.u32(static_cast<std::uint32_t>(groups->size()));
     for (const std::string& group : *groups) put_text(writer, base::as_bytes(group));
   }
+  writer.u64(extra_->withheld_through);
 }
 
 std::optional<Session> Session::thaw(base::BytesView bytes) {
@@ -98,11 +102,10 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   if (lowest > static_cast<std::uint8_t>(wire::Urgency::kHigh)) return std::nullopt;
   session.lowest_ = wire::Urgency{lowest};
   bool extra = false;
-  for (bool* value :
-       {&session.online_, &session.exists_, &session.subscribed_, &session.topic_alias_,
-        &session.fetching_, &session.unasked_, &session.unwanted_, &session.rereads_, &extra})
+  for (bool* value : {&session.online_, &session.exists_, &session.subscribed_,
+                      &session.topic_alias_, &session.fetching_, &session.unasked_,
+                      &session.unwanted_, &session.rereads_, &extra, &session.once_})
     *value = reader.u8() != 0;
-  if (layout == kLayout) session.once_ = reader.u8() != 0;
   const std::uint32_t count = reader.u32();
   if (!reader.ok() || count > kListMax) return std::nullopt;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -110,8 +113,9 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
     push.sequence = reader.u64();
     push.packet_id = reader.u16();
     const std::uint8_t how = reader.u8();
-    push.sent = (how & 1) != 0;
+    push.sent = (how & kSent) != 0;
     push.once = (how & kOnce) != 0;
+    push.telling = (how & kTelling) != 0;
     if (!reader.ok()) return std::nullopt;
     session.in_flight_.push_back(push);
   }
@@ -125,7 +129,7 @@ std::optional<Session> Session::thaw(base::BytesView bytes) {
   return session;
 }
 
-bool Session::thaw_extra(base::ByteReader& reader, bool with_once) {
+bool Session::thaw_extra(base::ByteReader& reader, bool with_quiet) {
   Extra& extra = extra_.get();
   extra.will_at = take_time(reader);
   const base::BytesView will = take_text(reader);
@@ -144,13 +148,13 @@ bool Session::thaw_extra(base::ByteReader& reader, bool with_once) {
   for (std::uint32_t i = 0; i < aliases; ++i)
     extra.aliases.emplace_back(base::as_text(take_text(reader)));
   for (auto* groups : {&extra.groups, &extra.once_groups}) {
-    if (groups == &extra.once_groups && !with_once) break;
     const std::uint32_t count = reader.u32();
     if (!reader.ok() || count > kListMax) return false;
     for (std::uint32_t i = 0; i < count && reader.ok(); ++i)
       groups->emplace_back(base::as_text(take_text(reader)));
     if (!std::ranges::is_sorted(*groups)) return false;
   }
+  if (with_quiet) extra.withheld_through = reader.u64();
   return reader.ok();
 }
 

@@ -114,6 +114,7 @@ void Session::drop_connection_state() {
   extra_->aliases.clear();
   extra_->reports.clear();
   extra_->group_requests.clear();
+  extra_->withheld_through = 0;
   if (extra_->will.empty() && extra_->groups.empty()) extra_.reset();
 }
 

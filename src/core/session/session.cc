@@ -100,6 +100,7 @@ void Session::on_ack(Instant now, const mqtt::Ack& ack, Actions& out) {
     if (push == in_flight_.end()) return;  // acknowledged twice, or gone meanwhile
     // A refusal acknowledges as well: it must not be sent again (§4.4).
     out.push(Remove{push->sequence});
+    if (push->telling && extra_) extra_->withheld_through = 0;  // it was heard
     in_flight_.erase(push);
     return pump(out);
   }

@@ -42,6 +42,14 @@ inline constexpr std::size_t kGroupRequestsMax = 4;
 using Rights = std::uint8_t;
 inline constexpr Rights kAllRights = (1U << wire::kReportKinds) - 1;
 
+/// What the store has of a device's quiet.
+struct Quiet {
+  wire::Urgency lowest = wire::Urgency::kVeryLow;  ///< of the pushes that it takes
+  /// Where quiet was last over: some numbers up to it were withheld, and never come; 0: none.
+  Sequence through = 0;
+  friend bool operator==(const Quiet&, const Quiet&) = default;
+};
+
 /// Limits of one server, shared by all its sessions.
 struct Config {
   std::uint16_t receive_maximum = 64;  ///< most pushes in flight to a device, whatever it offers
@@ -67,6 +75,8 @@ struct Publish {
   Sequence sequence;
   std::uint16_t packet_id;
   bool duplicate;  ///< sent before in this session
+  /// Says with it that numbers up to here may be missing because of quiet (`withheld`); 0: nothing.
+  Sequence withheld = 0;
   friend bool operator==(const Publish&, const Publish&) = default;
 };
 /// Ask the store for at most `limit` sequences greater than `after`, and answer with on_pending.
@@ -149,7 +159,7 @@ class Session {
   /// before (on_expelled with kSessionTakenOver, on_closed).
   void on_connect(Instant now, const Config& config, std::string_view device,
                   const wire::mqtt::Connect& connect, Actions& out, Rights rights = kAllRights,
-                  wire::Urgency lowest = wire::Urgency::kVeryLow);
+                  const Quiet& quiet = {});
   /// Whether a CONNECT is of an older attempt of our own client than the one that is online: it
   /// came late, and must not take the device over.
   bool outdates(const Config& config, const wire::mqtt::Connect& connect) const;
@@ -183,8 +193,8 @@ class Session {
   /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
   void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index,
                      std::string_view group, Reason reason, Actions& out);
-  /// What SetUrgency asked for is durable. `through`: the highest number that the device has now.
-  void on_urgency_set(wire::Urgency lowest, Sequence through, Actions& out);
+  /// What SetUrgency asked for is durable. `highest`: the highest number that the device has now.
+  void on_urgency_set(const Quiet& quiet, Sequence highest, Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
   void on_server_stopping(Instant now, Duration drain, Actions& out);
   /// The driver ends the connection: taken over, device removed, store failed.
@@ -237,8 +247,9 @@ class Session {
   struct InFlight {
     Sequence sequence;
     std::uint16_t packet_id;
-    bool sent;          ///< on this connection: it counts against the window
-    bool once = false;  ///< with QoS 0; of this connection
+    bool sent;             ///< on this connection: it counts against the window
+    bool once = false;     ///< with QoS 0; of this connection
+    bool telling = false;  ///< sent with `withheld`
     friend bool operator==(const InFlight&, const InFlight&) = default;
   };
 
@@ -259,10 +270,12 @@ class Session {
     std::vector<GroupRequest> group_requests;  ///< at most kGroupRequestsMax; of this connection
     std::vector<std::string> groups;           ///< joined in this session, by name
     std::vector<std::string> once_groups;      ///< of those the ones with QoS 0, by name
+    /// Quiet is over on this connection: told with each push until one of them is acknowledged.
+    Sequence withheld_through = 0;
     friend bool operator==(const Extra&, const Extra&) = default;
   };
 
-  bool thaw_extra(base::ByteReader& reader, bool with_once);
+  bool thaw_extra(base::ByteReader& reader, bool with_quiet);
   bool in_group() const { return extra_ && !extra_->groups.empty(); }
   bool subscribed() const { return subscribed_ || in_group(); }
   void begin_reading();
@@ -277,7 +290,8 @@ class Session {
   void forget();
   void accept(const Config& config, const wire::mqtt::Connect& connect);
   wire::mqtt::Connack connack(const Config& config, std::string_view device,
-                              const wire::mqtt::Connect& connect, bool present) const;
+                              const wire::mqtt::Connect& connect, bool present,
+                              Sequence withheld_through) const;
   void on_subscribe(Instant now, std::string_view device, const wire::mqtt::Subscribe& subscribe,
                     Actions& out);
   void on_unsubscribe(Instant now, std::string_view device,
@@ -290,6 +304,7 @@ class Session {
                      Actions& out);
   std::size_t unacknowledged() const;
   void publish(Sequence sequence, Actions& out);
+  void send(InFlight& push, bool duplicate, Actions& out);
   void pump(Actions& out);
   std::uint16_t take_packet_id();
 

@@ -13,16 +13,25 @@ mqtt::Subscribe quiet_subscribe(std::string urgency) {
   return packet;
 }
 
-List set(Bench& bench, Urgency lowest, Sequence through) {
-  bench.session.on_urgency_set(lowest, through, bench.out);
+List set(Bench& bench, Urgency lowest, Sequence highest, Sequence through = 0) {
+  bench.session.on_urgency_set({lowest, through}, highest, bench.out);
   return bench.take();
 }
 
-/// In the CONNACK that the list begins with.
-std::optional<std::string> urgency_told(const List& list) {
-  const auto& packet = std::get<Write>(list.at(0)).packet;
-  const auto told = std::get<mqtt::Connack>(packet).properties.user_value("urgency");
-  return told ? std::optional(std::string(*told)) : std::nullopt;
+/// In the CONNACK, before which no other packet goes out.
+std::optional<std::string> told(const List& list, std::string_view property) {
+  const auto write = std::ranges::find_if(
+      list, [](const Action& action) { return std::holds_alternative<Write>(action); });
+  const auto& packet = std::get<Write>(*write).packet;
+  const auto value = std::get<mqtt::Connack>(packet).properties.user_value(property);
+  return value ? std::optional(std::string(*value)) : std::nullopt;
+}
+std::optional<std::string> urgency_told(const List& list) { return told(list, "urgency"); }
+
+List connect_as(Bench& bench, const mqtt::Connect& packet, const Quiet& quiet) {
+  bench.session.on_connect(at(seconds(3)), bench.config, kDevice, packet, bench.out, kAllRights,
+                           quiet);
+  return bench.take();
 }
 
 TEST(SessionUrgency, IsAskedForBySubscribeAndNothingGoesOutBeforeItIsDurable) {
@@ -45,8 +54,8 @@ TEST(SessionUrgency, GivesWhatWasWithheldWhenItIsAskedForAgain) {
   EXPECT_EQ(bench.stored(3), (List{Publish{3, 1, false}}));
   EXPECT_EQ(bench.packet(subscribe(kInbox)),
             (List{Write{suback(Reason::kGrantedQos1)}, SetUrgency{Urgency::kVeryLow, 3}}));
-  EXPECT_EQ(set(bench, Urgency::kVeryLow, 5), (List{FetchPending{3, 3, 2}}));
-  EXPECT_EQ(bench.pending(3, {4, 5}), (List{Publish{4, 2, false}, Publish{5, 3, false}}));
+  EXPECT_EQ(set(bench, Urgency::kVeryLow, 5, 3), (List{FetchPending{3, 3, 2}}));
+  EXPECT_EQ(bench.pending(3, {4, 5}), (List{Publish{4, 2, false, 3}, Publish{5, 3, false, 3}}));
 }
 
 TEST(SessionUrgency, IsAskedForByConnectAndOutlivesTheConnection) {
@@ -61,9 +70,7 @@ TEST(SessionUrgency, IsAskedForByConnectAndOutlivesTheConnection) {
   bench.pending(1, {});
   bench.session.on_closed(at(seconds(2)));
   // The same again is nothing new.
-  bench.session.on_connect(at(seconds(3)), bench.config, kDevice, connect, bench.out, kAllRights,
-                           Urgency::kHigh);
-  const List again = bench.take();
+  const List again = connect_as(bench, connect, {Urgency::kHigh});
   ASSERT_EQ(again.size(), 2U);
   EXPECT_TRUE(std::holds_alternative<FetchPending>(again[1]));
   EXPECT_EQ(urgency_told(first), std::nullopt);
@@ -75,17 +82,58 @@ TEST(SessionUrgency, IsToldToADeviceThatSaysAnotherOrHasForgotten) {
     Bench bench;
     auto connect = connect_v5(false);
     if (*asked != '\0') connect.properties.user = {{"urgency", asked}};
-    bench.session.on_connect(at(seconds(0)), bench.config, kDevice, connect, bench.out, kAllRights,
-                             Urgency::kNormal);
-    EXPECT_EQ(urgency_told(bench.take()), "normal") << asked;
+    EXPECT_EQ(urgency_told(connect_as(bench, connect, {Urgency::kNormal, 7})), "normal") << asked;
   }
+}
+
+TEST(SessionUrgency, SaysWhereQuietWasOverUntilAPushThatSaidItIsAcknowledged) {
+  Bench bench;
+  auto packet = connect_v5(false);
+  packet.properties.user = {{"attempt", "1"}, {"urgency", "very-low"}};
+  // 2 and 4 are urgent, 1 and 3 were withheld and come as 5 and 6.
+  const List list = connect_as(bench, packet, {Urgency::kHigh});
+  EXPECT_EQ(urgency_told(list), "high");
+  EXPECT_EQ(list.back(), Action(SetUrgency{Urgency::kVeryLow, SetUrgency::kNone}));
+  EXPECT_EQ(set(bench, Urgency::kVeryLow, 6, 4), (List{FetchPending{1, 0, 3}}));
+  EXPECT_EQ(bench.pending(1, {2, 4, 5}, true),
+            (List{Publish{2, 1, false, 4}, Publish{4, 2, false, 4}, Publish{5, 3, false, 4}}));
+  EXPECT_EQ(bench.puback(2), (List{Remove{4}, FetchPending{2, 5, 1}}));
+  EXPECT_EQ(bench.pending(2, {6}), (List{Publish{6, 4, false}}));
+}
+
+TEST(SessionUrgency, SaysWhereQuietWasOverInConnackToADeviceThatHasNotAllUpToThere) {
+  const Quiet over{Urgency::kVeryLow, 4};
+  Bench bench;
+  auto packet = connect_v5(false);
+  packet.properties.user = {{"attempt", "1"}, {"epoch", "abcdef"}, {"received", "3"}};
+  const List list = connect_as(bench, packet, over);
+  EXPECT_EQ(told(list, "withheld"), "4");
+  EXPECT_EQ(urgency_told(list), std::nullopt);
+  EXPECT_EQ(bench.pending(1, {5}), (List{Publish{5, 1, false}}));
+  packet.properties.user.back().second = "4";
+  Bench other;
+  EXPECT_EQ(told(connect_as(other, packet, over), "withheld"), std::nullopt);
+}
+
+TEST(SessionUrgency, IsToldAsOneWhoseEndIsUnknownWhileThatIsWrittenDown) {
+  Bench bench;
+  auto packet = connect_v5(false);
+  packet.properties.user = {{"attempt", "1"}, {"urgency", "very-low"}};
+  connect_as(bench, packet, {Urgency::kHigh});
+  bench.session.on_closed(at(seconds(2)));
+  const List again = connect_as(bench, packet, {Urgency::kHigh});
+  EXPECT_EQ(urgency_told(again), "very-low");
+  EXPECT_EQ(told(again, "withheld"), std::nullopt);
+  set(bench, Urgency::kVeryLow, 2, 2);
+  EXPECT_EQ(bench.pending(1, {2}), (List{Publish{2, 1, false, 2}}));
+  // What is sent again says nothing more on the next connection: CONNACK does.
+  bench.session.on_closed(at(seconds(4)));
+  EXPECT_EQ(told(connect_as(bench, packet, {Urgency::kVeryLow, 2}), "withheld"), "2");
 }
 
 TEST(SessionUrgency, EndsWithACleanStart) {
   Bench bench;
-  bench.session.on_connect(at(seconds(0)), bench.config, kDevice, connect_v5(true), bench.out,
-                           kAllRights, Urgency::kHigh);
-  List list = bench.take();
+  List list = connect_as(bench, connect_v5(true), {Urgency::kHigh});
   std::erase(list, Action(LeaveGroups{}));
   ASSERT_EQ(list.size(), 2U);
   EXPECT_EQ(list[1], Action(SetUrgency{Urgency::kVeryLow, 0}));
@@ -124,6 +172,23 @@ TEST(SessionUrgency, IsKeptWhenTheServerIsReplaced) {
   ASSERT_TRUE(thawed);
   EXPECT_EQ(*thawed, bench.session);
   EXPECT_EQ(thawed->lowest_urgency(), Urgency::kNormal);
+
+  bench.packet(subscribe(kInbox));
+  set(bench, Urgency::kVeryLow, 3, 2);
+  bench.pending(3, {3});
+  frozen.clear();
+  bench.session.freeze(frozen);
+  auto told = Session::thaw(frozen);
+  EXPECT_EQ(told, bench.session);
+  told->on_push_stored(at(seconds(1)), bench.config, 4, bench.out);
+  EXPECT_EQ(bench.take(), (List{Publish{4, 2, false, 2}}));
+  // The layout before did not end with it.
+  frozen[0] = 4;
+  frozen.resize(frozen.size() - 8);
+  auto untold = Session::thaw(frozen);
+  ASSERT_TRUE(untold);
+  untold->on_push_stored(at(seconds(1)), bench.config, 4, bench.out);
+  EXPECT_EQ(bench.take(), (List{Publish{4, 2, false}}));
 }
 
 }  // namespace

@@ -11,8 +11,9 @@ struct Printer {
     return "WRITE " + wire::mqtt::to_line(write.packet);
   }
   std::string operator()(const Publish& publish) const {
-    return fmt::format("PUBLISH seq={} id={}{}", publish.sequence, publish.packet_id,
-                       publish.duplicate ? " dup" : "");
+    return fmt::format("PUBLISH seq={} id={}{}{}", publish.sequence, publish.packet_id,
+                       publish.duplicate ? " dup" : "",
+                       publish.withheld > 0 ? fmt::format(" withheld={}", publish.withheld) : "");
   }
   std::string operator()(const FetchPending& fetch) const {
     return fmt::format("FETCH id={} after={} limit={}", fetch.id, fetch.after, fetch.limit);
