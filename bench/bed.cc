@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <filesystem>
@@ -158,8 +159,7 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   bed->folder_ = pattern;
   bed->apps_ = options.apps;
   const std::string apps = pattern + "/apps";
-  const std::string ready = pattern + "/ready";
-  const std::string log = pattern + "/host.log";
+  const std::string log = bed->log_file();
   if (!io::make_folder(apps)) return std::unexpected(apps + ": cannot be made");
   for (const auto& [id, manifest] : options.manifests) {
     if (!io::write_file(fmt::format("{}/{}.desktop", apps, id), manifest))
@@ -177,31 +177,21 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
     if (!io::write_file(fmt::format("{}/app{:04}.desktop", apps, i), manifest))
       return std::unexpected(apps + ": cannot be written");
   }
-  std::vector<std::string> command = {beside("wakeline"), "--log-level",
-                                      "warning",          "host",
-                                      "--runtime-folder", pattern + "/run",
-                                      "--state-folder",   pattern + "/state",
-                                      "--apps",           apps,
-                                      "--freezer",        options.freezer,
-                                      "--notifier",       "terminal",
-                                      "--ready-file",     ready};
+  std::vector<std::string> command = {
+      beside("wakeline"), "--log-level",    "warning",          "host",     "--runtime-folder",
+      pattern + "/run",   "--state-folder", pattern + "/state", "--apps",   apps,
+      "--freezer",        options.freezer,  "--notifier",       "terminal", "--ready-file",
+      bed->ready_file()};
   for (const std::string& setting : options.profile) {
     command.push_back("--set");
     command.push_back(setting);
   }
+  bed->command_ = ends_with_us(command);
   Outcome<std::vector<io::UniqueFd>> accepted;  // the thread's, until it is joined
   std::jthread accepting([&](const std::stop_token& stop) {
     accepted = accept_all(door, static_cast<std::size_t>(bench_apps * options.lines), stop);
   });
-  auto host = cli::Program::start(ends_with_us(command), log);
-  if (!host) return std::unexpected(host.error());
-  bed->host_ = std::move(*host);
-  bed->keeps_folder_ = true;  // for the log that the errors name
-  if (const auto text = cli::await_ready_file(ready, bed->host_, log, 60s); !text)
-    return std::unexpected(text.error());
-  auto control = host::ControlClient::connect(host::socket_path(pattern + "/run"));
-  if (!control) return std::unexpected("the host does not answer: " + control.error().message);
-  bed->control_.emplace(std::move(*control));
+  if (const auto started = bed->start_host(); !started) return std::unexpected(started.error());
   accepting.join();
   if (!accepted) return std::unexpected(accepted.error() + "; the host's log is in " + log);
   for (auto& socket : *accepted) {
@@ -217,6 +207,30 @@ Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& d
   if (!bed->control_->follow(0)) return std::unexpected("the host gives no ledger");
   bed->keeps_folder_ = false;
   return bed;
+}
+
+Outcome<void> Bed::start_host() {
+  std::error_code ignored;
+  std::filesystem::remove(ready_file(), ignored);
+  auto host = cli::Program::start(command_, log_file());
+  if (!host) return std::unexpected(host.error());
+  host_ = std::move(*host);
+  keeps_folder_ = true;  // for the log that the errors name
+  if (const auto text = cli::await_ready_file(ready_file(), host_, log_file(), 60s); !text)
+    return std::unexpected(text.error());
+  auto control = host::ControlClient::connect(host::socket_path(folder_ + "/run"));
+  if (!control) return std::unexpected("the host does not answer: " + control.error().message);
+  control_.emplace(std::move(*control));
+  return {};
+}
+
+void Bed::crash_host() { host_.crash(); }
+
+Outcome<void> Bed::restart_host() {
+  control_.reset();
+  if (const auto started = start_host(); !started) return started;
+  keeps_folder_ = false;
+  return {};
 }
 
 Bed::~Bed() {
@@ -240,6 +254,20 @@ Outcome<void> Bed::await_event(const std::string& app, const std::string& event,
 
 Outcome<void> Bed::await_all_suspended(int wakes) {
   return await_suspended_in(folder_ + "/state", apps_, wakes);
+}
+
+Outcome<void> Bed::await_asleep() {
+  const base::Instant end = io::now() + 120s;
+  std::ptrdiff_t asleep = 0;
+  while (io::now() < end) {
+    const auto apps = control_->list();
+    if (!apps) return std::unexpected("the host does not list its apps: " + apps.error().message);
+    asleep =
+        std::ranges::count(*apps, wire::host::AppState::kSuspended, &wire::host::AppInfo::state);
+    if (asleep == apps_) return {};
+    ::poll(nullptr, 0, 100);
+  }
+  return std::unexpected(fmt::format("only {} of {} apps sleep after two minutes", asleep, apps_));
 }
 
 Outcome<void> Bed::await_suspended(const std::string& app, base::Duration timeout) {

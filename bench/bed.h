@@ -64,6 +64,10 @@ class Bed {
   ~Bed();
 
   const std::vector<Line>& lines() const { return lines_; }
+  /// SIGKILL for the host alone, as a crash of it; its apps live on.
+  void crash_host();
+  /// A host in the place of one that has crashed, in the same folder, that has answered.
+  Outcome<void> restart_host();
   pid_t host_pid() const { return host_.pid(); }
   host::ControlClient& control() { return *control_; }
   /// Waits until the ledger says that `app` was suspended after the last line read. `timeout` in
@@ -73,6 +77,8 @@ class Bed {
   /// Waits until every app sleeps, and until there were `wakes` wakes in all since the host's
   /// start.
   Outcome<void> await_all_suspended(int wakes);
+  /// Waits until the host says of every app that it sleeps.
+  Outcome<void> await_asleep();
   /// Waits for one more `event` of `app`.
   Outcome<void> await_event(const std::string& app, const std::string& event,
                             base::Duration timeout = std::chrono::seconds(10));
@@ -82,7 +88,13 @@ class Bed {
  private:
   Bed() = default;
 
+  /// Starts it and waits for its ready file.
+  Outcome<void> start_host();
+  std::string ready_file() const { return folder_ + "/ready"; }
+  std::string log_file() const { return folder_ + "/host.log"; }
+
   std::string folder_;
+  std::vector<std::string> command_;  ///< the host's
   bool keeps_folder_ = false;
   int apps_ = 0;
   cli::Program host_;

@@ -12,6 +12,7 @@ namespace wakeline::bench {
 /// The benchmarks; `quick`: under thirty seconds, fewer samples. Errors: a sentence for people.
 cli::Outcome<Report> run_wake(bool quick);
 cli::Outcome<Report> run_host_idle(bool quick);
+cli::Outcome<Report> run_host_killed(bool quick);
 cli::Outcome<Report> run_sim(bool quick);
 /// Also when the machine has no swap.
 cli::Outcome<Report> run_reclaim(bool quick);

@@ -27,6 +27,8 @@ constexpr Benchmark kBenchmarks[] = {
     {"wake", "A byte's way from the server's send to the return of a suspended app's recv",
      bench::run_wake},
     {"host-idle", "What the host costs while a thousand apps are suspended", bench::run_host_idle},
+    {"host-killed", "How soon a thousand suspended apps run again when their host is killed",
+     bench::run_host_killed},
     {"sim", "How many idle device-days the simulator makes in a second, and storms of a million",
      bench::run_sim},
     {"reclaim", "What giving back the memory of a sleeping app saves, and what its wake costs then",
