@@ -19,6 +19,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "io/slice.h"
 #include "linux/fd_watch.h"
 #include "linux/pidfd_info.h"
 #include "linux/proc.h"
@@ -80,6 +81,7 @@ struct Plan {
     files.rlim_cur = std::min<rlim_t>(plan.limits->files, files.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &files) != 0) give_up(plan, "setrlimit");
     if (::setpriority(PRIO_PROCESS, 0, plan.limits->nice) != 0) give_up(plan, "setpriority");
+    if (!io::set_scheduler_slice(plan.limits->slice)) give_up(plan, "sched_setattr");
   }
   // What the host may beyond its user is the host's alone.
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
