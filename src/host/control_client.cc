@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <cstring>
 
 #include "io/clock.h"
+#include "io/pass_fds.h"
 
 extern char** environ;
 
@@ -40,9 +40,6 @@ std::unexpected<ControlError> failed(const base::Error& error) {
 std::unexpected<ControlError> unexpected_answer() {
   return failed(ErrorCode::kMalformed, "the host sent an answer that does not fit the request");
 }
-
-/// Descriptors beside one message.
-constexpr std::size_t kFdsMax = 4;
 
 /// A memory file with `text` that nobody can change any more.
 base::Result<io::UniqueFd> memory_file(std::string_view text) {
@@ -102,24 +99,8 @@ std::expected<void, ControlError> ControlClient::send(const Message& message,
                                                       const std::vector<int>& fds) {
   auto text = wire::host::encode(message);
   if (!text) return failed(text.error());
-  iovec part{text->data(), text->size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  // The place of the descriptors, aligned as the kernel wants it.
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kFdsMax)> place{};
-  if (!fds.empty()) {
-    const std::size_t size = std::min(fds.size(), kFdsMax) * sizeof(int);
-    header.msg_control = place.data();
-    header.msg_controllen = CMSG_SPACE(size);
-    cmsghdr* const control = CMSG_FIRSTHDR(&header);
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(control), fds.data(), size);
-  }
-  if (::sendmsg(socket_.get(), &header, MSG_NOSIGNAL) < 0) {
-    return failed(base::os_error("send", errno));
+  if (const int error = io::send_with_fds(socket_.get(), base::as_bytes(*text), fds); error != 0) {
+    return failed(base::os_error("send", error));
   }
   return {};
 }

@@ -7,14 +7,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <list>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "io/pass_fds.h"
 #include "io/unix_socket.h"
 
 namespace wakeline::io {
@@ -32,39 +33,10 @@ struct Outgoing {
   UniqueFd fd;
 };
 
-/// Closes what `header` carries, or moves it to `fds`.
-void take_fds(msghdr& header, std::vector<UniqueFd>& fds) {
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
-}
-
 /// 0, or the errno of sendmsg(2).
 int send_message(int socket, const std::string& message, int fd) {
-  iovec io{const_cast<char*>(message.data()), message.size()};
-  msghdr header{};
-  header.msg_iov = &io;
-  header.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(part), &fd, sizeof fd);
-  }
-  while (true) {
-    if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
-    if (errno != EINTR) return errno;
-  }
+  const auto fds = fd >= 0 ? std::span<const int>(&fd, 1) : std::span<const int>();
+  return send_with_fds(socket, base::as_bytes(message), fds, MSG_DONTWAIT);
 }
 
 /// Shared with the waits under way, so that the owner may go in a handler.
@@ -198,27 +170,20 @@ class State : public std::enable_shared_from_this<State> {
       return false;
     }
     std::string message(static_cast<std::size_t>(size), '\0');
-    std::vector<UniqueFd> fds;
-    iovec io{message.data(), message.size()};
-    msghdr header{};
-    header.msg_iov = &io;
-    header.msg_iovlen = 1;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * Seqpacket::kFdsMax)> control{};
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    const ssize_t got = ::recvmsg(socket(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got < 0) return on_read_error(errno);
-    take_fds(header, fds);
-    if ((header.msg_flags & MSG_CTRUNC) != 0 || fds.size() > Seqpacket::kFdsMax) {
+    auto got = receive_with_fds(socket(),
+                                {reinterpret_cast<std::uint8_t*>(message.data()), message.size()},
+                                Seqpacket::kFdsMax, MSG_DONTWAIT);
+    if (!got) return on_read_error(got.error().os_error);
+    if (got->fds_lost) {
       end({base::ErrorCode::kTooLarge, "descriptors"});
       return false;
     }
     // An empty datagram looks like the end, and no peer of ours sends one.
-    if (got == 0) {
+    if (got->size == 0) {
       end({base::ErrorCode::kClosed, "recvmsg"});
       return false;
     }
-    on_message_(message, std::move(fds));
+    on_message_(message, std::move(got->fds));
     return !closed_;
   }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/loop.h"
+#include "io/pass_fds.h"
 #include "io/unique_fd.h"
 
 namespace wakeline::io {
@@ -27,8 +28,8 @@ class Seqpacket {
  public:
   using OnMessage = std::function<void(std::string_view, std::vector<UniqueFd>)>;
   using OnEnd = std::function<void(base::Error)>;
-  static constexpr std::size_t kFdsMax =
-      4;  ///< beside one message; more are closed and the connection ends
+  /// Beside one message; more are closed and the connection ends.
+  static constexpr std::size_t kFdsMax = kPassedFdsMax;
 
   virtual ~Seqpacket() = default;
   /// Messages over `message_max` end the connection with kTooLarge. Either handler may destroy the

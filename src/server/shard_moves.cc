@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
 #include <sched.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "io/pass_fds.h"
 #include "server/device_shard.h"
 
 /// The shard with a file table of its own (unshare(2), CLONE_FILES): a limit of open files is one
@@ -32,19 +31,8 @@ bool is_full(int error) { return error == EAGAIN || error == ETOOMANYREFS || err
 
 /// The id and the socket in one message. Returns: 0, or errno.
 int send_socket(int channel, std::uint64_t id, int fd) {
-  iovec part{.iov_base = &id, .iov_len = sizeof id};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  return ::sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
+  return io::send_with_fds(channel, {reinterpret_cast<const std::uint8_t*>(&id), sizeof id},
+                           std::span<const int>(&fd, 1));
 }
 
 /// As send_socket, for whom it may take its time.
@@ -67,22 +55,12 @@ struct Received {
 /// Errors: kOs, with EAGAIN when nothing is there; kClosed.
 base::Result<Received> receive_socket(int channel) {
   Received received;
-  iovec part{.iov_base = &received.id, .iov_len = sizeof received.id};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-  if (size < 0) return base::fail(base::os_error("moved.receive", errno));
-  if (size == 0) return base::fail(base::ErrorCode::kClosed, "moved.receive");
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int number = -1;
-    std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    received.fd.reset(number);
-  }
+  auto got = io::receive_with_fds(
+      channel, {reinterpret_cast<std::uint8_t*>(&received.id), sizeof received.id}, 1);
+  if (!got) return base::fail(base::os_error("moved.receive", got.error().os_error));
+  if (got->size == 0) return base::fail(base::ErrorCode::kClosed, "moved.receive");
+  WL_CHECK_MSG(got->size == sizeof received.id, "size={}", got->size);  // of our own shards
+  if (!got->fds.empty()) received.fd = std::move(got->fds.front());
   return received;
 }
 

@@ -6,14 +6,15 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <list>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
+#include "io/pass_fds.h"
 
 namespace wakeline::server {
 
@@ -44,26 +45,14 @@ void set_patience(int fd) {
 
 /// `passed` < 0: none.
 base::Result<void> send_one(int channel, base::BytesView bytes, int passed) {
-  iovec part{.iov_base = const_cast<std::uint8_t*>(bytes.data()), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (passed >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
-  }
+  const auto fds = passed >= 0 ? std::span<const int>(&passed, 1) : std::span<const int>();
   for (int waited = 0;; waited += kAgainMs) {
-    if (::sendmsg(channel, &message, MSG_NOSIGNAL) >= 0) return {};
-    const bool later = errno == ETOOMANYREFS || errno == ENOBUFS;
-    if (errno == EAGAIN || (later && waited >= kPatienceS * 1'000))
+    const int error = io::send_with_fds(channel, bytes, fds);
+    if (error == 0) return {};
+    const bool later = error == ETOOMANYREFS || error == ENOBUFS;
+    if (error == EAGAIN || (later && waited >= kPatienceS * 1'000))
       return base::fail(ErrorCode::kTimeout, "upgrade.send");
-    if (!later) return base::fail(base::os_error("upgrade.send", errno));
+    if (!later) return base::fail(base::os_error("upgrade.send", error));
     ::poll(nullptr, 0, kAgainMs);
   }
 }
@@ -76,24 +65,16 @@ struct Message {
 base::Result<Message> receive_one(int channel) {
   Message got;
   got.bytes.resize(kMessageMax);
-  iovec part{.iov_base = got.bytes.data(), .iov_len = got.bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-  if (size < 0 && errno == EAGAIN) return base::fail(ErrorCode::kTimeout, "upgrade.receive");
-  if (size < 0) return base::fail(base::os_error("upgrade.receive", errno));
-  if (size == 0) return base::fail(ErrorCode::kClosed, "upgrade.receive");
-  got.bytes.resize(static_cast<std::size_t>(size));
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    got.fd.reset(fd);
-  }
+  auto received = io::receive_with_fds(channel, got.bytes, 1);
+  if (!received && received.error().os_error == EAGAIN)
+    return base::fail(ErrorCode::kTimeout, "upgrade.receive");
+  if (!received) return base::fail(base::os_error("upgrade.receive", received.error().os_error));
+  if (received->size == 0) return base::fail(ErrorCode::kClosed, "upgrade.receive");
+  if (received->size > got.bytes.size()) return base::fail(ErrorCode::kTooLarge, "upgrade.receive");
+  got.bytes.resize(received->size);
+  // Where one is missing more would be: better that the process before goes on.
+  if (received->fds_lost) return base::fail(base::os_error("upgrade.receive", EMFILE));
+  if (!received->fds.empty()) got.fd = std::move(received->fds.front());
   return got;
 }
 
@@ -144,6 +125,7 @@ base::Result<bool> take_message(base::BytesView bytes, io::UniqueFd fd, Inherita
   base::ByteReader reader(bytes);
   switch (Kind{reader.u8()}) {
     case Kind::kLock:
+      if (!fd) break;
       into.lock = std::move(fd);
       return false;
     case Kind::kPort: {
