@@ -129,8 +129,7 @@ Result<void> SecretFolder::erase(std::string_view secret) const {
   if (locked()) return is_locked();
   const std::string word(secret);
   for (const std::string& path : {open_ + "/" + word + ".known", guarded_ + "/" + word}) {
-    if (::unlink(path.c_str()) == 0 || errno == ENOENT) continue;
-    return to_public(base::os_error("unlink", errno), path);
+    if (auto removed = io::remove_file(path); !removed) return to_public(removed.error(), path);
   }
   return {};
 }

@@ -92,6 +92,10 @@ void Runs::restore(const std::vector<std::string>& living) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
     const std::string name = entry.path().filename().string();
+    if (io::is_unfinished(name)) {  // a host died while it wrote it
+      std::error_code ignored;
+      std::filesystem::remove(entry.path(), ignored);
+    }
     if (!name.ends_with(kSuffix)) continue;
     const std::string id = name.substr(0, name.size() - kSuffix.size());
     const auto text = io::read_file(entry.path().string(), wire::kManifestMax);

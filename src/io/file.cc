@@ -3,89 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 namespace wakeline::io {
 namespace {
 
 constexpr std::size_t kReadBlock = 65'536;  // bytes of one read(2)
-
-std::string folder_of(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-base::Result<void> write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return base::fail(base::os_error("write", errno));
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
-/// While it lives, a file that grows over the process's limit (RLIMIT_FSIZE) is an error of
-/// write(2) alone. SIGXFSZ, which comes with it to the writing thread and would end the process, is
-/// taken away.
-class WithoutSizeSignal {
- public:
-  WithoutSizeSignal() {
-    sigemptyset(&signal_);
-    sigaddset(&signal_, SIGXFSZ);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGXFSZ) == 1;
-    pthread_sigmask(SIG_BLOCK, &signal_, &former_);
-  }
-  WithoutSizeSignal(const WithoutSizeSignal&) = delete;
-  WithoutSizeSignal& operator=(const WithoutSizeSignal&) = delete;
-  ~WithoutSizeSignal() {
-    constexpr timespec kAtOnce{};
-    if (!was_pending_) sigtimedwait(&signal_, nullptr, &kAtOnce);
-    pthread_sigmask(SIG_SETMASK, &former_, nullptr);
-  }
-
- private:
-  sigset_t signal_{};
-  sigset_t former_{};
-  bool was_pending_ = false;
-};
-
-base::Result<void> sync_folder(const std::string& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return base::fail(base::os_error("open folder", errno));
-  if (::fsync(fd.get()) != 0) return base::fail(base::os_error("fsync folder", errno));
-  return {};
-}
-
-/// Fills and renames the temporary file; the caller removes it when this fails.
-base::Result<void> fill_and_rename(UniqueFd fd, const std::string& temporary,
-                                   const std::string& path, std::string_view bytes, unsigned mode) {
-  if (::fchmod(fd.get(), mode) != 0) return base::fail(base::os_error("fchmod", errno));
-  if (auto written = write_all(fd.get(), bytes); !written) return written;
-  if (::fsync(fd.get()) != 0) return base::fail(base::os_error("fsync", errno));
-  // Some file systems report a failed write only here.
-  if (::close(fd.release()) != 0) return base::fail(base::os_error("close", errno));
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    return base::fail(base::os_error("rename", errno));
-  }
-  return {};
-}
 
 std::string environment(const char* name) {
   const char* value = ::getenv(name);
@@ -111,18 +41,6 @@ base::Result<std::string> read_file(const std::string& path, std::size_t limit) 
     if (got == 0) return bytes;
     if (bytes.size() > limit) return base::fail(base::ErrorCode::kTooLarge, "read");
   }
-}
-
-base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) {
-  const WithoutSizeSignal none;
-  std::string temporary = path + ".XXXXXX";
-  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) return base::fail(base::os_error("create", errno));
-  if (auto done = fill_and_rename(std::move(fd), temporary, path, bytes, mode); !done) {
-    ::unlink(temporary.c_str());
-    return done;
-  }
-  return sync_folder(folder_of(path));
 }
 
 base::Result<UniqueFd> lock_file(const std::string& path) {

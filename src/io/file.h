@@ -12,11 +12,19 @@ namespace wakeline::io {
 /// The file's bytes. Errors: kNotFound, kPermission, kTooLarge (over `limit` bytes), kOs.
 base::Result<std::string> read_file(const std::string& path, std::size_t limit);
 
-/// Replaces the file whole: a crash leaves the old one or the new one (temporary file in the same
-/// folder, fsync, rename, fsync of the folder). Errors: kPermission, kStorageFull (RLIMIT_FSIZE
-/// too, without SIGXFSZ), kNotFound (the folder), kOs.
+/// Replaces the file whole: a crash leaves the old one or the new one (an unfinished file beside
+/// it, fsync, rename, fsync of the folder). Also when several processes write it: the last rename
+/// counts. What a process that died left beside it is removed by the next write.
+/// Errors: kPermission, kStorageFull (RLIMIT_FSIZE too, without SIGXFSZ), kNotFound (the folder),
+///         kBusy (eight write it at this moment), kOs.
 base::Result<void> write_file(const std::string& path, std::string_view bytes,
                               unsigned mode = 0600);
+
+/// Removes the file, and what a write that died left beside it; one that is absent is no error.
+/// Errors: kPermission, kOs.
+base::Result<void> remove_file(const std::string& path);
+/// Whether write_file gives that name to a file which is not whole yet.
+bool is_unfinished(std::string_view name);
 
 /// Makes the file where it is absent, and takes it for this process until the descriptor is closed
 /// or the process ends, however it ends. Errors: kBusy (another process or descriptor has it),

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "io/testing.h"
 
@@ -72,6 +75,78 @@ TEST(File, OverTheProcesssLimitIsAnErrorAndNoDeadlySignal) {
   EXPECT_EQ(sigismember(&signals, SIGXFSZ), 0);
   pthread_sigmask(SIG_BLOCK, nullptr, &signals);
   EXPECT_EQ(sigismember(&signals, SIGXFSZ), 0);
+}
+
+TEST(File, ThatADeadProcessLeftUnfinishedIsGoneWithTheNextWriteAndWithItsFile) {
+  const TestFolder folder;
+  const std::string path = folder.file("state");
+  const auto leave = [&path] { ASSERT_TRUE(write_file(path + ".wakeline-new", "half")); };
+  leave();
+  ASSERT_TRUE(write_file(path, "whole"));
+  EXPECT_EQ(read_file(path, 10), "whole");
+  EXPECT_EQ(files_in(folder), 1u);
+  leave();
+  ASSERT_TRUE(remove_file(path));
+  EXPECT_EQ(files_in(folder), 0u);
+  EXPECT_TRUE(remove_file(path));
+  ASSERT_TRUE(make_folder(path));
+  EXPECT_FALSE(remove_file(path));
+}
+
+TEST(File, IsWrittenBesideOneThatAnotherProcessHasNotFinished) {
+  const TestFolder folder;
+  const std::string path = folder.file("state");
+  auto others = lock_file(path + ".wakeline-new");
+  ASSERT_TRUE(others);
+  ASSERT_TRUE(write_file(path, "ours"));
+  EXPECT_EQ(read_file(path, 10), "ours");
+  EXPECT_EQ(files_in(folder), 2u);
+  // Nor does anybody remove it, before that process is gone.
+  ASSERT_TRUE(remove_file(path));
+  EXPECT_EQ(files_in(folder), 1u);
+  std::vector<UniqueFd> more;
+  for (int i = 1; i < 8; ++i)
+    more.push_back(*lock_file(path + ".wakeline-new" + std::to_string(i)));
+  EXPECT_EQ(code(write_file(path, "ours")), base::ErrorCode::kBusy);
+  more.clear();
+  others->reset();
+  ASSERT_TRUE(remove_file(path));
+  EXPECT_EQ(files_in(folder), 0u);
+}
+
+TEST(File, IsWholeAfterManyHaveWrittenItAtOnceAndNothingIsLeft) {
+  const TestFolder folder;
+  const std::string path = folder.file("state");
+  constexpr int kWriters = 4;
+  constexpr int kTimes = 50;
+  std::vector<std::thread> writers;
+  for (int i = 0; i < kWriters; ++i) {
+    writers.emplace_back([&path, text = std::string(10'000, static_cast<char>('a' + i))] {
+      for (int n = 0; n < kTimes; ++n) ASSERT_TRUE(write_file(path, text));
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const auto text = read_file(path, 10'001);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(*text, std::string(10'000, text->front()));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(File, IsNotWrittenThroughALinkThatSomebodyLaidInTheWay) {
+  const TestFolder folder;
+  const std::string path = folder.file("state");
+  ASSERT_TRUE(write_file(folder.file("precious"), "keep me"));
+  std::filesystem::create_symlink("precious", path + ".wakeline-new");
+  ASSERT_TRUE(write_file(path, "ours"));
+  EXPECT_EQ(read_file(folder.file("precious"), 10), "keep me");
+  EXPECT_FALSE(std::filesystem::is_symlink(path));
+}
+
+TEST(File, HasANameOfItsOwnWhileItIsUnfinished) {
+  EXPECT_TRUE(is_unfinished("state.wakeline-new"));
+  EXPECT_TRUE(is_unfinished("state.wakeline-new7"));
+  EXPECT_FALSE(is_unfinished("state"));
+  EXPECT_FALSE(is_unfinished("state.wakeline-new.desktop"));
 }
 
 TEST(File, TellsAbsentFromTooLarge) {

@@ -2,11 +2,13 @@
 // Kills of the app and of the server at every step of a delivery, one after the other: what
 // docs/protocol.md says under "Why a push arrives exactly once", held to the letter.
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <span>
 
 #include "../support/process_steps.h"
+#include "io/file.h"
 #include "link_push_app.h"
 
 namespace wakeline::test {
@@ -69,10 +71,19 @@ struct Bed {
 /// The steps of a delivery up to the one at which somebody died.
 using Deaths = std::map<std::string, Steps>;
 
+/// Whether a file of the app lies there half-written.
+bool has_unfinished(const PushApp& app) {
+  const auto folder = std::filesystem::path(app.state_file()).parent_path();
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (io::is_unfinished(entry.path().filename().string())) return true;
+  return false;
+}
+
 /// Kills the app, and with it the server where `both`, at each step of a delivery; a new life of
 /// the app goes on each time. The last delivery is whole.
 void kill_app_at_each_step(Bed& bed, When when, bool both, Deaths& deaths) {
   bool died = true;
+  int left = 0;
   for (std::size_t n = 1; died; ++n) {
     ASSERT_LT(n, kStepsMax);
     const std::string title = name(when) + "-" + std::to_string(n);
@@ -84,11 +95,15 @@ void kill_app_at_each_step(Bed& bed, When when, bool both, Deaths& deaths) {
     if (both) bed.server.kill_now();
     died = process.killed();
     bed.app->kill_now();
+    if (died && has_unfinished(*bed.app)) ++left;
     deaths[title] = process.steps();
     ASSERT_TRUE(!both || bed.server.start());
   }
   bed.app->start();
   ASSERT_TRUE(bed.push(name(when) + "-last") && bed.settles());
+  // What its deaths left is gone: the file that it writes next is the same.
+  EXPECT_GE(left, 2);  // it was made, written, synced
+  EXPECT_TRUE(eventually([&] { return !has_unfinished(*bed.app); }));
   bed.app->kill_now();
 }
 
@@ -193,7 +208,7 @@ TEST(LinkSteps, NothingIsPromisedOrAcknowledgedBeforeItIsSynced) {
   for (const auto& [call, target] : std::vector<std::pair<std::string, std::string>>{
            {"recvfrom", "socket:"},
            {"write", bed.app->log_file()},
-           {"write", file + "."},
+           {"write", file + "."},  // the unfinished one
            {"fsync", file + "."},
            {"rename", file},
            {"fsync", file.substr(0, file.find_last_of('/'))},
