@@ -70,6 +70,21 @@ void add_processes(const std::string& folder, std::vector<pid_t>& list) {
   });
 }
 
+// Returns: whether it was asked to be frozen. Errors: kNotFound where there is no such file: the
+// mount's own root, or removed meanwhile.
+base::Result<bool> thaw_folder(const std::string& folder) {
+  const auto failed = [] {
+    if (errno == ENODEV) return base::fail(ErrorCode::kNotFound, "cgroup.freeze", ENODEV);
+    return base::fail(base::os_error("cgroup.freeze", errno));
+  };
+  const io::UniqueFd file(::open((folder + "/cgroup.freeze").c_str(), O_RDWR | O_CLOEXEC));
+  char flag = '0';
+  if (!file || ::pread(file.get(), &flag, 1, 0) < 0) return failed();
+  if (flag != '1') return false;
+  if (::pwrite(file.get(), "0", 1, 0) != 1) return failed();
+  return true;
+}
+
 }  // namespace
 
 base::Result<Cgroup> Cgroup::open(const std::string& folder) {
@@ -178,16 +193,16 @@ base::Result<void> Cgroup::remove() {
 base::Result<int> thaw_tree(const std::string& folder) {
   int found = 0;
   base::Result<void> first = {};
-  const bool walked = walk_folders(folder, [&](const std::string& path) {
-    const std::string file = path + "/cgroup.freeze";
-    const auto flag = read_control(AT_FDCWD, file.c_str());
-    // Absent: the mount's own root, or removed meanwhile.
-    if (!flag || !flag->starts_with('1')) return;
-    ++found;
-    const auto written = write_control(AT_FDCWD, file.c_str(), "0");
-    if (!written && first && written.error().code != ErrorCode::kNotFound) first = written;
-  });
-  if (!walked) return base::fail(ErrorCode::kNotFound, "cgroup");
+  const auto thaw = [&](const std::string& path) {
+    const auto was_frozen = thaw_folder(path);
+    if (was_frozen)
+      found += *was_frozen ? 1 : 0;
+    else if (first && was_frozen.error().code != ErrorCode::kNotFound)
+      first = base::fail(was_frozen.error());
+  };
+  // The apps before all else: to look for what is below each of them takes longer than to thaw it.
+  for (const std::string& name : folders_in(folder)) thaw(folder + "/" + name);
+  if (!walk_folders(folder, thaw)) return base::fail(ErrorCode::kNotFound, "cgroup");
   if (!first) return base::fail(first.error());
   return found;
 }

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/slice.h"
 #include "linux/cgroup.h"
 #include "linux/process.h"
 
@@ -90,6 +91,9 @@ class Watchman {
 
   bool let_all_run() {
     bool good = true;
+    // The short slice of the host brought this process its turn. Now it is to keep it: with a short
+    // one every app that runs again would take the processor from the one who thaws the rest.
+    (void)io::set_scheduler_slice({});
     for (const auto& key : stopped_) {
       const auto pidfd = open_pidfd(key);
       if (pidfd) good = send_signal(pidfd->get(), SIGCONT).has_value() && good;
