@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -91,9 +92,7 @@ class Watchman {
 
   bool let_all_run() {
     bool good = true;
-    // The short slice of the host brought this process its turn. Now it is to keep it: with a short
-    // one every app that runs again would take the processor from the one who thaws the rest.
-    (void)io::set_scheduler_slice({});
+    keep_the_processor();
     for (const auto& key : stopped_) {
       const auto pidfd = open_pidfd(key);
       if (pidfd) good = send_signal(pidfd->get(), SIGCONT).has_value() && good;
@@ -103,6 +102,14 @@ class Watchman {
       good = good && (thawed || thawed.error().code == ErrorCode::kNotFound);
     }
     return good;
+  }
+
+  // Every app that runs again would take the processor from the one who thaws the rest: the short
+  // slice of the host, good for being woken, invites to that. The work is bounded, so that a
+  // real-time policy does no harm; without the right to it (RLIMIT_RTPRIO) the usual slice is best.
+  static void keep_the_processor() {
+    const sched_param lowest{.sched_priority = 1};
+    if (::sched_setscheduler(0, SCHED_RR, &lowest) != 0) (void)io::set_scheduler_slice({});
   }
 
   int host_;
