@@ -115,4 +115,9 @@ std::vector<std::function<void()>> Poller::take_tasks() {
   return std::exchange(tasks_, {});
 }
 
+bool Poller::has_tasks() {
+  const std::scoped_lock lock(mutex_);
+  return !tasks_.empty();
+}
+
 }  // namespace wakeline::io

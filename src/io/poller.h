@@ -51,6 +51,8 @@ class Poller {
   std::span<const epoll_event> wait(base::Instant until);
   /// The tasks that were posted, in their order.
   std::vector<std::function<void()>> take_tasks();
+  /// Whether some were posted that are not taken yet. Thread-safe.
+  bool has_tasks();
 
  private:
   static constexpr int kEventsMax = 512;  ///< of one turn

@@ -67,7 +67,11 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
   return shard;
 }
 
-DeviceShard::~DeviceShard() { join(); }
+DeviceShard::~DeviceShard() {
+  join();
+  const std::scoped_lock lock(gate_->mutex);
+  gate_->shard = nullptr;
+}
 
 void DeviceShard::start(std::vector<DeviceShard*> shards) {
   shards_ = std::move(shards);
@@ -102,9 +106,9 @@ void DeviceShard::join() {
 }
 
 void DeviceShard::run() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(gate_->mutex);
   while (!stopping_ || !guests_.empty()) {
-    const base::Instant until = next_deadline();
+    const base::Instant until = waits_until_ = next_deadline();
     lock.unlock();
     const auto events = poller_->wait(until);
     lock.lock();
@@ -348,13 +352,13 @@ void DeviceShard::resume(Slot slot) {
 }
 
 bool DeviceShard::receives(std::string_view device) {
-  const std::scoped_lock lock(mutex_);
+  const std::scoped_lock lock(gate_->mutex);
   const auto slot = devices_.find(device);
   return slot && devices_[*slot].session.receiving();
 }
 
 bool DeviceShard::online(std::string_view device) {
-  const std::scoped_lock lock(mutex_);
+  const std::scoped_lock lock(gate_->mutex);
   const auto slot = devices_.find(device);
   return slot && devices_[*slot].session.online();
 }

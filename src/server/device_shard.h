@@ -113,7 +113,7 @@ class DeviceShard {
   bool receives(std::string_view device);
   bool online(std::string_view device);
   /// See MqttFront.
-  using Announce = std::function<void(std::string device, StoredPush push)>;
+  using Announce = std::function<void(std::string device, StoredPush push, bool at_once)>;
   Announce announcer();
   /// See MqttFront.
   void look_again(std::string device);
@@ -197,7 +197,6 @@ class DeviceShard {
   void flush(Key key);
   void drop_guest(Key key);
   void dismiss(DeviceLine line);
-  void settle(Key key);
 
   // Between file tables: shard_moves.cc
   void own_file_table();
@@ -205,7 +204,7 @@ class DeviceShard {
   void take_in_moved(std::uint64_t id, std::unique_ptr<Guest> guest);
   io::UniqueFd receive_moved(std::uint64_t id);
 
-  // Sessions: shard_sessions.cc
+  // Logins: shard_logins.cc
   Key on_connect(Key key, const wire::mqtt::Connect& connect);
   void begin_probe(Key key, const std::string& device);
   Key on_probe_packet(Key key, const wire::mqtt::Packet& packet);
@@ -214,16 +213,22 @@ class DeviceShard {
                                            const wire::mqtt::Connect& connect);
   void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
               base::Duration retry_after = {}, std::uint64_t attempt = 0);
+  void settle(Key key);
   void adopt(DeviceLine line, const Arrival& arrival);
+
+  // Pushes: shard_pushes.cc
+  void on_push_stored(const std::string& device, const StoredPush& push);
+  bool deliver_here(const std::string& device, const StoredPush& push);
+  void publish(Slot slot, const session::Publish& publish);
+  void fetch(Slot slot, const session::FetchPending& question);
+
+  // Sessions: shard_sessions.cc
   Slot slot_for(const store::Device& row);
   void carry_out(Slot slot);
   void forget(Slot slot);
   void expel(Slot slot);
   void update_timer(Slot slot);
   void write(Slot slot, const wire::mqtt::Packet& packet);
-  void on_push_stored(const std::string& device, const StoredPush& push);
-  void publish(Slot slot, const session::Publish& publish);
-  void fetch(Slot slot, const session::FetchPending& question);
   void store_report(Slot slot, const session::Report& report);
   void change_group(Slot slot, const session::ChangeGroup& change);
   void set_urgency(Slot slot, const session::SetUrgency& set);
@@ -252,8 +257,15 @@ class DeviceShard {
   std::uint64_t round_ = 0;                ///< of `send_lines`
   std::atomic<std::size_t> sendable_ = 0;  ///< `frozen_lines_`
 
-  /// Held by the thread except while it waits; others take it to look at a device.
-  std::mutex mutex_;
+  /// Held by the thread except while it waits; others take it to look at a device, or to send it
+  /// a push. Outlives the shard for those who announce.
+  struct Gate {
+    explicit Gate(DeviceShard* its_shard) : shard(its_shard) {}
+    std::mutex mutex;
+    DeviceShard* shard;  ///< null: gone
+  };
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>(this);
+  base::Instant waits_until_{};  ///< the thread, while it waits
   DeviceTable devices_;
   std::unordered_map<Key, std::unique_ptr<Guest>> guests_;
   std::size_t arriving_ = 0;   ///< guests with a place

@@ -141,8 +141,8 @@ bool MqttFront::online(std::string_view device) const { return shard_of(device).
 MqttFront::Announce MqttFront::announcer() const {
   std::vector<DeviceShard::Announce> all;
   for (const auto& shard : shards_) all.push_back(shard->announcer());
-  return [all = std::move(all)](std::string_view device, StoredPush push) {
-    all[DeviceShard::shard_of(device, all.size())](std::string(device), std::move(push));
+  return [all = std::move(all)](std::string_view device, StoredPush push, bool at_once) {
+    all[DeviceShard::shard_of(device, all.size())](std::string(device), std::move(push), at_once);
   };
 }
 

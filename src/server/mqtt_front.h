@@ -55,8 +55,9 @@ class MqttFront {
   /// Whether the device is connected, awake or asleep.
   bool online(std::string_view device) const;
   /// Tells a device's shard that the push is durable; pushes of one device in the order of their
-  /// numbers. For another thread, and harmless when the shards are gone.
-  using Announce = std::function<void(std::string_view device, StoredPush push)>;
+  /// numbers. For another thread, and harmless when the shards are gone. `at_once`: it may be sent
+  /// there and then, by the thread that calls, where the shard's own waits.
+  using Announce = std::function<void(std::string_view device, StoredPush push, bool at_once)>;
   Announce announcer() const;
   /// The registry changed: a device that is no more loses its connection and its session, another
   /// has the rights that it has now.

@@ -54,9 +54,9 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
         done(result);
       },
       // To its device as soon as it is durable, beside the answer to its sender.
-      [push, announce = announce_](const store::Accepted& accepted) {
+      [push, announce = announce_](const store::Accepted& accepted, bool few) {
         if (accepted.waits && !accepted.held)
-          (*announce)(push->device, {accepted.device, accepted.sequence, push});
+          (*announce)(push->device, {accepted.device, accepted.sequence, push}, few);
       });
 }
 

@@ -247,6 +247,36 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle_.get())
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 
+void Database::leave_log() {
+  log_pages_ = std::make_unique<std::uint32_t>(0);
+  sqlite3_wal_hook(
+      handle_.get(),
+      [](void* pages, sqlite3*, const char*, int count) {
+        *static_cast<std::uint32_t*>(pages) = static_cast<std::uint32_t>(count);
+        return SQLITE_OK;
+      },
+      log_pages_.get());
+}
+
+base::Result<std::uint32_t> Database::checkpoint() {
+  int in_log = 0;
+  int copied = 0;
+  if (sqlite3_wal_checkpoint_v2(handle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log,
+                                &copied) != SQLITE_OK)
+    return failed(handle_.get(), "store.checkpoint");
+  return in_log > copied ? static_cast<std::uint32_t>(in_log - copied) : 0;
+}
+
+base::Result<void> Database::sync_file() {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_FILE_POINTER,
+                           static_cast<void*>(&file)) != SQLITE_OK ||
+      file == nullptr || file->pMethods == nullptr ||
+      file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK)
+    return failed(handle_.get(), "store.sync");
+  return {};
+}
+
 base::Result<void> Database::limit_pages(std::uint32_t pages) {
   if (pages == 0) return {};
   const std::string sql = "PRAGMA max_page_count = " + std::to_string(pages);

@@ -81,6 +81,20 @@ class Database {
   /// Lets the file grow to that many pages of 4 KiB and no further; 0: as far as the disk goes.
   base::Result<void> limit_pages(std::uint32_t pages);
 
+  /// From now on a commit of this connection copies nothing from the log to the file, however long
+  /// the log is: somebody calls `checkpoint`.
+  void leave_log();
+  /// Pages in the log after this connection's last commit; after `leave_log` alone.
+  std::uint32_t log_pages() const { return log_pages_ ? *log_pages_ : 0; }
+  /// Copies the log to the file as far as no reader needs what is there, beside readers and a
+  /// writer. Only when all of it is there does it sync the file, and is the log begun anew with the
+  /// next commit. Never two at a time, nor one while a commit may begin the log anew: SQLite before
+  /// 3.51.3 may lose pages there (sqlite.org/wal.html, "The WAL-Reset Bug").
+  /// Returns: pages that are left.
+  base::Result<std::uint32_t> checkpoint();
+  /// Syncs the file, not the log.
+  base::Result<void> sync_file();
+
  private:
   struct Close {
     void operator()(sqlite3* handle) const;
@@ -91,6 +105,7 @@ class Database {
   base::Result<void> bring_up_to_date();
   base::Result<std::int64_t> pragma(const char* sql);
 
+  std::unique_ptr<std::uint32_t> log_pages_;  ///< SQLite has its address
   std::unique_ptr<sqlite3, Close> handle_;
 };
 

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <iterator>
-#include <map>
 #include <utility>
-
-#include "base/log.h"
 
 namespace wakeline::store {
 
@@ -20,11 +15,9 @@ namespace {
 constexpr base::Duration kDeletionDelay = std::chrono::milliseconds(20);
 /// Between two tries of a deletion that failed; only while there is one.
 constexpr base::Duration kRetryDelay = std::chrono::seconds(1);
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
+/// What a thread that leads writes at a time, deletions included: they take longer than a few
+/// pushes.
+constexpr std::size_t kLeadJobsMax = 64;
 
 }  // namespace
 
@@ -51,6 +44,23 @@ base::Result<void> Store::prepare() {
   if (!reports) return base::fail(reports.error());
   write_.emplace(std::move(*write));
   write_reports_.emplace(std::move(*reports));
+  auto begin = write_database_.prepare("BEGIN IMMEDIATE");
+  if (!begin) return base::fail(begin.error());
+  auto commit = write_database_.prepare("COMMIT");
+  if (!commit) return base::fail(commit.error());
+  begin_ = std::move(*begin);
+  commit_ = std::move(*commit);
+  write_database_.leave_log();
+  auto keeper = LogKeeper::open(options_.path, [this] {
+    {
+      const std::scoped_lock lock(mutex_);
+      log_ = Log::kCopied;
+    }
+    wake_.notify_one();
+  });
+  if (!keeper) return base::fail(keeper.error());
+  keeper_ = std::move(*keeper);
+  if (options_.leads_by != nullptr) leader_ = std::this_thread::get_id();
   auto own = reader(post_);
   if (!own) return base::fail(own.error());
   own_ = std::move(*own);
@@ -68,6 +78,7 @@ Store::~Store() {
   }
   wake_.notify_one();
   if (writer_.joinable()) writer_.join();
+  keeper_.reset();
 }
 
 base::Result<void> Store::enqueue_if_room(Job job) {
@@ -98,33 +109,92 @@ base::Result<void> Store::run(Work work, OnDone done, Post post) {
 void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
 
 void Store::enqueue(Job job, bool urgent) {
-  bool first = false;
+  bool wake = false;
+  bool lead = false;
   {
     const std::scoped_lock lock(mutex_);
-    first = jobs_.empty();
+    // A further deletion changes nothing of what the writer waits for.
+    wake = jobs_.empty() || urgent;
     jobs_.push_back(std::move(job));
     if (urgent) ++urgent_;
+    if (busy_) wake = false;  // whoever that is looks again
+    if (wake && urgent && std::this_thread::get_id() == leader_) {
+      wake = slow_;
+      lead = !slow_ && !std::exchange(lead_asked_, true);
+    }
   }
-  // A further deletion changes nothing of what the writer waits for.
-  if (first || urgent) wake_.notify_one();
+  if (wake) wake_.notify_one();
+  if (!lead) return;
+  post_([this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) this->lead();
+  });
+}
+
+/// The end of the opening thread's turn: writes what it asked for, if nobody else does.
+void Store::lead() {
+  std::unique_lock lock(mutex_);
+  lead_asked_ = false;
+  if (busy_ || urgent_ == 0) return;
+  if (urgent_ > kLeadMax || jobs_.size() > kLeadJobsMax || slow_ || log_waits()) {
+    lock.unlock();
+    return wake_.notify_one();
+  }
+  std::vector<Job> batch = take_batch();
+  busy_ = true;
+  lock.unlock();
+  write_batch(std::move(batch));
+  lock.lock();
+  busy_ = false;
+  const bool more = !jobs_.empty() || !unfinished_.empty() || log_waits();
+  lock.unlock();
+  if (more) wake_.notify_one();
 }
 
 void Store::run_writer() {
-  std::vector<Job> batch;
-  while (take_batch(batch)) write_batch(std::exchange(batch, {}));
+  std::unique_lock lock(mutex_);
+  while (await_turn(lock)) {
+    busy_ = true;
+    if (log_ == Log::kCopied) {
+      lock.unlock();
+      finish_log();
+      lock.lock();
+    } else {
+      std::vector<Job> batch = take_batch();
+      lock.unlock();
+      write_batch(std::move(batch));
+      lock.lock();
+    }
+    busy_ = false;
+  }
 }
 
-/// Waits for work. Returns: false when there is none and there will be none.
-bool Store::take_batch(std::vector<Job>& batch) {
-  std::unique_lock lock(mutex_);
-  const auto something = [this] { return stopping_ || !jobs_.empty(); };
-  const auto somebody_waits = [this] { return stopping_ || urgent_ > 0; };
-  if (unfinished_.empty())
-    wake_.wait(lock, something);
-  else
-    wake_.wait_for(lock, kRetryDelay, something);
-  if (!jobs_.empty()) wake_.wait_for(lock, kDeletionDelay, somebody_waits);
-  if (stopping_ && jobs_.empty()) return false;  // what failed before stays in the file
+/// Waits for something that the writer has to do. Returns: false when there is nothing and there
+/// will be nothing.
+bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
+  const auto may_write = [this] { return !busy_ && (log_ == Log::kCopied || !log_waits()); };
+  const auto something = [&] {
+    return may_write() && (stopping_ || !jobs_.empty() || log_ == Log::kCopied);
+  };
+  const auto somebody_waits = [&] {
+    return may_write() && (stopping_ || urgent_ > 0 || log_ == Log::kCopied);
+  };
+  for (;;) {
+    if (unfinished_.empty())
+      wake_.wait(lock, something);
+    else if (!wake_.wait_for(lock, kRetryDelay, something) && may_write())
+      return true;
+    wake_.wait_for(lock, kDeletionDelay, somebody_waits);
+    // Meanwhile another thread may have written all of it.
+    if (!something()) continue;
+    if (log_ == Log::kCopied) return true;
+    if (!jobs_.empty()) return true;
+    return false;  // stopping; what failed before stays in the file
+  }
+}
+
+/// What the next transaction does, in the order in which it was asked for.
+std::vector<Store::Job> Store::take_batch() {
+  std::vector<Job> batch;
   const auto tried_again =
       unfinished_.begin() + static_cast<std::ptrdiff_t>(std::min(unfinished_.size(), kBatchMax));
   std::move(unfinished_.begin(), tried_again, std::back_inserter(batch));
@@ -135,144 +205,7 @@ bool Store::take_batch(std::vector<Job>& batch) {
       jobs_.begin(), end, [](const Job& job) { return !std::holds_alternative<Remove>(job); }));
   std::move(jobs_.begin(), end, std::back_inserter(batch));
   jobs_.erase(jobs_.begin(), end);
-  return true;
-}
-
-/// Whether the disk has more than what deletions may need. Where it cannot be told, writing tells.
-bool Store::has_room() {
-  struct statvfs disk{};
-  if (::statvfs(options_.path.c_str(), &disk) != 0) return true;
-  const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  if (free >= kReserve) return true;
-  const auto inside = write_database_.free_bytes();
-  // Both, as the WAL grows also where the file does not.
-  return inside && free >= kReserve / 2 && free + *inside >= kReserve;
-}
-
-void Store::write_batch(std::vector<Job> batch) {
-  full_ = !has_room();
-  std::vector<Outcome> outcomes;
-  if (!commit(batch, outcomes)) {
-    // One of them failed, or the disk is full: each for itself, so that the others go through,
-    // deletions above all, which make room.
-    outcomes.clear();
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      std::vector<Outcome> one;
-      const auto committed = commit(std::span(batch).subspan(i, 1), one);
-      outcomes.push_back(committed ? std::move(one.front()) : base::fail(committed.error()));
-    }
-  }
-  answer(std::move(batch), outcomes);
-  if (write_->receipts().take_written() == 0) return;
-  post_([on_receipts = on_receipts_] {
-    if (*on_receipts) (*on_receipts)();
-  });
-}
-
-/// Posts what became of each job, one task for each thread that asked.
-void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes) {
-  using Task = std::function<void()>;
-  std::vector<Task> answers;
-  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Remove>> written;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Outcome& outcome = outcomes[i];
-    if (auto* add = std::get_if<Add>(&batch[i])) {
-      base::Result<Accepted> result = base::fail(base::Error{});
-      if (outcome) {
-        const Accepted& accepted = std::get<Accepted>(*outcome);
-        if (add->stored) add->stored(accepted);
-        result = accepted;
-      } else {
-        result = base::fail(outcome.error());
-      }
-      answers.emplace_back([done = std::move(add->done), result] { done(result); });
-    } else if (auto* sweep = std::get_if<Sweep>(&batch[i])) {
-      base::Result<std::int64_t> result = 0;
-      if (outcome)
-        result = std::get<std::int64_t>(*outcome);
-      else
-        result = base::fail(outcome.error());
-      answers.emplace_back([done = std::move(sweep->done), result] { done(result); });
-    } else if (auto* other = std::get_if<Other>(&batch[i])) {
-      base::Result<void> result;
-      if (!outcome) result = base::fail(outcome.error());
-      if (other->done) other->post([done = std::move(other->done), result] { done(result); });
-    } else if (outcome) {
-      auto& remove = std::get<Remove>(batch[i]);
-      acknowledged_ += static_cast<std::uint64_t>(std::get<std::int64_t>(*outcome));
-      auto asked_by = remove.asked_by;
-      written[std::move(asked_by)].push_back(std::move(remove));
-    } else {
-      unfinished_.push_back(std::move(batch[i]));
-    }
-  }
-  for (auto& [deletions, removed] : written) {
-    deletions->post([removes = std::move(removed)] {
-      for (const Remove& remove : removes)
-        remove.asked_by->forget(remove.device, remove.sequence, remove.through);
-    });
-  }
-  if (answers.empty()) return;
-  post_([answers = std::move(answers)] {
-    for (const auto& answer : answers) answer();
-  });
-}
-
-/// One transaction. Errors: as Statement::step; nothing of it is in the file then.
-base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes) {
-  auto done = write_database_.run("BEGIN IMMEDIATE");
-  for (const Job& job : jobs) {
-    if (!done) break;
-    auto outcome = apply(job);
-    if (outcome)
-      outcomes.push_back(std::move(*outcome));
-    else
-      done = base::fail(outcome.error());
-  }
-  if (done) done = write_database_.run("COMMIT");
-  if (!done && write_database_.in_transaction()) {
-    // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.
-    if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)
-      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
-  }
-  return done;
-}
-
-/// Returns: the job's answer, which may be a refusal. Errors: those that spoil the transaction.
-base::Result<Store::Outcome> Store::apply(const Job& job) {
-  return std::visit(
-      Overloaded{[this](const Add& add) -> base::Result<Outcome> {
-                   if (full_) return Outcome(base::fail(ErrorCode::kStorageFull, "store.room"));
-                   const auto accepted = write_->add(*add.push);
-                   if (accepted) return Outcome(*accepted);
-                   const base::Error error = accepted.error();
-                   if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy)
-                     return Outcome(base::fail(error));
-                   return base::fail(error);
-                 },
-                 [this](const Remove& remove) -> base::Result<Outcome> {
-                   const auto ran = remove.through
-                                        ? write_->remove_through(remove.device, remove.sequence)
-                                        : write_->remove(remove.device, remove.sequence);
-                   if (!ran) return base::fail(ran.error());
-                   return Outcome(std::int64_t{write_database_.changes()});
-                 },
-                 [this](const Sweep& sweep) -> base::Result<Outcome> {
-                   const auto limit = static_cast<std::int64_t>(kBatchMax);
-                   const auto swept = write_->sweep(sweep.now, limit);
-                   if (!swept) return base::fail(swept.error());
-                   const auto reports = write_reports_->sweep(sweep.now, limit);
-                   if (!reports) return base::fail(reports.error());
-                   const auto receipts = write_->receipts().sweep(sweep.now, limit);
-                   if (!receipts) return base::fail(receipts.error());
-                   return Outcome(*swept + *reports + *receipts);
-                 },
-                 [this](const Other& other) -> base::Result<Outcome> {
-                   const auto ran = other.work(write_database_);
-                   if (!ran) return base::fail(ran.error());
-                   return Outcome(std::monostate{});
-                 }},
-      job);
+  return batch;
 }
 
 }  // namespace wakeline::store

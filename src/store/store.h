@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "store/log_keeper.h"
 #include "store/push_table.h"
 #include "store/reader.h"
 #include "store/registry.h"
@@ -26,6 +27,13 @@ namespace wakeline::store {
 inline constexpr std::size_t kWritesMax = 16'384;
 /// Writes in one transaction, which is one sync of the disk.
 inline constexpr std::size_t kBatchMax = 512;
+/// Pushes that the thread which asked for them commits itself, see Options::leads_by. Origin: with
+/// more at a time the hop costs each of them little, and the threads work beside one another.
+inline constexpr std::size_t kLeadMax = 4;
+/// Pages of the log from which on it is copied to the file, and those at which commits wait for
+/// that.
+inline constexpr std::uint32_t kLogPages = 1'000;
+inline constexpr std::uint32_t kLogPagesMax = 16'000;
 /// What is left free of the disk, in bytes: a deletion takes space before it gives any. Origin: the
 /// WAL grows to 4 MB until it is written back, and the file as much when it is.
 inline constexpr std::uint64_t kReserve = 8 << 20;
@@ -37,20 +45,27 @@ struct Options {
   /// Each transaction is synced to the disk before its answers go out. Without, they are when
   /// SQLite checkpoints: what was answered outlives the process at any moment, but not a power cut.
   bool synced = true;
+  /// A clock: what the opening thread asks for is written by itself, at the end of its turn (by a
+  /// task that it posts to itself), where nobody else writes, little is asked for and the last
+  /// commit was quick: two hops between threads less. It does nothing else meanwhile. Null: it
+  /// leaves all to the writer.
+  base::Instant (*leads_by)() = nullptr;
 };
 
-/// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
-/// one transaction, and the answers go out when it is synced, never before. Reads go through a
-/// Reader, one for each thread. All calls of the store but `reader` may come from any thread; the
-/// answers are posted to the thread that opened it, unless the call names another.
+/// The durable queue of one server. One thread at a time writes, most often one of its own: what
+/// has queued up meanwhile is one transaction, and the answers go out when it is synced, never
+/// before. The log is copied to the file by a third thread. Reads go through a Reader, one for each
+/// thread. All calls of the store but `reader` may come from any thread; the answers are posted to
+/// the thread that opened it, unless the call names another.
 class Store {
  public:
   using Post = store::Post;
   using OnAdded = std::function<void(base::Result<Accepted>)>;
-  using OnStored = std::function<void(const Accepted&)>;
+  /// `few`: hardly any others became durable with it, so that who is called may take its time.
+  using OnStored = std::function<void(const Accepted&, bool few)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
-  /// Changes of further tables, on the writer's thread within its transaction. It may run twice: an
-  /// error rolls back everything that shares the transaction, and each is then tried alone.
+  /// Changes of further tables, on the thread that writes within its transaction. It may run twice:
+  /// an error rolls back everything that shares the transaction, and each is then tried alone.
   using Work = std::function<base::Result<void>(Database&)>;
   using OnDone = std::function<void(base::Result<void>)>;
 
@@ -65,8 +80,8 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  /// `stored` is called before `done` is posted, on the writer's thread, where the push was taken:
-  /// who delivers it need not wait for the thread that opened the store.
+  /// `stored` is called before `done` is posted, on the thread that wrote, where the push was
+  /// taken: who delivers it need not wait for the thread that opened the store.
   base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored = {});
   /// The same, for several at once: all of them are durable when `done` is called, each with its
   /// own result.
@@ -170,30 +185,50 @@ class Store {
   base::Result<void> enqueue_if_room(Job job);
   void enqueue(Job job, bool urgent);
   void run_writer();
-  bool take_batch(std::vector<Job>& batch);
+  void lead();
+  bool await_turn(std::unique_lock<std::mutex>& lock);
+  std::vector<Job> take_batch();
+
+  // One transaction after the other: store_commit.cc. For the thread that is `busy_`.
   void write_batch(std::vector<Job> batch);
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
   bool has_room();
+  void look_at_log(bool slow);
+  void finish_log();
+  bool log_waits() const {
+    return log_ == Log::kCopied || (log_ == Log::kBeingCopied && log_pages_ >= kLogPagesMax);
+  }
 
   Options options_;
   Post post_;
   Database write_database_;
+  Statement begin_, commit_;
   std::optional<PushTable> write_;
   std::optional<ReportTable> write_reports_;
   std::unique_ptr<Reader> own_;
   /// The opening thread's; shared, as a task may come after the store is gone.
   std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
+  std::thread::id leader_{};  ///< the opening thread, where it leads
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< the opening thread's
+  bool full_ = false;  ///< pushes are refused; of who is `busy_`
+
+  enum class Log : std::uint8_t { kGrows, kBeingCopied, kCopied };
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> jobs_;    // guarded by mutex_
-  std::size_t urgent_ = 0;  // those of `jobs_` that somebody waits for; guarded by mutex_
-  bool stopping_ = false;   // guarded by mutex_
-  bool full_ = false;       // pushes are refused; the writer's
+  std::deque<Job> jobs_;         // guarded by mutex_
+  std::size_t urgent_ = 0;       // those of `jobs_` that somebody waits for; guarded by mutex_
+  std::vector<Job> unfinished_;  // deletions that failed; guarded by mutex_
+  bool busy_ = false;            // a thread writes; guarded by mutex_
+  bool lead_asked_ = false;      // `lead` is posted; guarded by mutex_
+  bool slow_ = false;            // the last commit was; guarded by mutex_
+  Log log_ = Log::kGrows;        // guarded by mutex_
+  std::uint32_t log_pages_ = 0;  // guarded by mutex_
+  bool stopping_ = false;        // guarded by mutex_
   std::atomic<std::uint64_t> acknowledged_ = 0;
-  std::vector<Job> unfinished_;  // deletions that failed; the writer's
+  std::unique_ptr<LogKeeper> keeper_;
   std::thread writer_;
 };
 

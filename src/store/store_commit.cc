@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "store/store.h"
+
+/// The store's transactions: what a batch of jobs does to the tables, who is told, and what becomes
+/// of the log.
+namespace wakeline::store {
+
+using base::ErrorCode;
+
+namespace {
+
+/// A commit that takes longer is not made by the thread that serves.
+constexpr base::Duration kSlow = std::chrono::milliseconds(4);
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+/// Whether the disk has more than what deletions may need. Where it cannot be told, writing tells.
+bool Store::has_room() {
+  struct statvfs disk{};
+  if (::statvfs(options_.path.c_str(), &disk) != 0) return true;
+  const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (free >= kReserve) return true;
+  const auto inside = write_database_.free_bytes();
+  // Both, as the WAL grows also where the file does not.
+  return inside && free >= kReserve / 2 && free + *inside >= kReserve;
+}
+
+void Store::write_batch(std::vector<Job> batch) {
+  const auto now = [this] { return options_.leads_by ? options_.leads_by() : base::Instant{}; };
+  const base::Instant start = now();
+  full_ = !has_room();
+  std::vector<Outcome> outcomes;
+  if (!commit(batch, outcomes)) {
+    // One of them failed, or the disk is full: each for itself, so that the others go through,
+    // deletions above all, which make room.
+    outcomes.clear();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      std::vector<Outcome> one;
+      const auto committed = commit(std::span(batch).subspan(i, 1), one);
+      outcomes.push_back(committed ? std::move(one.front()) : base::fail(committed.error()));
+    }
+  }
+  const bool slow = now() - start > kSlow;
+  answer(std::move(batch), outcomes);
+  look_at_log(slow);
+  if (write_->receipts().take_written() == 0) return;
+  post_([on_receipts = on_receipts_] {
+    if (*on_receipts) (*on_receipts)();
+  });
+}
+
+/// Posts what became of each job, one task for each thread that asked.
+void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes) {
+  using Task = std::function<void()>;
+  const bool few = std::cmp_less_equal(
+      std::ranges::count_if(batch, [](const Job& job) { return std::holds_alternative<Add>(job); }),
+      kLeadMax);
+  std::vector<Job> failed;
+  std::vector<Task> answers;
+  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Remove>> written;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Outcome& outcome = outcomes[i];
+    if (auto* add = std::get_if<Add>(&batch[i])) {
+      base::Result<Accepted> result = base::fail(base::Error{});
+      if (outcome) {
+        const Accepted& accepted = std::get<Accepted>(*outcome);
+        if (add->stored) add->stored(accepted, few);
+        result = accepted;
+      } else {
+        result = base::fail(outcome.error());
+      }
+      answers.emplace_back([done = std::move(add->done), result] { done(result); });
+    } else if (auto* sweep = std::get_if<Sweep>(&batch[i])) {
+      base::Result<std::int64_t> result = 0;
+      if (outcome)
+        result = std::get<std::int64_t>(*outcome);
+      else
+        result = base::fail(outcome.error());
+      answers.emplace_back([done = std::move(sweep->done), result] { done(result); });
+    } else if (auto* other = std::get_if<Other>(&batch[i])) {
+      base::Result<void> result;
+      if (!outcome) result = base::fail(outcome.error());
+      if (other->done) other->post([done = std::move(other->done), result] { done(result); });
+    } else if (outcome) {
+      auto& remove = std::get<Remove>(batch[i]);
+      acknowledged_ += static_cast<std::uint64_t>(std::get<std::int64_t>(*outcome));
+      auto asked_by = remove.asked_by;
+      written[std::move(asked_by)].push_back(std::move(remove));
+    } else {
+      failed.push_back(std::move(batch[i]));
+    }
+  }
+  for (auto& [deletions, removed] : written) {
+    deletions->post([removes = std::move(removed)] {
+      for (const Remove& remove : removes)
+        remove.asked_by->forget(remove.device, remove.sequence, remove.through);
+    });
+  }
+  if (!failed.empty()) {
+    const std::scoped_lock lock(mutex_);
+    std::ranges::move(failed, std::back_inserter(unfinished_));
+  }
+  if (answers.empty()) return;
+  post_([answers = std::move(answers)] {
+    for (const auto& answer : answers) answer();
+  });
+}
+
+/// After a transaction.
+void Store::look_at_log(bool slow) {
+  bool ask = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    slow_ = slow;
+    log_pages_ = write_database_.log_pages();
+    // Where the disk is full, the log may be what it is full of.
+    ask = log_ == Log::kGrows && (log_pages_ >= kLogPages || (full_ && log_pages_ > 0));
+    if (ask) log_ = Log::kBeingCopied;
+  }
+  if (ask) keeper_->ask();
+}
+
+/// Copies what came to the log while the rest was copied. A reader may need what is in the file
+/// just now: then the log grows on, and is copied again soon.
+void Store::finish_log() {
+  const auto left = write_database_.checkpoint();
+  if (!left) base::log(base::LogLevel::kError, "store", "{}", base::to_string(left.error()));
+  const std::scoped_lock lock(mutex_);
+  log_ = Log::kGrows;
+}
+
+/// One transaction. Errors: as Statement::step; nothing of it is in the file then.
+base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes) {
+  auto done = begin_.run();
+  for (const Job& job : jobs) {
+    if (!done) break;
+    auto outcome = apply(job);
+    if (outcome)
+      outcomes.push_back(std::move(*outcome));
+    else
+      done = base::fail(outcome.error());
+  }
+  if (done) done = commit_.run();
+  if (!done && write_database_.in_transaction()) {
+    // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.
+    if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)
+      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
+  }
+  return done;
+}
+
+/// Returns: the job's answer, which may be a refusal. Errors: those that spoil the transaction.
+base::Result<Store::Outcome> Store::apply(const Job& job) {
+  return std::visit(
+      Overloaded{[this](const Add& add) -> base::Result<Outcome> {
+                   if (full_) return Outcome(base::fail(ErrorCode::kStorageFull, "store.room"));
+                   const auto accepted = write_->add(*add.push);
+                   if (accepted) return Outcome(*accepted);
+                   const base::Error error = accepted.error();
+                   if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy)
+                     return Outcome(base::fail(error));
+                   return base::fail(error);
+                 },
+                 [this](const Remove& remove) -> base::Result<Outcome> {
+                   const auto ran = remove.through
+                                        ? write_->remove_through(remove.device, remove.sequence)
+                                        : write_->remove(remove.device, remove.sequence);
+                   if (!ran) return base::fail(ran.error());
+                   return Outcome(std::int64_t{write_database_.changes()});
+                 },
+                 [this](const Sweep& sweep) -> base::Result<Outcome> {
+                   const auto limit = static_cast<std::int64_t>(kBatchMax);
+                   const auto swept = write_->sweep(sweep.now, limit);
+                   if (!swept) return base::fail(swept.error());
+                   const auto reports = write_reports_->sweep(sweep.now, limit);
+                   if (!reports) return base::fail(reports.error());
+                   const auto receipts = write_->receipts().sweep(sweep.now, limit);
+                   if (!receipts) return base::fail(receipts.error());
+                   return Outcome(*swept + *reports + *receipts);
+                 },
+                 [this](const Other& other) -> base::Result<Outcome> {
+                   const auto ran = other.work(write_database_);
+                   if (!ran) return base::fail(ran.error());
+                   return Outcome(std::monostate{});
+                 }},
+      job);
+}
+
+}  // namespace wakeline::store

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "store/store.h"
+
+namespace wakeline::store {
+
+inline const base::WallTime kNow(std::chrono::hours(400'000));
+
+/// The caller's thread of a store: runs what is posted while it waits.
+class Mailbox {
+ public:
+  Store::Post post() {
+    return [this](std::function<void()> task) {
+      {
+        const std::scoped_lock lock(mutex_);
+        tasks_.push_back(std::move(task));
+      }
+      wake_.notify_one();
+    };
+  }
+  /// Runs tasks until `done`. Returns: false after ten seconds without it.
+  bool run_until(const std::function<bool()>& done) {
+    while (!done()) {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait_for(lock, std::chrono::seconds(10), [this] { return !tasks_.empty(); }))
+        return false;
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+};
+
+/// Clocks for Options::leads_by, by which no commit takes any time, and each one long.
+inline base::Instant quick_disk() { return {}; }
+inline base::Instant slow_disk() {
+  static std::atomic<int> asked = 0;
+  return base::Instant{} + std::chrono::seconds(++asked);
+}
+
+inline NewPush push_to(std::string device, std::size_t size = 100) {
+  return {.device = std::move(device),
+          .body = base::Bytes(size, 7),
+          .accepted = kNow,
+          .expires = kNow + std::chrono::hours(1)};
+}
+
+inline DeviceId add_device(const std::string& path, const char* name) {
+  auto registry = Registry::open(path, Database::Mode::kWrite);
+  EXPECT_TRUE(registry);
+  return *registry->add_device(name, TokenHash{}, kNow);
+}
+
+}  // namespace wakeline::store
