@@ -157,10 +157,6 @@ std::expected<void, StartError> Host::Impl::prepare() {
     base::log(LogLevel::kInfo, "host", "runs at the priority of its apps: {}",
               base::to_string(raised.error()));
   }
-  if (auto shortened = sys::shorten_slice(); !shortened) {
-    base::log(LogLevel::kInfo, "host", "waits its turn as long as its apps: {}",
-              base::to_string(shortened.error()));
-  }
   if (auto opened = open_freezer(); !opened) return opened;
   if (auto opened = open_parts(app_limits); !opened) return opened;
   return open_doors();

@@ -20,7 +20,6 @@
 #include <utility>
 #include <vector>
 
-#include "io/slice.h"
 #include "linux/cgroup.h"
 #include "linux/process.h"
 
@@ -104,12 +103,12 @@ class Watchman {
     return good;
   }
 
-  // Every app that runs again would take the processor from the one who thaws the rest: the short
-  // slice of the host, good for being woken, invites to that. The work is bounded, so that a
-  // real-time policy does no harm; without the right to it (RLIMIT_RTPRIO) the usual slice is best.
+  // Every app that runs again would take the processor from the one who thaws the rest. The work is
+  // bounded, so that a real-time policy does no harm; without the right to it (RLIMIT_RTPRIO) the
+  // rest comes later.
   static void keep_the_processor() {
     const sched_param lowest{.sched_priority = 1};
-    if (::sched_setscheduler(0, SCHED_RR, &lowest) != 0) (void)io::set_scheduler_slice({});
+    std::ignore = ::sched_setscheduler(0, SCHED_RR, &lowest);
   }
 
   int host_;

@@ -19,7 +19,6 @@
 #include <string_view>
 #include <tuple>
 
-#include "io/slice.h"
 #include "linux/fd_watch.h"
 #include "linux/pidfd_info.h"
 #include "linux/proc.h"
@@ -81,11 +80,6 @@ struct Plan {
     files.rlim_cur = std::min<rlim_t>(plan.limits->files, files.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &files) != 0) give_up(plan, "setrlimit");
     if (::setpriority(PRIO_PROCESS, 0, plan.limits->nice) != 0) give_up(plan, "setpriority");
-    // Where a sandbox refuses the call, the host has the slice that it was started with.
-    if (io::scheduler_slice() != plan.limits->slice &&
-        !io::set_scheduler_slice(plan.limits->slice)) {
-      give_up(plan, "sched_setattr");
-    }
   }
   // What the host may beyond its user is the host's alone.
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {

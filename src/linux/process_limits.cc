@@ -4,17 +4,11 @@
 #include <sys/resource.h>
 
 #include <cerrno>
-#include <chrono>
-
-#include "io/slice.h"
 
 namespace wakeline::sys {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr int kHostNice = -10;
-constexpr base::Duration kHostSlice = 100us;  // the least that Linux takes
 
 }  // namespace
 
@@ -23,13 +17,11 @@ Limits current_limits() {
   limits.nice = ::getpriority(PRIO_PROCESS, 0);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) limits.files = files.rlim_cur;
-  limits.slice = io::scheduler_slice();
   return limits;
 }
 
 void set_limits(const Limits& limits) {
   ::setpriority(PRIO_PROCESS, 0, limits.nice);
-  (void)io::set_scheduler_slice(limits.slice);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = limits.files;
@@ -42,11 +34,6 @@ base::Result<void> raise_priority() {
     return base::fail(base::os_error("setpriority", errno));
   }
   return {};
-}
-
-base::Result<void> shorten_slice() {
-  if (io::set_scheduler_slice(kHostSlice)) return {};
-  return base::fail(base::os_error("sched_setattr", errno));
 }
 
 base::Result<std::uint64_t> raise_file_limit() {

@@ -4,19 +4,17 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "base/time.h"
 
 namespace wakeline::sys {
 
 /// What the host changes of itself and an app must not inherit.
 struct Limits {
   int nice = 0;
-  std::uint64_t files = 0;    ///< RLIMIT_NOFILE, soft
-  base::Duration slice = {};  ///< see io::set_scheduler_slice
+  std::uint64_t files = 0;  ///< RLIMIT_NOFILE, soft
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
-/// This process's limits now; read before the calls below, given to every `SpawnOptions`.
+/// This process's limits now; read before the two calls below, given to every `SpawnOptions`.
 Limits current_limits();
 
 /// Sets them, as far as this process may.
@@ -26,11 +24,6 @@ void set_limits(const Limits& limits);
 /// next (measured: 14–62 ms to thaw an app with 4–16 spinning threads at equal priority).
 /// Errors: kPermission.
 base::Result<void> raise_priority();
-
-/// A slice of 0.1 ms for this thread, so that who thaws others has its turn at once also where a
-/// program computes on every processor (measured: docs/benchmarks.md). Needs no privilege.
-/// Errors: as sched_setattr(2).
-base::Result<void> shorten_slice();
 
 /// Lifts RLIMIT_NOFILE's soft limit to the hard one. Returns: the limit that holds now.
 base::Result<std::uint64_t> raise_file_limit();

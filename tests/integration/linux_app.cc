@@ -24,7 +24,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -123,10 +122,6 @@ int report() {
   ::getrlimit(RLIMIT_NOFILE, &files);
   std::printf("files %llu\n", static_cast<unsigned long long>(files.rlim_cur));
   std::printf("nice %d\n", ::getpriority(PRIO_PROCESS, 0));
-  // sched_getattr(2): size, policy, flags, nice and priority, slice, deadline, period.
-  std::uint64_t scheduling[6] = {};
-  ::syscall(SYS_sched_getattr, 0, scheduling, sizeof scheduling, 0);
-  std::printf("slice %llu us\n", static_cast<unsigned long long>(scheduling[3] / 1'000));
   char folder[4'096];
   std::printf("folder %s\n", ::getcwd(folder, sizeof folder));
   const char* value = std::getenv("WAKELINE_TEST");
