@@ -49,11 +49,12 @@ TEST_P(HostSleep, UsesNoCpuTimeWhileItIsSuspended) {  // C8
   app.line.command("spin");
   wait_ledger("busy", "wake", "socket_data");
   const auto asleep = wait_ledger("busy", "suspend", "window_over");
-  const auto before = info("busy");
-  EXPECT_GT(before.cpu_us, 100'000U);
-  EXPECT_EQ(before.cpu_us, asleep.cpu_us);
+  EXPECT_GT(asleep.cpu_us, 100'000U);
   EXPECT_EQ(next_line("busy", 500ms), std::nullopt);
-  EXPECT_EQ(info("busy").cpu_us, before.cpu_us);
+  // The kernel calls it frozen a little before it leaves its processor.
+  constexpr std::uint64_t kLeavingUs = 10'000;
+  EXPECT_GE(info("busy").cpu_us, asleep.cpu_us);
+  EXPECT_LE(info("busy").cpu_us, asleep.cpu_us + kLeavingUs);
 }
 
 TEST_P(HostSleep, TakesAnAppForBusyWhoseRequestItHasNotReadYet) {  // C8, C12
