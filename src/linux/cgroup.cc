@@ -70,14 +70,15 @@ void add_processes(const std::string& folder, std::vector<pid_t>& list) {
   });
 }
 
-// Returns: whether it was asked to be frozen. Errors: kNotFound where there is no such file: the
-// mount's own root, or removed meanwhile.
-base::Result<bool> thaw_folder(const std::string& folder) {
+// folder: as for openat(2), below `parent`. Returns: whether it was asked to be frozen. Errors:
+// kNotFound where there is no such file: the mount's own root, or removed meanwhile.
+base::Result<bool> thaw_folder(int parent, const std::string& folder) {
   const auto failed = [] {
     if (errno == ENODEV) return base::fail(ErrorCode::kNotFound, "cgroup.freeze", ENODEV);
     return base::fail(base::os_error("cgroup.freeze", errno));
   };
-  const io::UniqueFd file(::open((folder + "/cgroup.freeze").c_str(), O_RDWR | O_CLOEXEC));
+  const io::UniqueFd file(
+      ::openat(parent, (folder + "/cgroup.freeze").c_str(), O_RDWR | O_CLOEXEC));
   char flag = '0';
   if (!file || ::pread(file.get(), &flag, 1, 0) < 0) return failed();
   if (flag != '1') return false;
@@ -193,16 +194,19 @@ base::Result<void> Cgroup::remove() {
 base::Result<int> thaw_tree(const std::string& folder) {
   int found = 0;
   base::Result<void> first = {};
-  const auto thaw = [&](const std::string& path) {
-    const auto was_frozen = thaw_folder(path);
+  const io::UniqueFd tree(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!tree) return base::fail(ErrorCode::kNotFound, "cgroup");
+  const auto thaw = [&](int parent, const std::string& path) {
+    const auto was_frozen = thaw_folder(parent, path);
     if (was_frozen)
       found += *was_frozen ? 1 : 0;
     else if (first && was_frozen.error().code != ErrorCode::kNotFound)
       first = base::fail(was_frozen.error());
   };
   // The apps before all else: to look for what is below each of them takes longer than to thaw it.
-  for (const std::string& name : folders_in(folder)) thaw(folder + "/" + name);
-  if (!walk_folders(folder, thaw)) return base::fail(ErrorCode::kNotFound, "cgroup");
+  for (const std::string& name : folders_in(folder)) thaw(tree.get(), name);
+  if (!walk_folders(folder, [&](const std::string& path) { thaw(AT_FDCWD, path); }))
+    return base::fail(ErrorCode::kNotFound, "cgroup");
   if (!first) return base::fail(first.error());
   return found;
 }
