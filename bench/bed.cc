@@ -154,7 +154,8 @@ Outcome<Line> Bed::welcome(const Door& door) {
 
 Outcome<std::unique_ptr<Bed>> Bed::make(const BedOptions& options, const Door& door) {
   std::unique_ptr<Bed> bed(new Bed);
-  std::string pattern = fmt::format("/tmp/wakeline-bench-{}-XXXXXX", options.name);
+  std::string pattern = std::filesystem::temp_directory_path() /
+                        fmt::format("wakeline-bench-{}-XXXXXX", options.name);
   if (::mkdtemp(pattern.data()) == nullptr) return std::unexpected(pattern + ": cannot be made");
   bed->folder_ = pattern;
   bed->apps_ = options.apps;

@@ -17,6 +17,8 @@ cli::Outcome<Report> run_sim(bool quick);
 /// Also when the machine has no swap.
 cli::Outcome<Report> run_reclaim(bool quick);
 cli::Outcome<Report> run_server(bool quick);
+/// Of it, the latency of pushes alone.
+cli::Outcome<Report> run_pushes(bool quick);
 cli::Outcome<Report> run_store(bool quick);
 cli::Outcome<Report> run_coalesce(bool quick);
 cli::Outcome<Report> run_scale(bool quick);

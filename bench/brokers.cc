@@ -193,7 +193,7 @@ Outcome<Broker> start_wakeline(const Folder& folder, const OurOptions& options) 
       << "\n[push]\ndurable = " << (options.durable ? "true" : "false")
       << "\n[log]\nlevel = \"warning\"\n";
   std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::string self = beside("wakeline");
   std::filesystem::remove(ready, error);
   auto program = cli::Program::start(
       {self, "server", "--data-folder", data, "--config", config, "--ready-file", ready}, log);

@@ -12,6 +12,7 @@
 #include "bench.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "supervised.h"
 
 namespace wakeline::cli {
 namespace {
@@ -20,7 +21,8 @@ struct Benchmark {
   const char* name;
   const char* text;
   Outcome<bench::Report> (*run)(bool quick);
-  bool by_name_only = false;  ///< it needs what not every machine has
+  bool by_name_only = false;                             ///< it needs what not every machine has
+  Outcome<bench::Report> (*part)(bool quick) = nullptr;  ///< with --pushes
 };
 
 constexpr Benchmark kBenchmarks[] = {
@@ -34,7 +36,7 @@ constexpr Benchmark kBenchmarks[] = {
     {"reclaim", "What giving back the memory of a sleeping app saves, and what its wake costs then",
      bench::run_reclaim, true},
     {"server", "What a sleeping device and a push cost the server, beside other brokers",
-     bench::run_server},
+     bench::run_server, false, bench::run_pushes},
     {"store", "How many pushes a second become durable, beside SQLite alone", bench::run_store},
     {"coalesce", "How often the machine wakes for the keep-alive handlers of fifty apps",
      bench::run_coalesce},
@@ -55,6 +57,7 @@ void add_bench(CLI::App& root, int& exit_code) {
   struct Options {
     bool quick = false;
     bool json = false;
+    bool pushes = false;
   };
   auto options = std::make_shared<Options>();
   auto peers = std::make_shared<bench::PeersOptions>();
@@ -70,28 +73,41 @@ void add_bench(CLI::App& root, int& exit_code) {
   };
   const auto run = [options, &exit_code](const char* name, const char* text,
                                          const std::function<Outcome<bench::Report>()>& measure) {
+    if (exit_code > kExitRunSignal) return;  // we were told to end
     if (!options->json) fmt::print(stderr, "{} …\n", text);
-    const auto report = measure();
-    if (!report) {
-      exit_code = cli::report(name, base::ErrorCode::kOs, report.error(), "wakeline doctor");
-    } else if (options->json) {
-      fmt::print("{}\n", bench::to_json(*report));
-    } else {
-      bench::print_table(*report);
-    }
-    std::fflush(stdout);
-    if (!report) return;
-    for (const std::string& missing : report->missing)
-      exit_code = cli::report(name, base::ErrorCode::kOs, missing);
+    const bench::Ending ending = bench::supervised([&] {
+      const auto report = measure();
+      if (!report)
+        return cli::report(name, base::ErrorCode::kOs, report.error(), "wakeline doctor");
+      if (options->json)
+        fmt::print("{}\n", bench::to_json(*report));
+      else
+        bench::print_table(*report);
+      std::fflush(stdout);
+      int code = kExitOk;
+      for (const std::string& missing : report->missing)
+        code = cli::report(name, base::ErrorCode::kOs, missing);
+      return code;
+    });
+    if (ending.signal != 0)
+      exit_code = kExitRunSignal + ending.signal;
+    else if (ending.code < 0)
+      exit_code = cli::report(name, base::ErrorCode::kOs, "the benchmark crashed");
+    else if (ending.code != kExitOk)
+      exit_code = ending.code;
   };
   const auto run_one = [run, options](const Benchmark& benchmark) {
-    run(benchmark.name, benchmark.text, [&] { return benchmark.run(options->quick); });
+    const auto measure = options->pushes ? benchmark.part : benchmark.run;
+    run(benchmark.name, benchmark.text, [&] { return measure(options->quick); });
   };
   add_flags(*command);
   for (const Benchmark& benchmark : kBenchmarks) {
     CLI::App* sub = command->add_subcommand(benchmark.name, benchmark.text);
     add_flags(*sub);
     sub->callback([run_one, &benchmark] { run_one(benchmark); });
+    if (benchmark.part == nullptr) continue;
+    sub->add_flag("--pushes", options->pushes,
+                  "The latency of a push alone, synced and not, beside the disk's: a minute");
   }
   CLI::App* sub = command->add_subcommand("peers", kPeersText);
   add_flags(*sub, "Ten seconds of rest and three rings: a minute in all");

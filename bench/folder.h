@@ -16,15 +16,21 @@ class Folder {
   }
   ~Folder() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    if (keeps_)
+      std::filesystem::remove(path_, ignored);
+    else
+      std::filesystem::remove_all(path_, ignored);
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
   const std::string& path() const { return path_; }  ///< empty: it could not be made
+  /// It stays behind, unless nothing is in it.
+  void keep_full() { keeps_ = true; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
  private:
   std::string path_;
+  bool keeps_ = false;
 };
 
 }  // namespace wakeline::bench

@@ -11,6 +11,7 @@
 #include "bed.h"
 #include "bench.h"
 #include "brokers.h"
+#include "disk_floor.h"
 #include "fleet.h"
 #include "io/clock.h"
 #include "io/tls.h"
@@ -21,6 +22,11 @@ namespace wakeline::bench {
 namespace {
 
 using cli::Outcome;
+
+constexpr const char* kDiskNote =
+    "floor: fdatasync is 4 KiB written and synced again and again by one thread in the same "
+    "folder, "
+    "with nothing else under way: of a durable push, the part of the disk";
 
 struct Plan {
   std::size_t devices;
@@ -72,14 +78,20 @@ Outcome<void> measure_tls(Broker& broker, const Plan& plan, Found& found) {
   return {};
 }
 
-/// Pushes at a pace, then as fast as they go.
-Outcome<void> measure_pushes(Broker& broker, Fleet& fleet, const Plan& plan, Found& found) {
+/// Pushes at a pace.
+Outcome<void> measure_latency(Broker& broker, Fleet& fleet, const Plan& plan, Found& found) {
   Samples samples;
   if (auto pushed = push_through(broker, fleet, {.count = plan.paced, .a_second = 1'000}, &samples);
       !pushed)
     return std::unexpected(pushed.error());
   found.push_p50_us = samples.percentile_us(50);
   found.push_p99_us = samples.percentile_us(99);
+  return {};
+}
+
+/// Pushes at a pace, then as fast as they go.
+Outcome<void> measure_pushes(Broker& broker, Fleet& fleet, const Plan& plan, Found& found) {
+  if (auto done = measure_latency(broker, fleet, plan, found); !done) return done;
   const auto fast = [&](std::size_t batch, std::optional<double>& rate,
                         std::optional<double>& of_cpu) -> Outcome<void> {
     const Pushing how{.count = plan.sustained, .batch = batch};
@@ -95,15 +107,37 @@ Outcome<void> measure_pushes(Broker& broker, Fleet& fleet, const Plan& plan, Fou
   return broker.http == 0 ? Outcome<void>() : fast(100, found.batched, found.batched_cpu);
 }
 
-/// Of our server with the policy relaxed: the pushes alone.
-Outcome<Found> measure_relaxed(Broker& broker, const Plan& plan) {
+/// The pushes alone, or their latency alone.
+Outcome<Found> measure_pushes_of(Broker& broker, const Plan& plan, bool latency_alone) {
   Found found;
   auto fleet = Fleet::make(target_of(broker, nullptr));
   if (!fleet) return std::unexpected(fleet.error());
   if (auto grown = (*fleet)->grow(plan.devices); !grown) return std::unexpected(grown.error());
-  if (auto done = measure_pushes(broker, **fleet, plan, found); !done)
+  if (auto done = latency_alone ? measure_latency(broker, **fleet, plan, found)
+                                : measure_pushes(broker, **fleet, plan, found);
+      !done)
     return std::unexpected(done.error());
   return found;
+}
+
+/// Beside the durable push, the part of it that is the disk's.
+Outcome<void> add_disk(const Folder& folder, bool quick, Report& report) {
+  const auto disk = measure_disk(folder, quick ? 200 : 2'000);
+  if (!disk) return std::unexpected("disk: " + disk.error());
+  const struct {
+    const char* what;
+    const Samples& samples;
+  } rows[] = {{"a page appended to a file", disk->append},
+              {"a page of a file overwritten", disk->overwrite}};
+  for (const auto& row : rows) {
+    for (const int percent : {50, 99})
+      report.figures.push_back({.name = fmt::format("floor: fdatasync, {}: p{}", row.what, percent),
+                                .value = row.samples.percentile_us(percent),
+                                .unit = "µs",
+                                .ratio = {},
+                                .against = {}});
+  }
+  return {};
 }
 
 Outcome<Found> measure(Broker& broker, const Plan& plan) {
@@ -259,6 +293,28 @@ Outcome<void> measure_many(const Folder& folder, bool quick, Report& report) {
 
 }  // namespace
 
+Outcome<Report> run_pushes(bool quick) {
+  const Plan plan = plan_of(quick);
+  Report report{.benchmark = "pushes",
+                .command = quick ? "wakeline bench server --pushes --quick"
+                                 : "wakeline bench server --pushes",
+                .machine = machine_line(),
+                .figures = {},
+                .notes = {kDiskNote}};
+  for (const bool durable : {true, false}) {
+    const Folder folder;
+    if (auto disk = durable ? add_disk(folder, quick, report) : Outcome<void>(); !disk)
+      return std::unexpected(disk.error());
+    auto broker = start_wakeline(folder, {.devices = plan.devices, .durable = durable});
+    if (!broker) return std::unexpected(broker.error());
+    const auto found = measure_pushes_of(*broker, plan, true);
+    if (!found) return std::unexpected(found.error());
+    add_figures(report, durable ? "wakeline" : "wakeline, push.durable = false", *found, nullptr,
+                "");
+  }
+  return report;
+}
+
 Outcome<Report> run_server(bool quick) {
   const Plan plan = plan_of(quick);
   const Folder folder;
@@ -273,6 +329,7 @@ Outcome<Report> run_server(bool quick) {
   if (!floor) return std::unexpected("floor: " + floor.error());
   holder->program.stop();
   add_figures(report, "floor", *floor, nullptr, "");
+  if (auto disk = add_disk(folder, quick, report); !disk) return std::unexpected(disk.error());
   auto ours = start_wakeline(folder, {.devices = plan.devices});
   if (!ours) return std::unexpected(ours.error());
   const auto found = measure(*ours, plan);
@@ -281,7 +338,7 @@ Outcome<Report> run_server(bool quick) {
   const Folder relaxed_folder;
   auto relaxed = start_wakeline(relaxed_folder, {.devices = plan.devices, .durable = false});
   if (!relaxed) return std::unexpected(relaxed.error());
-  const auto undurable = measure_relaxed(*relaxed, plan);
+  const auto undurable = measure_pushes_of(*relaxed, plan, false);
   if (!undurable) return std::unexpected("wakeline, not synced: " + undurable.error());
   relaxed->program.stop();
   std::optional<Found> mosquitto;
@@ -321,6 +378,7 @@ Outcome<Report> run_server(bool quick) {
       "wakeline's pushes come over HTTP and are synced to the disk before they are answered and "
       "sent, or written and not synced with push.durable = false; the peers' come over MQTT with "
       "QoS 1 and are kept in memory");
+  report.notes.emplace_back(kDiskNote);
   report.notes.emplace_back(
       "nats speaks MQTT 3.1.1; redis and nchan hold subscribers of their own protocols: only what "
       "a sleeping one costs is measured of these");
