@@ -194,8 +194,7 @@ Outcome<void> RealServer::open_store(const DataFolder& folder) {
       store::Store::open({.path = folder.store(),
                           .queue_max = options_.limits.queue_max,
                           .pages_max = options_.limits.store_pages_max,
-                          .synced = options_.durable,
-                          .leads_by = io::now},
+                          .synced = options_.durable},
                          [this](std::function<void()> task) { loop_.post(std::move(task)); });
   if (!store) return failure(folder.store(), store.error());
   store_ = std::move(*store);

@@ -15,9 +15,6 @@ namespace {
 constexpr base::Duration kDeletionDelay = std::chrono::milliseconds(20);
 /// Between two tries of a deletion that failed; only while there is one.
 constexpr base::Duration kRetryDelay = std::chrono::seconds(1);
-/// What a thread that leads writes at a time, deletions included: they take longer than a few
-/// pushes.
-constexpr std::size_t kLeadJobsMax = 64;
 
 }  // namespace
 
@@ -60,7 +57,6 @@ base::Result<void> Store::prepare() {
   });
   if (!keeper) return base::fail(keeper.error());
   keeper_ = std::move(*keeper);
-  if (options_.leads_by != nullptr) leader_ = std::this_thread::get_id();
   auto own = reader(post_);
   if (!own) return base::fail(own.error());
   own_ = std::move(*own);
@@ -110,50 +106,19 @@ void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::mo
 
 void Store::enqueue(Job job, bool urgent) {
   bool wake = false;
-  bool lead = false;
   {
     const std::scoped_lock lock(mutex_);
     // A further deletion changes nothing of what the writer waits for.
     wake = jobs_.empty() || urgent;
     jobs_.push_back(std::move(job));
     if (urgent) ++urgent_;
-    if (busy_) wake = false;  // whoever that is looks again
-    if (wake && urgent && std::this_thread::get_id() == leader_) {
-      wake = slow_;
-      lead = !slow_ && !std::exchange(lead_asked_, true);
-    }
   }
   if (wake) wake_.notify_one();
-  if (!lead) return;
-  post_([this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) this->lead();
-  });
-}
-
-/// The end of the opening thread's turn: writes what it asked for, if nobody else does.
-void Store::lead() {
-  std::unique_lock lock(mutex_);
-  lead_asked_ = false;
-  if (busy_ || urgent_ == 0) return;
-  if (urgent_ > kLeadMax || jobs_.size() > kLeadJobsMax || slow_ || log_waits()) {
-    lock.unlock();
-    return wake_.notify_one();
-  }
-  std::vector<Job> batch = take_batch();
-  busy_ = true;
-  lock.unlock();
-  write_batch(std::move(batch));
-  lock.lock();
-  busy_ = false;
-  const bool more = !jobs_.empty() || !unfinished_.empty() || log_waits();
-  lock.unlock();
-  if (more) wake_.notify_one();
 }
 
 void Store::run_writer() {
   std::unique_lock lock(mutex_);
   while (await_turn(lock)) {
-    busy_ = true;
     if (log_ == Log::kCopied) {
       lock.unlock();
       finish_log();
@@ -164,14 +129,13 @@ void Store::run_writer() {
       write_batch(std::move(batch));
       lock.lock();
     }
-    busy_ = false;
   }
 }
 
 /// Waits for something that the writer has to do. Returns: false when there is nothing and there
 /// will be nothing.
 bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
-  const auto may_write = [this] { return !busy_ && (log_ == Log::kCopied || !log_waits()); };
+  const auto may_write = [this] { return log_ == Log::kCopied || !log_waits(); };
   const auto something = [&] {
     return may_write() && (stopping_ || !jobs_.empty() || log_ == Log::kCopied);
   };
@@ -184,11 +148,9 @@ bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
     else if (!wake_.wait_for(lock, kRetryDelay, something) && may_write())
       return true;
     wake_.wait_for(lock, kDeletionDelay, somebody_waits);
-    // Meanwhile another thread may have written all of it.
     if (!something()) continue;
-    if (log_ == Log::kCopied) return true;
-    if (!jobs_.empty()) return true;
-    return false;  // stopping; what failed before stays in the file
+    // When it is to stop and nothing queues up: what failed before stays in the file.
+    return log_ == Log::kCopied || !jobs_.empty();
   }
 }
 

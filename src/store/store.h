@@ -27,9 +27,9 @@ namespace wakeline::store {
 inline constexpr std::size_t kWritesMax = 16'384;
 /// Writes in one transaction, which is one sync of the disk.
 inline constexpr std::size_t kBatchMax = 512;
-/// Pushes that the thread which asked for them commits itself, see Options::leads_by. Origin: with
-/// more at a time the hop costs each of them little, and the threads work beside one another.
-inline constexpr std::size_t kLeadMax = 4;
+/// Pushes of one transaction that the writer takes to their devices itself, see OnStored. Origin:
+/// with more at a time the hop costs each of them little, and the threads work beside one another.
+inline constexpr std::size_t kFewMax = 4;
 /// Pages of the log from which on it is copied to the file, and those at which commits wait for
 /// that.
 inline constexpr std::uint32_t kLogPages = 1'000;
@@ -45,18 +45,13 @@ struct Options {
   /// Each transaction is synced to the disk before its answers go out. Without, they are when
   /// SQLite checkpoints: what was answered outlives the process at any moment, but not a power cut.
   bool synced = true;
-  /// A clock: what the opening thread asks for is written by itself, at the end of its turn (by a
-  /// task that it posts to itself), where nobody else writes, little is asked for and the last
-  /// commit was quick: two hops between threads less. It does nothing else meanwhile. Null: it
-  /// leaves all to the writer.
-  base::Instant (*leads_by)() = nullptr;
 };
 
-/// The durable queue of one server. One thread at a time writes, most often one of its own: what
-/// has queued up meanwhile is one transaction, and the answers go out when it is synced, never
-/// before. The log is copied to the file by a third thread. Reads go through a Reader, one for each
-/// thread. All calls of the store but `reader` may come from any thread; the answers are posted to
-/// the thread that opened it, unless the call names another.
+/// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
+/// one transaction, and the answers go out when it is synced, never before. The log is copied to
+/// the file by a third thread. Reads go through a Reader, one for each thread. All calls of the
+/// store but `reader` may come from any thread; the answers are posted to the thread that opened
+/// it, unless the call names another.
 class Store {
  public:
   using Post = store::Post;
@@ -64,8 +59,9 @@ class Store {
   /// `few`: hardly any others became durable with it, so that who is called may take its time.
   using OnStored = std::function<void(const Accepted&, bool few)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
-  /// Changes of further tables, on the thread that writes within its transaction. It may run twice:
-  /// an error rolls back everything that shares the transaction, and each is then tried alone.
+  /// Changes of further tables, on the thread that writes, within its transaction. It may run
+  /// twice: an error rolls back everything that shares the transaction, and each is then tried
+  /// alone.
   using Work = std::function<base::Result<void>(Database&)>;
   using OnDone = std::function<void(base::Result<void>)>;
 
@@ -80,7 +76,7 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  /// `stored` is called before `done` is posted, on the thread that wrote, where the push was
+  /// `stored` is called before `done` is posted, on the thread that writes, where the push was
   /// taken: who delivers it need not wait for the thread that opened the store.
   base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored = {});
   /// The same, for several at once: all of them are durable when `done` is called, each with its
@@ -185,17 +181,16 @@ class Store {
   base::Result<void> enqueue_if_room(Job job);
   void enqueue(Job job, bool urgent);
   void run_writer();
-  void lead();
   bool await_turn(std::unique_lock<std::mutex>& lock);
   std::vector<Job> take_batch();
 
-  // One transaction after the other: store_commit.cc. For the thread that is `busy_`.
+  // One transaction after the other: store_commit.cc. For the writer.
   void write_batch(std::vector<Job> batch);
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
   bool has_room();
-  void look_at_log(bool slow);
+  void look_at_log();
   void finish_log();
   bool log_waits() const {
     return log_ == Log::kCopied || (log_ == Log::kBeingCopied && log_pages_ >= kLogPagesMax);
@@ -210,9 +205,7 @@ class Store {
   std::unique_ptr<Reader> own_;
   /// The opening thread's; shared, as a task may come after the store is gone.
   std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
-  std::thread::id leader_{};  ///< the opening thread, where it leads
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< the opening thread's
-  bool full_ = false;  ///< pushes are refused; of who is `busy_`
+  bool full_ = false;  ///< pushes are refused; the writer's
 
   enum class Log : std::uint8_t { kGrows, kBeingCopied, kCopied };
 
@@ -221,9 +214,6 @@ class Store {
   std::deque<Job> jobs_;         // guarded by mutex_
   std::size_t urgent_ = 0;       // those of `jobs_` that somebody waits for; guarded by mutex_
   std::vector<Job> unfinished_;  // deletions that failed; guarded by mutex_
-  bool busy_ = false;            // a thread writes; guarded by mutex_
-  bool lead_asked_ = false;      // `lead` is posted; guarded by mutex_
-  bool slow_ = false;            // the last commit was; guarded by mutex_
   Log log_ = Log::kGrows;        // guarded by mutex_
   std::uint32_t log_pages_ = 0;  // guarded by mutex_
   bool stopping_ = false;        // guarded by mutex_

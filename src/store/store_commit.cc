@@ -18,9 +18,6 @@ using base::ErrorCode;
 
 namespace {
 
-/// A commit that takes longer is not made by the thread that serves.
-constexpr base::Duration kSlow = std::chrono::milliseconds(4);
-
 template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;
@@ -40,8 +37,6 @@ bool Store::has_room() {
 }
 
 void Store::write_batch(std::vector<Job> batch) {
-  const auto now = [this] { return options_.leads_by ? options_.leads_by() : base::Instant{}; };
-  const base::Instant start = now();
   full_ = !has_room();
   std::vector<Outcome> outcomes;
   if (!commit(batch, outcomes)) {
@@ -54,9 +49,8 @@ void Store::write_batch(std::vector<Job> batch) {
       outcomes.push_back(committed ? std::move(one.front()) : base::fail(committed.error()));
     }
   }
-  const bool slow = now() - start > kSlow;
   answer(std::move(batch), outcomes);
-  look_at_log(slow);
+  look_at_log();
   if (write_->receipts().take_written() == 0) return;
   post_([on_receipts = on_receipts_] {
     if (*on_receipts) (*on_receipts)();
@@ -68,7 +62,7 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
   using Task = std::function<void()>;
   const bool few = std::cmp_less_equal(
       std::ranges::count_if(batch, [](const Job& job) { return std::holds_alternative<Add>(job); }),
-      kLeadMax);
+      kFewMax);
   std::vector<Job> failed;
   std::vector<Task> answers;
   std::map<std::shared_ptr<Reader::Deletions>, std::vector<Remove>> written;
@@ -121,11 +115,10 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
 }
 
 /// After a transaction.
-void Store::look_at_log(bool slow) {
+void Store::look_at_log() {
   bool ask = false;
   {
     const std::scoped_lock lock(mutex_);
-    slow_ = slow;
     log_pages_ = write_database_.log_pages();
     // Where the disk is full, the log may be what it is full of.
     ask = log_ == Log::kGrows && (log_pages_ >= kLogPages || (full_ && log_pages_ > 0));

@@ -208,8 +208,7 @@ TEST(Store, SweepsAndSaysHowMuch) {
 [[noreturn]] void write_until_killed(const std::string& path, DeviceId door, int pipe,
                                      std::size_t window) {
   Mailbox mailbox;
-  auto store =
-      Store::open({.path = path, .queue_max = 1'000'000, .leads_by = quick_disk}, mailbox.post());
+  auto store = Store::open({.path = path, .queue_max = 1'000'000}, mailbox.post());
   if (!store) _exit(1);
   std::size_t under_way = 0;
   for (;;) {

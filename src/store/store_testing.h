@@ -48,13 +48,6 @@ class Mailbox {
   std::deque<std::function<void()>> tasks_;
 };
 
-/// Clocks for Options::leads_by, by which no commit takes any time, and each one long.
-inline base::Instant quick_disk() { return {}; }
-inline base::Instant slow_disk() {
-  static std::atomic<int> asked = 0;
-  return base::Instant{} + std::chrono::seconds(++asked);
-}
-
 inline NewPush push_to(std::string device, std::size_t size = 100) {
   return {.device = std::move(device),
           .body = base::Bytes(size, 7),

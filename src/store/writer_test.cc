@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
-#include <thread>
 
 #include "store/store.h"
 #include "store/store_testing.h"
 #include "store/test_folder.h"
 
-/// Which thread writes, and what becomes of the log beside it.
+/// What the writer does with what queued up, and what becomes of the log beside it.
 namespace wakeline::store {
 namespace {
 
-class StoreLead : public testing::Test {
+class StoreWriter : public testing::Test {
  protected:
   void open(Options options) {
     options.path = path_;
@@ -30,7 +30,6 @@ class StoreLead : public testing::Test {
           ++answered_;
         },
         [this](const Accepted&, bool few) {
-          (std::this_thread::get_id() == self_ ? by_us_ : by_others_)++;
           if (few) ++few_;
         }));
   }
@@ -42,72 +41,28 @@ class StoreLead : public testing::Test {
   const TestFolder folder_;
   const std::string path_ = folder_.path("store.db");
   const DeviceId door_ = add_device(path_, "door");
-  const std::thread::id self_ = std::this_thread::get_id();
   Mailbox mailbox_;
   int answered_ = 0;
-  std::atomic<int> by_us_ = 0, by_others_ = 0, few_ = 0;
+  std::atomic<int> few_ = 0;
   std::unique_ptr<Store> store_;
 };
 
-TEST_F(StoreLead, WritesAFewPushesOnTheThreadThatAskedForThem) {
-  open({.leads_by = quick_disk});
+TEST_F(StoreWriter, SaysWhereOneOfAFewPushesBecameDurableAndWhereOneOfMany) {
+  open({});
   for (int i = 1; i <= 20; ++i) {
     add();
     ASSERT_TRUE(await(i));
   }
-  EXPECT_EQ(by_us_, 20);
   EXPECT_EQ(few_, 20);
+  // The first of many may find the writer idle.
+  const int many = 3 * static_cast<int>(kBatchMax);
+  for (int i = 0; i < many; ++i) add();
+  ASSERT_TRUE(await(20 + many));
+  EXPECT_LT(few_, 20 + many / 4);
 }
 
-TEST_F(StoreLead, LeavesTheNextPushToTheWriterWhenACommitTookLong) {
-  open({.leads_by = slow_disk});
-  for (int i = 1; i <= 5; ++i) {
-    add();
-    ASSERT_TRUE(await(i));
-  }
-  EXPECT_EQ(by_us_, 1);
-  EXPECT_EQ(by_others_, 4);
-}
-
-TEST_F(StoreLead, LeavesManyAtATimeToTheWriter) {
-  open({.leads_by = quick_disk});
-  for (int i = 0; i < 200; ++i) add();
-  ASSERT_TRUE(await(200));
-  EXPECT_EQ(by_others_, 200);
-  EXPECT_EQ(few_, 0);
-}
-
-TEST_F(StoreLead, DoesNotKeepOtherThreadsWaiting) {
-  open({.leads_by = quick_disk});
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool done = false;
-  // Nobody runs what is posted to the thread that opened the store.
-  std::thread([&] {
-    ASSERT_TRUE(store_->run([](Database&) { return base::Result<void>(); },
-                            [&](const base::Result<void>& result) {
-                              EXPECT_TRUE(result);
-                              const std::scoped_lock lock(mutex);
-                              done = true;
-                              changed.notify_one();
-                            },
-                            [](const std::function<void()>& task) { task(); }));
-  }).join();
-  std::unique_lock lock(mutex);
-  EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(10), [&] { return done; }));
-}
-
-TEST_F(StoreLead, WritesWhatIsAskedForWhenTheStoreGoes) {
-  open({.leads_by = quick_disk});
-  add();
-  store_.reset();  // before its thread came to the end of its turn
-  EXPECT_EQ(by_others_, 1);
-  open({});
-  EXPECT_TRUE(store_->find(door_, 1, kNow)->has_value());
-}
-
-TEST_F(StoreLead, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
-  open({.synced = false, .leads_by = quick_disk});
+TEST_F(StoreWriter, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
+  open({.synced = false});
   // A reader that stays at its moment holds the log up, and only for so long.
   auto reader = store_->reader(mailbox_.post());
   ASSERT_TRUE(reader);
