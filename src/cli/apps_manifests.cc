@@ -76,6 +76,7 @@ using Found = std::pair<wire::Manifest, std::string>;
 std::optional<Found> find_manifest(const Place& place, const std::string& app) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(place.apps_folder, error)) {
+    if (!host::is_manifest(entry.path().filename().string())) continue;
     std::vector<std::string> ignored;
     auto manifest = host::read_manifest(entry.path().string(), ignored);
     if (manifest && manifest->id == app) return Found(*manifest, entry.path().string());
@@ -119,8 +120,8 @@ int remove(const Options& options) {
   if (!std::filesystem::is_regular_file(found->second, error)) {
     return report(found->second, ErrorCode::kUnsupported, "is a folder: remove it by hand");
   }
-  if (!std::filesystem::remove(found->second, error)) {
-    return report(found->second, base::os_error("remove", error.value()));
+  if (const auto removed = io::remove_file(found->second); !removed) {
+    return report(found->second, removed.error());
   }
   fmt::print("removed {}: {}\n", options.subject, found->second);
   return place.tell_host();

@@ -16,12 +16,6 @@ namespace {
 constexpr std::string_view kSuffix = ".desktop";
 constexpr std::string_view kSuffixes[] = {kSuffix, ".plist", ".app"};
 
-bool is_manifest(const std::string& name) {
-  return name.front() != '.' && std::ranges::any_of(kSuffixes, [&](std::string_view suffix) {
-           return name.size() > suffix.size() && name.ends_with(suffix);
-         });
-}
-
 /// The names of the manifests in `folder`, sorted: the order of a folder is the file system's.
 std::vector<std::string> manifest_files(const std::string& folder,
                                         std::vector<std::string>& faults) {
@@ -44,6 +38,12 @@ std::vector<std::string> manifest_files(const std::string& folder,
 }
 
 }  // namespace
+
+bool is_manifest(std::string_view name) {
+  return !name.starts_with('.') && std::ranges::any_of(kSuffixes, [&](std::string_view suffix) {
+    return name.size() > suffix.size() && name.ends_with(suffix);
+  });
+}
 
 std::expected<wire::Manifest, std::string> read_manifest(const std::string& path,
                                                          std::vector<std::string>& warnings) {

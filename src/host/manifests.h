@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -21,6 +22,9 @@ struct ManifestScan {
   /// The same for what is passed over: a key that nobody knows.
   std::vector<std::string> warnings;
 };
+
+/// Whether scan_manifests reads a file or folder of that name: *.desktop, *.plist, *.app.
+bool is_manifest(std::string_view name);
 
 /// Reads one manifest, a desktop entry or an Info.plist: the file's bytes tell which. Of a folder
 /// its Info.plist is meant.

@@ -114,6 +114,23 @@ TEST_P(AppsCommand, SaysWhatIsWrongWithAManifest) {
   EXPECT_EQ(apps({"remove", "none"}).code, 3);
 }
 
+TEST_P(AppsCommand, RemovesTheManifestWithWhatAKilledInstallLeftAndNoFileThatIsNoManifest) {
+  const std::string name = source("bell");
+  ASSERT_EQ(apps({"install", name}).code, 0);
+  const std::string installed = folder + "/state/apps/bell.desktop";
+  const std::string others = folder + "/state/apps/bell.bak";
+  std::filesystem::copy(installed, installed + ".wakeline-new");
+  std::filesystem::copy(installed, others);
+  const auto removed = apps({"remove", "bell"});
+  EXPECT_EQ(removed.code, 0) << removed.output;
+  EXPECT_FALSE(std::filesystem::exists(installed));
+  EXPECT_FALSE(std::filesystem::exists(installed + ".wakeline-new"));
+  // Its name has the app's id, but no host reads it: it is none of the app's.
+  EXPECT_TRUE(std::filesystem::exists(others));
+  EXPECT_EQ(apps({"remove", "bell"}).code, 3);
+  EXPECT_TRUE(std::filesystem::exists(others));
+}
+
 TEST_P(AppsCommand, C1TakesABackgroundModeFromARunningAppAndGivesItBack) {
   write_manifest("bell");
   start_host();
