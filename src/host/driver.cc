@@ -140,6 +140,7 @@ void Driver::uninstall(const std::string& id) {
   if (auto removed = app->process->group().remove(); !removed) {
     base::log(LogLevel::kWarning, "host", "{}: {}", id, base::to_string(removed.error()));
   }
+  std::ignore = ended_notes_.forget(id);
   by_id_.erase(app->id);
   apps_.erase(apps_.find(id));
 }
@@ -175,6 +176,12 @@ void Driver::boot(const std::set<std::string>& resting) {
     });
     begin_run(*app);
   }
+  for (const auto& [id, note] : ended_notes_.load()) {
+    if (const AppRecord* app = find(id))
+      doze_.on_found_ended(app->id, read_note(note, io::now()));
+    else
+      std::ignore = ended_notes_.forget(id);
+  }
   std::vector<doze::AppId> stay;
   for (const std::string& id : resting) {
     if (const AppRecord* app = find(id)) stay.push_back(app->id);
@@ -206,9 +213,15 @@ void Driver::write_notes() {
   to_note_.erase(repeated.begin(), repeated.end());
   for (const doze::AppId id : std::exchange(to_note_, {})) {
     AppRecord* app = find(id);
-    if (app == nullptr || !app->process->running()) continue;
-    const auto written =
-        app->process->group().set_attribute(kRunNote, write_note(doze_.for_next_host(id)));
+    if (app == nullptr) continue;
+    const std::string note = write_note(doze_.for_next_host(id));
+    auto written = base::Result<void>();
+    if (app->process->running()) {
+      written = app->process->group().set_attribute(kRunNote, note);
+      if (written) written = ended_notes_.forget(app->manifest.id);
+    } else {
+      written = ended_notes_.keep(app->manifest.id, note);
+    }
     if (!written && !std::exchange(notes_fail_, true)) {
       base::log(LogLevel::kWarning, "host", "a restarted host will not know what {} is about: {}",
                 app->manifest.id, base::to_string(written.error()));

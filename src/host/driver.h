@@ -16,6 +16,7 @@
 #include "base/flat_map.h"
 #include "core/doze/doze.h"
 #include "host/app_record.h"
+#include "host/ended_notes.h"
 #include "host/ledger_log.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
@@ -44,6 +45,7 @@ struct DriverOptions {
   doze::Profile profile;
   LaunchSettings launch;
   base::Duration kill_grace{};
+  std::string ended_notes_folder;  ///< see EndedNotes
 };
 
 /// Carries out what the policy machine (`doze::Doze`) decides, and tells it what happens. All of it
@@ -132,7 +134,8 @@ class Driver {
         freezer_(freezer),
         ledger_(ledger),
         options_(std::move(options)),
-        doze_(options_.profile) {}
+        doze_(options_.profile),
+        ended_notes_(options_.ended_notes_folder) {}
   base::Result<void> make_timers();
   void enqueue_and_pump();
 
@@ -167,6 +170,7 @@ class Driver {
   LedgerLog& ledger_;
   DriverOptions options_;
   doze::Doze doze_;
+  EndedNotes ended_notes_;
   std::unique_ptr<sys::ExitSet> exits_;  // outlives the apps
   std::map<std::string, std::unique_ptr<AppRecord>, std::less<>> apps_;
   base::FlatMap<doze::AppId, AppRecord*> by_id_;

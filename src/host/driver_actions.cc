@@ -42,12 +42,12 @@ bool is_of_request(LedgerEvent event) {
   }
 }
 
-/// After which of them the next host must be told something else about the app: that it is in the
-/// foreground or not, or when it has to be woken.
+/// After which of them the next host must be told something else about the app: that it runs, that
+/// it is in the foreground or not, or when it has to be woken.
 bool changes_note(LedgerEvent event) {
-  return event == LedgerEvent::kLaunch || event == LedgerEvent::kForeground ||
-         event == LedgerEvent::kBackground || event == LedgerEvent::kKeepAlive ||
-         event == LedgerEvent::kWakeRequest;
+  return event == LedgerEvent::kLaunch || event == LedgerEvent::kExit ||
+         event == LedgerEvent::kForeground || event == LedgerEvent::kBackground ||
+         event == LedgerEvent::kKeepAlive || event == LedgerEvent::kWakeRequest;
 }
 /// Or one of its counts has changed.
 bool changes_counts(LedgerEvent event) {

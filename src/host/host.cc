@@ -184,7 +184,10 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
   if (!ledger) return failed(ledger.error(), ledger_path(options_.state_folder));
   ledger_ = std::move(*ledger);
   auto driver = Driver::create(loop_, *freezer_, *ledger_,
-                               {options_.profile, {socket_path_, app_limits}, options_.kill_grace});
+                               {options_.profile,
+                                {socket_path_, app_limits},
+                                options_.kill_grace,
+                                options_.runtime_folder + "/ended"});
   if (!driver) return failed(driver.error(), "host");
   driver_ = std::move(*driver);
   auto surroundings = Surroundings::create(loop_, *driver_);

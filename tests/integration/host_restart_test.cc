@@ -133,6 +133,36 @@ TEST_P(HostRestart, C14AnAppThatUsedUpItsRunningTimeHasNoneUnderTheNextHost) {
   }
 }
 
+TEST_P(HostRestart, C14AnAppThatDidNotRunWhenItsHostEndedHasNoMoreTimeThanItHad) {
+  const std::vector<std::string> options = {"set:run_budget=1s", "set:run_budget_span=1h"};
+  write_manifest("chain");
+  start_host(options);
+  TestApp app = accept_app();
+  app.report.expect("welcome");
+  wait_ledger("chain", "suspend");
+  const base::Instant end = io::now() + kPatience;
+  for (bool waits = false; !waits && io::now() < end;) {
+    app.line.command("ping 1");
+    while (const auto line = next_line("chain", 100ms)) waits |= line->event == "wake_delayed";
+  }
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    command(Command::kForeground, "chain");
+    app.report.command("exit 0");
+    wait_ledger("chain", "exit", "ok");
+    EXPECT_EQ(info("chain").state, AppState::kStopped);
+    change_host(how, options);
+    // The machine's start launches it, and so does a host that knows of nothing before it.
+    if (how == Change::kUpgrade) command(Command::kLaunch, "chain");
+    app = accept_app();
+    app.report.expect("welcome");
+    wait_ledger("chain", "tag");
+    wait_ledger("chain", "suspend");
+    app.line.command("ping 2");
+    const auto delayed = wait_ledger("chain", "wake_delayed", "socket_data");
+    EXPECT_GT(std::stoll("0" + delayed.detail), 60'000) << delayed.detail;
+  }
+}
+
 TEST_P(HostRestart, C40AWakeThatWasAskedForComesInItsTimeUnderTheNextHost) {
   write_manifest("timer");
   start_host();

@@ -239,9 +239,23 @@ void Doze::on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlie
   finish(now, *app, out);
 }
 
+void Doze::on_found_ended(AppId id, const Earlier& earlier) {
+  App* app = lookup(id);
+  if (app == nullptr || app->alive()) return;
+  app->budget = RunBudget(earlier.budget, profile_);
+  app->allowance = WakeAllowance(earlier.allowance);
+}
+
 Earlier Doze::for_next_host(AppId id) const {
   const App* app = find(id);
-  if (app == nullptr || !app->alive()) return {};
+  if (app == nullptr) return {};
+  // The rest is the run's, and ended with it.
+  if (!app->alive()) {
+    Earlier used;
+    used.budget = app->budget.past();
+    used.allowance = app->allowance.past();
+    return used;
+  }
   const Run& run = app->run;
   return {.foreground = run.foreground,
           .keep_alive_latest = std::min(run.keep_alive.latest, run.keep_alive_owed),

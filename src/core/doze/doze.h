@@ -70,7 +70,9 @@ class Doze {
   void on_launch_failed(Instant now, AppId id, Actions& out);
   /// A running app found by a restarted host, with what the earlier host has noted of it.
   void on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlier = {});
-  /// What the next host is to be told of a running app, should this one end.
+  /// An app that does not run, with what the earlier host has noted of it: what it has used up.
+  void on_found_ended(AppId id, const Earlier& earlier);
+  /// What the next host is to be told of an app, should this one end.
   Earlier for_next_host(AppId id) const;
   void on_exited(Instant now, AppId id, ExitStatus status, Actions& out);
 

@@ -151,9 +151,27 @@ TEST_F(NextHost, C40AnAppThatAsksForOthersIsNotRefusedForTheOldOnes) {
   EXPECT_FALSE(bed.doze.request_wake(bed.now, bed.app, 600s, 900s, bed.out));
 }
 
-TEST_F(NextHost, IsToldNothingOfAnAppThatDoesNotRun) {
+TEST_F(NextHost, IsToldOfAnAppThatDoesNotRunWhatItHasUsedAlone) {  // C14, C40
+  bed.doze.on_foreground(bed.now, bed.app, bed.out);
+  bed.doze.on_background(bed.now, bed.app, bed.out);
+  ASSERT_TRUE(bed.doze.set_keep_alive(bed.now, bed.app, 600s, bed.out));
+  ASSERT_TRUE(bed.doze.request_wake(bed.now, bed.app, 60s, 120s, bed.out));
+  bed.now += 5s;
   bed.exited(bed.app, kExitOk);
-  EXPECT_EQ(bed.doze.for_next_host(bed.app), Earlier{});
+  const Earlier earlier = bed.doze.for_next_host(bed.app);
+  EXPECT_EQ(earlier, (Earlier{.budget = app().budget.past(), .allowance = app().allowance.past()}));
+  EXPECT_GE(earlier.budget.used, 5s);
+  EXPECT_FALSE(earlier.budget.runs);
+  EXPECT_EQ(earlier.allowance.taken, 1);
+  Bed next(bed.doze.profile());
+  next.doze.on_found_ended(next.app, earlier);
+  EXPECT_EQ(next.doze.for_next_host(next.app), earlier);
+  // It is about no run: one that is under way has its own.
+  next.launch(next.app);
+  const Earlier of_run = next.doze.for_next_host(next.app);
+  next.doze.on_found_ended(next.app, {});
+  EXPECT_EQ(next.doze.for_next_host(next.app), of_run);
+  EXPECT_EQ(of_run.allowance.taken, 1);
 }
 
 }  // namespace
