@@ -176,6 +176,7 @@ TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
   const auto push = pushes->find(DeviceId{1}, 1, kNow);
   ASSERT_TRUE(push && *push);
   EXPECT_EQ((*push)->body, base::Bytes{'A'});
+  EXPECT_GT((*push)->expires, kNow) << "a time beyond what the clock can say";
   EXPECT_EQ((*push)->encoding, 0);
 
   // The numbers go on, and what waits is counted as before.

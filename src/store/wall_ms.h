@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/time.h"
@@ -12,7 +13,10 @@ inline std::int64_t to_ms(base::WallTime at) {
   return std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
 }
 inline base::WallTime from_ms(std::int64_t ms) {
-  return base::WallTime(std::chrono::milliseconds(ms));
+  // A file may hold what no clock says.
+  constexpr auto kMost =
+      std::chrono::floor<std::chrono::milliseconds>(base::WallTime::duration::max());
+  return base::WallTime(std::chrono::milliseconds(std::clamp(ms, -kMost.count(), kMost.count())));
 }
 
 }  // namespace wakeline::store
