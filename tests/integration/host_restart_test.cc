@@ -25,6 +25,28 @@ class HostRestart : public HostTest {
     for (const auto& entry : std::filesystem::directory_iterator(path)) count += entry.exists();
     return count;
   }
+  /// A second in an hour: what is used up does not come back within the test.
+  const std::vector<std::string> short_time = {"set:run_budget=1s", "set:run_budget_span=1h"};
+  TestApp use_up_running_time() {
+    write_manifest("chain");
+    start_host(short_time);
+    TestApp app = accept_app();
+    app.report.expect("welcome");
+    wait_ledger("chain", "suspend");
+    const base::Instant end = io::now() + kPatience;
+    for (bool waits = false; !waits && io::now() < end;) {
+      app.line.command("ping 1");
+      while (const auto line = next_line("chain", 100ms)) waits |= line->event == "wake_delayed";
+    }
+    return app;
+  }
+  void expect_no_running_time(TestApp& app) {
+    wait_ledger("chain", "tag");
+    wait_ledger("chain", "suspend");
+    app.line.command("ping 2");
+    const auto delayed = wait_ledger("chain", "wake_delayed", "socket_data");
+    EXPECT_GT(std::stoll("0" + delayed.detail), 60'000) << delayed.detail;
+  }
   /// Whether the ledger's file has such a line of the host itself.
   bool written(const std::string& app, const std::string& event, const std::string& reason) const {
     auto reader = LedgerReader::open(folder + "/state");
@@ -110,56 +132,27 @@ TEST_P(HostRestart, C13AnAppThatUsedUpItsWakesIsLimitedUnderTheNextHostToo) {
 }
 
 TEST_P(HostRestart, C14AnAppThatUsedUpItsRunningTimeHasNoneUnderTheNextHost) {
-  // A second in an hour: what is used up does not come back within the test.
-  const std::vector<std::string> options = {"set:run_budget=1s", "set:run_budget_span=1h"};
-  write_manifest("chain");
-  start_host(options);
-  TestApp app = accept_app();
-  app.report.expect("welcome");
-  wait_ledger("chain", "suspend");
-  const base::Instant end = io::now() + kPatience;
-  for (bool waits = false; !waits && io::now() < end;) {
-    app.line.command("ping 1");
-    while (const auto line = next_line("chain", 100ms)) waits |= line->event == "wake_delayed";
-  }
+  TestApp app = use_up_running_time();
   for (const Change how : {Change::kUpgrade, Change::kDeath}) {
-    change_host(how, options);
+    change_host(how, short_time);
     app.report.expect("welcome");
-    wait_ledger("chain", "tag");
-    wait_ledger("chain", "suspend");
-    app.line.command("ping 2");
-    const auto delayed = wait_ledger("chain", "wake_delayed", "socket_data");
-    EXPECT_GT(std::stoll("0" + delayed.detail), 60'000) << delayed.detail;
+    expect_no_running_time(app);
   }
 }
 
 TEST_P(HostRestart, C14AnAppThatDidNotRunWhenItsHostEndedHasNoMoreTimeThanItHad) {
-  const std::vector<std::string> options = {"set:run_budget=1s", "set:run_budget_span=1h"};
-  write_manifest("chain");
-  start_host(options);
-  TestApp app = accept_app();
-  app.report.expect("welcome");
-  wait_ledger("chain", "suspend");
-  const base::Instant end = io::now() + kPatience;
-  for (bool waits = false; !waits && io::now() < end;) {
-    app.line.command("ping 1");
-    while (const auto line = next_line("chain", 100ms)) waits |= line->event == "wake_delayed";
-  }
+  TestApp app = use_up_running_time();
   for (const Change how : {Change::kUpgrade, Change::kDeath}) {
     command(Command::kForeground, "chain");
     app.report.command("exit 0");
     wait_ledger("chain", "exit", "ok");
     EXPECT_EQ(info("chain").state, AppState::kStopped);
-    change_host(how, options);
+    change_host(how, short_time);
     // The machine's start launches it, and so does a host that knows of nothing before it.
     if (how == Change::kUpgrade) command(Command::kLaunch, "chain");
     app = accept_app();
     app.report.expect("welcome");
-    wait_ledger("chain", "tag");
-    wait_ledger("chain", "suspend");
-    app.line.command("ping 2");
-    const auto delayed = wait_ledger("chain", "wake_delayed", "socket_data");
-    EXPECT_GT(std::stoll("0" + delayed.detail), 60'000) << delayed.detail;
+    expect_no_running_time(app);
   }
 }
 
