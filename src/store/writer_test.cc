@@ -61,6 +61,15 @@ TEST_F(StoreWriter, SaysWhereOneOfAFewPushesBecameDurableAndWhereOneOfMany) {
   EXPECT_LT(few_, 20 + many / 4);
 }
 
+TEST_F(StoreWriter, WritesWhatIsAskedForWhenTheStoreGoes) {
+  open({});
+  for (int i = 0; i < 3; ++i) add();
+  store_.reset();  // before its answers were taken
+  open({});
+  for (Sequence sequence = 1; sequence <= 3; ++sequence)
+    EXPECT_TRUE(store_->find(door_, sequence, kNow)->has_value());
+}
+
 TEST_F(StoreWriter, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
   open({.synced = false});
   // A reader that stays at its moment holds the log up, and only for so long.
