@@ -181,8 +181,9 @@ void HttpService::handle(const HttpRequest& request, const HttpFront::Respond& r
 OpsApi::Stats HttpService::stats() {
   const base::Instant now = io::now();
   if (counted_at_ == base::Instant{} || now - counted_at_ >= kTotalsAge) {
+    const std::uint64_t recent = parts_.store.recent();
     if (const auto totals = directory_->totals())
-      totals_ = *totals;
+      totals_ = {.devices = totals->devices, .waiting = totals->waiting + recent};
     else
       base::log(base::LogLevel::kError, "http", "{}", base::to_string(totals.error()));
     counted_at_ = now;

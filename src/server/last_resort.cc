@@ -66,6 +66,8 @@ void LastResort::on_deadline(base::Instant now) {
 /// Some devices at a time, so that many that are merely slow hold up no other.
 void LastResort::look(base::Instant now) {
   if (!seen_through_) round_at_ = now;
+  // What is not in the tables now will be, if nobody acknowledges it: then it is looked at.
+  const bool later = parts_.store.recent() > 0;
   const auto due = parts_.directory.fallbacks().due(seen_through_, kDevicesMax);
   if (!due) {
     base::log(LogLevel::kError, "fallback", "{}", base::to_string(due.error()));
@@ -79,7 +81,7 @@ void LastResort::look(base::Instant now) {
       return !entry.second.under_way && entry.second.looked_at < round_at_;
     });
   }
-  if (!due->empty()) plan(now + kLookPause);
+  if (later || !due->empty()) plan(now + kLookPause);
 }
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {

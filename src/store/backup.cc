@@ -7,18 +7,37 @@
 #include <cerrno>
 
 #include "store/database.h"
+#include "store/journal_peek.h"
+#include "store/push_table.h"
 
 namespace wakeline::store {
 namespace {
 
+/// What was in the journal alone.
+base::Result<void> add_recent(Database& copy, const std::vector<RecentPush>& pushes) {
+  auto table = PushTable::prepare(copy, kQueueMax);
+  if (!table) return base::fail(table.error());
+  auto done = copy.run("BEGIN IMMEDIATE");
+  for (const RecentPush& push : pushes) {
+    if (!done) return done;
+    done = table->pour(push.device, push.push->device, push.sequence,
+                       std::span(&push, push.waits ? 1 : 0));
+  }
+  return done ? copy.run("COMMIT") : done;
+}
+
 base::Result<void> copy_without_epoch(const std::string& store, const std::string& to) {
   auto database = Database::open(store, Database::Mode::kWrite);
   if (!database) return base::fail(database.error());
+  // Before: what goes to the tables meanwhile may come too late for the copy.
+  const auto peek = peek_journal(*database, store);
+  if (!peek) return base::fail(peek.error());
   auto copy = database->prepare("VACUUM INTO ?1");
   if (!copy) return base::fail(copy.error());
   if (auto ran = copy->with(to).run(); !ran) return ran;
   auto made = Database::open(to, Database::Mode::kWrite);
   if (!made) return base::fail(made.error());
+  if (auto added = add_recent(*made, peek->pushes); !added) return added;
   if (auto ran = made->run("UPDATE store SET epoch = 0"); !ran) return ran;
   // Back to one file: a WAL beside it would be left behind when somebody moves it.
   return made->run("PRAGMA journal_mode = DELETE");

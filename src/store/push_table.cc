@@ -56,6 +56,16 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        " UNION ALL SELECT min(expires) FROM keys)"},
       {table.any_through_,
        "SELECT 1 FROM pushes WHERE device = ?1 AND sequence <= ?2 AND held = 0 LIMIT 1"},
+      {table.add_known_,
+       "INSERT OR IGNORE INTO pushes (device, sequence, urgency, expires, body, encoding, of_group)"
+       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+      {table.raise_,
+       "UPDATE queues SET last_sequence = max(last_sequence, ?2), waiting = waiting + ?3"
+       " WHERE device = ?1"},
+      {table.raise_named_,
+       "UPDATE queues SET last_sequence = max(last_sequence, ?2)"
+       " WHERE device = (SELECT id FROM devices WHERE name = ?1)"},
+      {table.raise_floor_, "UPDATE store SET sequence_floor = max(sequence_floor, ?1)"},
   };
   for (const auto& row : rows) {
     auto statement = database.prepare(row.sql);
@@ -68,23 +78,33 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
   return table;
 }
 
+base::Result<std::optional<Target>> PushTable::find_target(std::string_view name) {
+  const auto row = find_device_.with(name).step();
+  if (!row) return base::fail(row.error());
+  if (!*row) return std::nullopt;
+  const Target target{.device = DeviceId{static_cast<std::uint64_t>(find_device_.integer(0))},
+                      .last = static_cast<Sequence>(find_device_.integer(1)),
+                      .waiting = find_device_.integer(2),
+                      .lowest = static_cast<std::uint8_t>(find_device_.integer(3))};
+  find_device_.reset();
+  return target;
+}
+
 base::Result<Accepted> PushTable::add(const NewPush& push) {
   const std::int64_t now = to_ms(push.accepted);
-  auto row = find_device_.with(push.device).step();
-  if (!row) return base::fail(row.error());
-  if (!*row) return base::fail(ErrorCode::kNotFound, "store.device");
-  const std::int64_t device = find_device_.integer(0);
-  const std::int64_t sequence = find_device_.integer(1) + 1;
-  std::int64_t waiting = find_device_.integer(2);
-  const std::int64_t lowest = find_device_.integer(3);
-  find_device_.reset();
-  Accepted accepted{.device = DeviceId{static_cast<std::uint64_t>(device)},
+  const auto target = find_target(push.device);
+  if (!target) return base::fail(target.error());
+  if (!*target) return base::fail(ErrorCode::kNotFound, "store.device");
+  const auto device = static_cast<std::int64_t>((*target)->device.value);
+  const auto sequence = static_cast<std::int64_t>((*target)->last + 1);
+  std::int64_t waiting = (*target)->waiting;
+  Accepted accepted{.device = (*target)->device,
                     .sequence = static_cast<Sequence>(sequence),
                     .waits = push.expires > push.accepted,
-                    .held = push.urgency < lowest};
+                    .held = push.urgency < (*target)->lowest};
 
   if (!push.idempotency_key.empty()) {
-    row = find_key_.with(device, push.idempotency_key, now).step();
+    const auto row = find_key_.with(device, push.idempotency_key, now).step();
     if (!row) return base::fail(row.error());
     if (*row) {
       accepted.sequence = static_cast<Sequence>(find_key_.integer(0));
@@ -141,6 +161,27 @@ base::Result<void> PushTable::make_room(std::int64_t device, std::int64_t waitin
   if (auto ran = remove_expired_of_.with(device, now).run(); !ran) return ran;
   if (waiting - database_->changes() < queue_max_) return {};
   return base::fail(ErrorCode::kBusy, "store.queue");
+}
+
+base::Result<void> PushTable::pour(DeviceId device, std::string_view name, Sequence last,
+                                   std::span<const RecentPush> pushes) {
+  if (auto ran = raise_.with(device.value, last, 0).run(); !ran) return ran;
+  if (database_->changes() == 0) {
+    if (auto ran = raise_named_.with(name, last).run(); !ran) return ran;
+    return raise_floor_.with(last).run();
+  }
+  std::int64_t poured = 0;
+  for (const RecentPush& recent : pushes) {
+    const NewPush& push = *recent.push;
+    auto ran = add_known_
+                   .with(device.value, recent.sequence, static_cast<int>(push.urgency),
+                         to_ms(push.expires), base::BytesView(push.body),
+                         static_cast<int>(push.encoding), push.group)
+                   .run();
+    if (!ran) return ran;
+    poured += database_->changes();
+  }
+  return poured == 0 ? base::Result<void>() : raise_.with(device.value, last, poured).run();
 }
 
 base::Result<void> PushTable::remove(DeviceId device, Sequence sequence) {

@@ -2,12 +2,23 @@
 #pragma once
 
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "store/database.h"
+#include "store/journal.h"
 #include "store/receipt_table.h"
 #include "store/types.h"
 
 namespace wakeline::store {
+
+/// A device as who sends to it must know it.
+struct Target {
+  DeviceId device{};
+  Sequence last = 0;  ///< number that it has used
+  std::int64_t waiting = 0;
+  std::uint8_t lowest = 0;  ///< urgency that it takes
+};
 
 /// The statements on pushes over one connection. Changes belong to the caller's transaction; after
 /// an error other than kNotFound and kBusy it must be rolled back.
@@ -18,6 +29,14 @@ class PushTable {
 
   /// Errors: kNotFound (no such device), kBusy (its queue is full), kStorageFull, kStorage.
   base::Result<Accepted> add(const NewPush& push);
+  /// What `add` looks at first. Nothing when there is no such device. Errors: kStorage.
+  base::Result<std::optional<Target>> find_target(std::string_view name);
+  /// Takes what is not in the tables yet: the highest number that the device has used, and its
+  /// pushes that wait; those that are there already stay as they are. When it was removed meanwhile
+  /// they are dropped, and who has its name now, or gets it later, counts on. Errors: kStorageFull,
+  /// kStorage.
+  base::Result<void> pour(DeviceId device, std::string_view name, Sequence last,
+                          std::span<const RecentPush> pushes);
   base::Result<void> remove(DeviceId device, Sequence sequence);
   base::Result<void> remove_through(DeviceId device, Sequence sequence);
   /// Takes a push back by the number under which it was accepted.
@@ -53,7 +72,8 @@ class PushTable {
   std::optional<ReceiptTable> receipts_;
   Statement find_device_, find_key_, add_key_, take_number_, add_, remove_, remove_topic_,
       remove_through_, remove_expired_of_, sweep_pushes_, sweep_keys_, find_, pending_,
-      next_expiry_, any_through_, withdraw_, find_accepted_;
+      next_expiry_, any_through_, withdraw_, find_accepted_, add_known_, raise_, raise_named_,
+      raise_floor_;
 };
 
 }  // namespace wakeline::store

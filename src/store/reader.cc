@@ -2,10 +2,12 @@
 #include "store/reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
 #include "store/store.h"
+#include "store/wall_ms.h"
 
 namespace wakeline::store {
 
@@ -77,6 +79,16 @@ void Reader::leave(Moment& moment) {
     base::log(base::LogLevel::kError, "store", "{}", base::to_string(ended.error()));
 }
 
+void Reader::enter_pushes() {
+  const std::uint64_t clears = store_.recent_.clears();
+  if (moment_.under_way && clears_ != clears) {
+    leave(moment_);
+    moment_.wanted = true;
+  }
+  if (!moment_.under_way) clears_ = clears;
+  enter(moment_);
+}
+
 void Reader::remove(DeviceId device, Sequence sequence) {
   if (deletions_->pending.emplace(device, sequence).second)
     store_.enqueue(Store::Remove{device, sequence, false, deletions_}, false);
@@ -85,9 +97,11 @@ void Reader::remove(DeviceId device, Sequence sequence) {
 void Reader::remove_through(DeviceId device, Sequence sequence) {
   // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
   // that fails says nothing, so the deletion is asked for.
-  enter(moment_);
-  const auto any = table_->any_through(device, sequence);
-  if (any && !*any) return;
+  if (!store_.recent_.any_through(device, sequence)) {
+    enter_pushes();
+    const auto any = table_->any_through(device, sequence);
+    if (any && !*any) return;
+  }
   store_.enqueue(Store::Remove{device, sequence, true, deletions_}, false);
 }
 
@@ -100,27 +114,55 @@ void Reader::Deletions::forget(DeviceId device, Sequence sequence, bool through)
 base::Result<std::optional<Push>> Reader::find(DeviceId device, Sequence sequence,
                                                base::WallTime now) {
   if (deletions_->pending.contains({device, sequence})) return std::nullopt;
-  enter(moment_);
+  if (const auto recent = store_.recent_.find(device, sequence)) {
+    if (to_ms(recent->expires) <= to_ms(now)) return std::nullopt;
+    return Push{.sequence = sequence,
+                .body = recent->body,
+                .urgency = recent->urgency,
+                .expires = from_ms(to_ms(recent->expires)),
+                .encoding = recent->encoding,
+                .group = recent->group};
+  }
+  enter_pushes();
   return table_->find(device, sequence, now);
+}
+
+base::Result<bool> Reader::find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
+  if (const auto recent = store_.recent_.find(device, sequence))
+    return to_ms(recent->expires) > to_ms(now);
+  enter_pushes();
+  return table_->find_accepted(device, sequence, now);
+}
+
+base::Result<std::optional<base::WallTime>> Reader::next_expiry() {
+  const auto recent = store_.recent_.next_expiry();
+  enter_pushes();
+  auto next = table_->next_expiry();
+  if (!next || !recent) return next;
+  return *next ? std::min(**next, *recent) : *recent;
 }
 
 base::Result<Pending> Reader::pending(DeviceId device, Sequence after, std::uint16_t limit,
                                       base::WallTime now) {
-  // Those that go are still in the file: as many more are read, and left out.
+  // Those that go are still there: as many more are read, and left out.
   const auto& deleting = deletions_->pending;
   const auto first = deleting.upper_bound({device, after});
   const auto last = deleting.upper_bound({device, ~Sequence{0}});
   const auto going = static_cast<std::size_t>(std::distance(first, last));
-  enter(moment_);
+  const Pending recent = store_.recent_.pending(device, after, limit + going, now);
+  enter_pushes();
   auto found = table_->pending(device, after, limit + going, now);
-  if (!found || going == 0) return found;
-  std::erase_if(found->sequences,
+  if (!found || (going == 0 && recent.sequences.empty())) return found;
+  // What goes to the tables just now is in both.
+  Pending all{.more = found->more || recent.more};
+  std::ranges::set_union(found->sequences, recent.sequences, std::back_inserter(all.sequences));
+  std::erase_if(all.sequences,
                 [&](Sequence sequence) { return deleting.contains({device, sequence}); });
-  if (found->sequences.size() > limit) {
-    found->sequences.resize(limit);
-    found->more = true;
+  if (all.sequences.size() > limit) {
+    all.sequences.resize(limit);
+    all.more = true;
   }
-  return found;
+  return all;
 }
 
 }  // namespace wakeline::store

@@ -31,7 +31,7 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
   /// Until `end_moment`, each file is read as it is when it is read first: many reads for one lock.
-  /// What is written meanwhile is not seen. A `begin_moment` within one begins a later one.
+  /// What is written meanwhile need not be seen. A `begin_moment` within one begins a later one.
   void begin_moment();
   void end_moment();
 
@@ -42,16 +42,10 @@ class Reader {
   /// Nothing when it is gone or expired.
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
   /// See PushTable::find_accepted; what another thread deletes is there until that is written.
-  base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
-    enter(moment_);
-    return table_->find_accepted(device, sequence, now);
-  }
+  base::Result<bool> find_accepted(DeviceId device, Sequence sequence, base::WallTime now);
   base::Result<Pending> pending(DeviceId device, Sequence after, std::uint16_t limit,
                                 base::WallTime now);
-  base::Result<std::optional<base::WallTime>> next_expiry() {
-    enter(moment_);
-    return table_->next_expiry();
-  }
+  base::Result<std::optional<base::WallTime>> next_expiry();
   /// The oldest reports above `after`; of one device, or of all when `device` is empty.
   base::Result<std::vector<Report>> reports(std::uint64_t after, std::string_view device,
                                             std::size_t limit) {
@@ -95,6 +89,9 @@ class Reader {
   static base::Result<Moment> prepare_moment(Database& database);
   static void enter(Moment& moment);
   static void leave(Moment& moment);
+  /// For pushes that were not among the recent ones: not of a moment before those went to the
+  /// tables.
+  void enter_pushes();
   static base::Result<std::unique_ptr<Reader>> open(Store& store, const std::string& path,
                                                     std::uint32_t queue_max, Post post);
 
@@ -104,6 +101,7 @@ class Reader {
   std::optional<PushTable> table_;
   std::optional<ReportTable> reports_;
   Moment moment_, registry_moment_;
+  std::uint64_t clears_ = 0;  ///< of the recent pushes, when the moment began
   std::shared_ptr<Deletions> deletions_;
 };
 

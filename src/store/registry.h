@@ -25,7 +25,7 @@ class Registry {
   /// kStorageFull, kBusy, kStorage.
   base::Result<void> remove_device(std::string_view name);
   base::Result<std::optional<Device>> find_device(std::string_view name);
-  /// By name.
+  /// By name; what waits for them is in the tables and in the journal of a running server.
   base::Result<std::vector<Device>> devices();
 
   /// The kinds of report that a device may publish. Errors: kNotFound, those of add_device.
@@ -48,12 +48,15 @@ class Registry {
 
  private:
   friend class Reader;
-  explicit Registry(Database database) : database_(std::move(database)) {}
+  Registry(Database database, std::string path)
+      : database_(std::move(database)), path_(std::move(path)) {}
   base::Result<void> prepare();
   base::Result<void> remove_row(std::string_view name);
+  base::Result<std::vector<Device>> rows();
   static base::Result<std::vector<std::string>> texts(Statement& statement);
 
   Database database_;
+  std::string path_;
   Statement find_device_;
   Statement find_sender_;
   std::uint64_t epoch_ = 0;

@@ -8,17 +8,19 @@
 #include "store/schema_4.h"
 #include "store/schema_5.h"
 #include "store/schema_6.h"
+#include "store/schema_7.h"
 
 /// The tables. Times are milliseconds since 1970 in UTC. A change of any of it is a new version,
 /// and a step that takes a file there.
 namespace wakeline::store {
 
 inline constexpr std::int64_t kApplicationId = 0x576b4c6e;  // "WkLn"
-inline constexpr std::int64_t kSchemaVersion = 6;
+inline constexpr std::int64_t kSchemaVersion = 7;
 /// What `kSchema` makes, and the oldest that is brought up to date.
 inline constexpr std::int64_t kOldestSchema = 1;
 /// From version 1 to 2, and so on; each ends with its `PRAGMA user_version`.
-inline constexpr const char* kSchemaSteps[] = {kSchema2, kSchema3, kSchema4, kSchema5, kSchema6};
+inline constexpr const char* kSchemaSteps[] = {kSchema2, kSchema3, kSchema4,
+                                               kSchema5, kSchema6, kSchema7};
 
 /// `last_sequence` outlives every push of the device, and `sequence_floor` every device: a device
 /// that is made again under an old name must not count from 1, or its app would take new pushes

@@ -48,6 +48,7 @@ base::Result<void> Store::prepare() {
   begin_ = std::move(*begin);
   commit_ = std::move(*commit);
   write_database_.leave_log();
+  if (auto opened = open_journal(); !opened) return opened;
   auto keeper = LogKeeper::open(options_.path, [this] {
     {
       const std::scoped_lock lock(mutex_);
@@ -102,6 +103,10 @@ base::Result<void> Store::run(Work work, OnDone done, Post post) {
   return enqueue_if_room(Other{std::move(work), std::move(done), std::move(post)});
 }
 
+base::Result<void> Store::run_apart(Work work, OnDone done, Post post) {
+  return enqueue_if_room(Other{std::move(work), std::move(done), std::move(post), true});
+}
+
 void Store::sweep(base::WallTime now, OnSwept done) { enqueue(Sweep{now, std::move(done)}, true); }
 
 void Store::enqueue(Job job, bool urgent) {
@@ -130,6 +135,8 @@ void Store::run_writer() {
       lock.lock();
     }
   }
+  lock.unlock();
+  finish_writer();
 }
 
 /// Waits for something that the writer has to do. Returns: false when there is nothing and there
@@ -143,9 +150,14 @@ bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
     return may_write() && (stopping_ || urgent_ > 0 || log_ == Log::kCopied);
   };
   for (;;) {
-    if (unfinished_.empty())
+    std::optional<Clock::time_point> until = due();
+    if (!unfinished_.empty()) {
+      const Clock::time_point again = Clock::now() + kRetryDelay;
+      until = until ? std::min(*until, again) : again;
+    }
+    if (!until)
       wake_.wait(lock, something);
-    else if (!wake_.wait_for(lock, kRetryDelay, something) && may_write())
+    else if (!wake_.wait_until(lock, *until, something) && may_write())
       return true;
     wake_.wait_for(lock, kDeletionDelay, somebody_waits);
     if (!something()) continue;

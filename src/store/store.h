@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -11,12 +12,15 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
+#include "store/journal.h"
 #include "store/log_keeper.h"
 #include "store/push_table.h"
 #include "store/reader.h"
+#include "store/recent.h"
 #include "store/registry.h"
 #include "store/report_table.h"
 #include "store/types.h"
@@ -35,8 +39,15 @@ inline constexpr std::size_t kFewMax = 4;
 inline constexpr std::uint32_t kLogPages = 1'000;
 inline constexpr std::uint32_t kLogPagesMax = 16'000;
 /// What is left free of the disk, in bytes: a deletion takes space before it gives any. Origin: the
-/// WAL grows to 4 MB until it is written back, and the file as much when it is.
-inline constexpr std::uint64_t kReserve = 8 << 20;
+/// WAL grows to 4 MB until it is written back, and the file as much when it is; and both as much
+/// for what is in the journal.
+inline constexpr std::uint64_t kReserve = (8 << 20) + 2 * kJournalBytes;
+/// How long a push may be in the journal alone: most are acknowledged within that, and are never in
+/// the tables.
+inline constexpr base::Duration kRecentAge = std::chrono::seconds(1);
+/// Deletions from the tables that wait for more of them, and for how long. Nobody waits for one.
+inline constexpr std::size_t kDeletionsMax = 64;
+inline constexpr base::Duration kDeletionsAge = std::chrono::milliseconds(100);
 
 struct Options {
   std::string path{};
@@ -48,10 +59,12 @@ struct Options {
 };
 
 /// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
-/// one transaction, and the answers go out when it is synced, never before. The log is copied to
-/// the file by a third thread. Reads go through a Reader, one for each thread. All calls of the
-/// store but `reader` may come from any thread; the answers are posted to the thread that opened
-/// it, unless the call names another.
+/// one write of the journal, or one transaction, and the answers go out when it is synced, never
+/// before. The journal has plain pushes, until they are acknowledged or a second old; all else is
+/// in the tables, and what is asked of them finds there what the journal had. SQLite's log is
+/// copied to the file by a third thread. Reads go through a Reader, one for each thread. All calls
+/// of the store but `reader` may come from any thread; the answers are posted to the thread that
+/// opened it, unless the call names another.
 class Store {
  public:
   using Post = store::Post;
@@ -147,6 +160,9 @@ class Store {
   /// For look-ups alone: its connection does not write.
   Registry& registry() { return own_->registry(); }
   std::uint64_t epoch() const { return own_->registry().epoch(); }
+  /// Pushes that wait and are not in the tables: other connections, of this process too, do not see
+  /// them yet.
+  std::size_t recent() const { return recent_.count(); }
   /// Pushes that went since the start because their device has them.
   std::uint64_t acknowledged() const { return acknowledged_; }
 
@@ -171,6 +187,7 @@ class Store {
     Work work;
     OnDone done;
     Post post;
+    bool apart = false;  ///< it has nothing to do with pushes
   };
   using Job = std::variant<Add, Remove, Sweep, Other>;
   /// What became of a job: of an Add its number, of the others how many rows went.
@@ -178,14 +195,49 @@ class Store {
 
   Store(Options options, Post post, Database write);
   base::Result<void> prepare();
+  base::Result<void> run_apart(Work work, OnDone done, Post post);
   base::Result<void> enqueue_if_room(Job job);
   void enqueue(Job job, bool urgent);
   void run_writer();
+  void finish_writer();
   bool await_turn(std::unique_lock<std::mutex>& lock);
   std::vector<Job> take_batch();
 
+  // What is in the journal and not in the tables: store_journal.cc. For the writer.
+  using Clock = RecentPushes::Clock;
+  /// The highest number of a device that got recent pushes.
+  struct Numbers {
+    DeviceId device{};
+    Sequence last = 0;
+  };
+  /// Pushes for the journal, with what becomes of the jobs that they are from.
+  struct Numbered {
+    std::vector<RecentPush> pushes;
+    std::vector<Outcome> outcomes;
+  };
+  /// Jobs that are done, each with its outcome.
+  struct Settled {
+    std::vector<Job> jobs;
+    std::vector<Outcome> outcomes;
+  };
+  base::Result<void> open_journal();
+  void restore(const std::vector<JournalRecord>& records);
+  void write_journal(std::vector<Job>& batch);
+  bool journal_takes(std::span<const Job> batch);
+  void remove_recent(Job job, Settled& settled, std::vector<Job>& left);
+  void add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Job>& left);
+  bool write_records(bool sync);
+  bool in_tables(const Remove& remove);
+  std::optional<Numbered> number(std::span<const Job> batch);
+  base::Result<void> pour();
+  void poured();
+  bool pours(std::span<const Job> jobs) const;
+  bool pour_alone();
+  std::optional<Clock::time_point> due();
+
   // One transaction after the other: store_commit.cc. For the writer.
   void write_batch(std::vector<Job> batch);
+  void write_tables(std::vector<Job> batch);
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
@@ -206,6 +258,17 @@ class Store {
   /// The opening thread's; shared, as a task may come after the store is gone.
   std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
   bool full_ = false;  ///< pushes are refused; the writer's
+  RecentPushes recent_;
+
+  // The writer's.
+  std::unique_ptr<Journal> journal_;
+  JournalKey journal_key_{};
+  bool journal_ready_ = false;  ///< else it takes nothing before the next pouring
+  std::unordered_map<std::string, Numbers> numbers_;  ///< by name of device
+  std::vector<Job> deletions_;                        ///< from the tables, that wait for more
+  Clock::time_point deletions_since_{};
+  bool pour_fails_ = false;  ///< the journal must not take what it cannot give
+  Clock::time_point pour_after_{};
 
   enum class Log : std::uint8_t { kGrows, kBeingCopied, kCopied };
 

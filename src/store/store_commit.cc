@@ -38,6 +38,26 @@ bool Store::has_room() {
 
 void Store::write_batch(std::vector<Job> batch) {
   full_ = !has_room();
+  write_journal(batch);
+  const auto is_deletion = [](const Job& job) { return std::holds_alternative<Remove>(job); };
+  const bool deletions_alone = std::ranges::all_of(batch, is_deletion);
+  if (deletions_.empty()) deletions_since_ = Clock::now();
+  std::ranges::move(batch, std::back_inserter(deletions_));
+  if (!deletions_alone || deletions_.size() >= kDeletionsMax ||
+      Clock::now() >= deletions_since_ + kDeletionsAge)
+    write_tables(std::exchange(deletions_, {}));
+  const auto oldest = recent_.oldest();
+  if (oldest && Clock::now() >= std::max(*oldest + kRecentAge, pour_after_)) pour_alone();
+}
+
+/// Before the writer ends.
+void Store::finish_writer() {
+  write_tables(std::exchange(deletions_, {}));
+  if (!numbers_.empty()) pour_alone();
+}
+
+void Store::write_tables(std::vector<Job> batch) {
+  if (batch.empty()) return;
   std::vector<Outcome> outcomes;
   if (!commit(batch, outcomes)) {
     // One of them failed, or the disk is full: each for itself, so that the others go through,
@@ -136,9 +156,12 @@ void Store::finish_log() {
   log_ = Log::kGrows;
 }
 
-/// One transaction. Errors: as Statement::step; nothing of it is in the file then.
+/// One transaction; without jobs it only takes what is in the journal. Errors: as Statement::step;
+/// nothing of it is in the file then.
 base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes) {
+  const bool with_recent = pours(jobs);
   auto done = begin_.run();
+  if (done && with_recent) done = pour();
   for (const Job& job : jobs) {
     if (!done) break;
     auto outcome = apply(job);
@@ -153,6 +176,7 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
     if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)
       base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
   }
+  if (done && with_recent) poured();
   return done;
 }
 

@@ -20,7 +20,7 @@ struct Found {
 base::Result<void> Store::add_report(Report report, OnDone done, Post post) {
   auto found = std::make_shared<Found<std::uint64_t>>();
   auto kept = std::make_shared<const Report>(std::move(report));
-  return run(
+  return run_apart(
       [this, kept, found](Database&) -> base::Result<void> {
         found->result = write_reports_->add(*kept);
         if (found->result) return {};
@@ -38,7 +38,7 @@ base::Result<void> Store::add_report(Report report, OnDone done, Post post) {
 base::Result<void> Store::change_group(DeviceId device, std::string group, bool join,
                                        std::function<void(base::Result<bool>)> done, Post post) {
   auto found = std::make_shared<Found<bool>>();
-  return run(
+  return run_apart(
       [this, device, group = std::move(group), join, found](Database&) -> base::Result<void> {
         found->result =
             join ? write_reports_->join(device, group) : write_reports_->leave(device, group);
@@ -69,23 +69,24 @@ base::Result<void> Store::set_lowest(DeviceId device, std::uint8_t lowest,
 
 void Store::leave_groups(DeviceId device) {
   enqueue(Other{[this, device](Database&) { return write_reports_->leave_all(device); }, nullptr,
-                nullptr},
+                nullptr, true},
           true);
 }
 
 base::Result<void> Store::remove_reports(std::uint64_t id, OnDone done) {
-  return run(
+  return run_apart(
       [this, id](Database&) -> base::Result<void> {
         const auto removed = write_reports_->remove_through(id);
         if (!removed) return base::fail(removed.error());
         return {};
       },
-      std::move(done));
+      std::move(done), post_);
 }
 
 base::Result<void> Store::remove_receipts(std::uint64_t group, std::uint64_t id, OnDone done) {
-  return run([this, group, id](Database&) { return write_->receipts().remove_through(group, id); },
-             std::move(done));
+  return run_apart(
+      [this, group, id](Database&) { return write_->receipts().remove_through(group, id); },
+      std::move(done), post_);
 }
 
 base::Result<void> Store::add_all(std::vector<NewPush> pushes,

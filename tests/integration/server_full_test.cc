@@ -21,7 +21,7 @@ using test::mount_small;
 
 TEST(ServerFull, RefusesPushesWithoutSpaceGoesOnDeliveringAndTakesThemAgainWhenThereIsSome) {
   ServerProcess server({"queue_max=100000"});
-  ASSERT_TRUE(mount_small(server.folder(), "size=14m")) << "errno " << errno;
+  ASSERT_TRUE(mount_small(server.folder(), "size=26m")) << "errno " << errno;
   ASSERT_TRUE(server.start());
   const std::string token = server.add_device("door");
   const std::string body(4'000, 'x');
