@@ -27,8 +27,8 @@ namespace {
 constexpr std::size_t kHeadBytes = 16;
 /// Of a push's content: all but its texts and its body.
 constexpr std::size_t kFixedBytes = 36;
-/// As SQLite waits for another process' transaction, see database.cc.
-constexpr base::Duration kLockWait = std::chrono::seconds(5);
+/// Five seconds, as SQLite waits for another process' transaction, see database.cc.
+constexpr int kLockLooks = 250;
 constexpr base::Duration kLockPause = std::chrono::milliseconds(20);
 constexpr std::uint8_t kAdded = 1;
 constexpr std::uint8_t kRemoved = 2;
@@ -108,11 +108,9 @@ base::Result<std::size_t> fill(int fd) {
 
 /// A server that hands over is still at its end when the next one begins.
 base::Result<void> lock(int fd) {
-  const auto until = std::chrono::steady_clock::now() + kLockWait;
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  for (int look = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++look) {
     if (errno != EWOULDBLOCK && errno != EINTR) return failed("store.journal", errno);
-    if (std::chrono::steady_clock::now() >= until)
-      return base::fail(ErrorCode::kBusy, "store.journal");
+    if (look == kLockLooks) return base::fail(ErrorCode::kBusy, "store.journal");
     std::this_thread::sleep_for(kLockPause);
   }
   return {};

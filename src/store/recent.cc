@@ -8,7 +8,7 @@
 
 namespace wakeline::store {
 
-void RecentPushes::add(std::span<const RecentPush> pushes, Clock::time_point now) {
+void RecentPushes::add(std::span<const RecentPush> pushes, base::Instant now) {
   const std::scoped_lock lock(mutex_);
   for (const RecentPush& recent : pushes) {
     if (!recent.waits) continue;
@@ -104,7 +104,7 @@ std::size_t RecentPushes::count() const {
   return waiting_.size();
 }
 
-std::optional<RecentPushes::Clock::time_point> RecentPushes::oldest() {
+std::optional<base::Instant> RecentPushes::oldest() {
   const std::scoped_lock lock(mutex_);
   while (!ages_.empty() && !waiting_.contains(ages_.front().second)) ages_.pop_front();
   if (ages_.empty()) return std::nullopt;

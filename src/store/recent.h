@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -23,10 +22,8 @@ namespace wakeline::store {
 /// tables as they are after that, and finds it in one place at least.
 class RecentPushes {
  public:
-  using Clock = std::chrono::steady_clock;
-
   /// Takes those of them that wait.
-  void add(std::span<const RecentPush> pushes, Clock::time_point now);
+  void add(std::span<const RecentPush> pushes, base::Instant now);
   /// Returns: whether it was there.
   bool remove(DeviceId device, Sequence sequence);
   /// Returns: what was there, up to and including `sequence`.
@@ -45,7 +42,7 @@ class RecentPushes {
   std::size_t count(DeviceId device) const;
   std::size_t count() const;
   /// Since when the oldest waits.
-  std::optional<Clock::time_point> oldest();
+  std::optional<base::Instant> oldest();
   /// Of one device, in their order.
   std::vector<RecentPush> of(DeviceId device) const;
 
@@ -58,7 +55,7 @@ class RecentPushes {
   Waiting waiting_;
   std::unordered_map<std::uint64_t, std::uint32_t> counts_;
   /// In the order in which they came, some of them gone since.
-  std::deque<std::pair<Clock::time_point, Key>> ages_;
+  std::deque<std::pair<base::Instant, Key>> ages_;
   std::uint64_t clears_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "io/clock.h"
+
 namespace wakeline::store {
 
 using base::ErrorCode;
@@ -43,9 +45,12 @@ base::Result<void> Store::prepare() {
   write_reports_.emplace(std::move(*reports));
   auto begin = write_database_.prepare("BEGIN IMMEDIATE");
   if (!begin) return base::fail(begin.error());
+  auto begin_reading = write_database_.prepare("BEGIN");
+  if (!begin_reading) return base::fail(begin_reading.error());
   auto commit = write_database_.prepare("COMMIT");
   if (!commit) return base::fail(commit.error());
   begin_ = std::move(*begin);
+  begin_reading_ = std::move(*begin_reading);
   commit_ = std::move(*commit);
   write_database_.leave_log();
   if (auto opened = open_journal(); !opened) return opened;
@@ -150,14 +155,14 @@ bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
     return may_write() && (stopping_ || urgent_ > 0 || log_ == Log::kCopied);
   };
   for (;;) {
-    std::optional<Clock::time_point> until = due();
+    std::optional<base::Instant> until = due();
     if (!unfinished_.empty()) {
-      const Clock::time_point again = Clock::now() + kRetryDelay;
+      const base::Instant again = io::now() + kRetryDelay;
       until = until ? std::min(*until, again) : again;
     }
     if (!until)
       wake_.wait(lock, something);
-    else if (!wake_.wait_until(lock, *until, something) && may_write())
+    else if (!wake_.wait_for(lock, *until - io::now(), something) && may_write())
       return true;
     wake_.wait_for(lock, kDeletionDelay, somebody_waits);
     if (!something()) continue;

@@ -204,7 +204,6 @@ class Store {
   std::vector<Job> take_batch();
 
   // What is in the journal and not in the tables: store_journal.cc. For the writer.
-  using Clock = RecentPushes::Clock;
   /// The highest number of a device that got recent pushes.
   struct Numbers {
     DeviceId device{};
@@ -233,7 +232,7 @@ class Store {
   void poured();
   bool pours(std::span<const Job> jobs) const;
   bool pour_alone();
-  std::optional<Clock::time_point> due();
+  std::optional<base::Instant> due();
 
   // One transaction after the other: store_commit.cc. For the writer.
   void write_batch(std::vector<Job> batch);
@@ -251,7 +250,7 @@ class Store {
   Options options_;
   Post post_;
   Database write_database_;
-  Statement begin_, commit_;
+  Statement begin_, begin_reading_, commit_;
   std::optional<PushTable> write_;
   std::optional<ReportTable> write_reports_;
   std::unique_ptr<Reader> own_;
@@ -266,9 +265,9 @@ class Store {
   bool journal_ready_ = false;  ///< else it takes nothing before the next pouring
   std::unordered_map<std::string, Numbers> numbers_;  ///< by name of device
   std::vector<Job> deletions_;                        ///< from the tables, that wait for more
-  Clock::time_point deletions_since_{};
+  base::Instant deletions_since_{};
   bool pour_fails_ = false;  ///< the journal must not take what it cannot give
-  Clock::time_point pour_after_{};
+  base::Instant pour_after_{};
 
   enum class Log : std::uint8_t { kGrows, kBeingCopied, kCopied };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "io/clock.h"
 #include "store/store.h"
 
 /// The store's transactions: what a batch of jobs does to the tables, who is told, and what becomes
@@ -41,13 +42,13 @@ void Store::write_batch(std::vector<Job> batch) {
   write_journal(batch);
   const auto is_deletion = [](const Job& job) { return std::holds_alternative<Remove>(job); };
   const bool deletions_alone = std::ranges::all_of(batch, is_deletion);
-  if (deletions_.empty()) deletions_since_ = Clock::now();
+  if (deletions_.empty()) deletions_since_ = io::now();
   std::ranges::move(batch, std::back_inserter(deletions_));
   if (!deletions_alone || deletions_.size() >= kDeletionsMax ||
-      Clock::now() >= deletions_since_ + kDeletionsAge)
+      io::now() >= deletions_since_ + kDeletionsAge)
     write_tables(std::exchange(deletions_, {}));
   const auto oldest = recent_.oldest();
-  if (oldest && Clock::now() >= std::max(*oldest + kRecentAge, pour_after_)) pour_alone();
+  if (oldest && io::now() >= std::max(*oldest + kRecentAge, pour_after_)) pour_alone();
 }
 
 /// Before the writer ends.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "io/clock.h"
 #include "store/journal_peek.h"
 #include "store/store.h"
 
@@ -68,7 +69,7 @@ void Store::restore(const std::vector<JournalRecord>& records) {
     const auto& added = std::get<RecentPush>(record);
     Numbers& numbers = numbers_[added.push->device];
     numbers = {added.device, std::max(numbers.last, added.sequence)};
-    recent_.add(std::span(&added, 1), Clock::now());
+    recent_.add(std::span(&added, 1), io::now());
   }
 }
 
@@ -111,7 +112,12 @@ bool Store::write_records(bool sync) {
 /// Pushes that are to go to the journal do, all or none of them.
 void Store::add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Job>& left) {
   std::optional<Numbered> numbered;
-  if (!pushes.empty()) numbered = number(pushes);
+  if (!pushes.empty()) {
+    // One moment of the tables for all of them: each would lock the file for itself.
+    const bool moment = pushes.size() > 1 && begin_reading_.run();
+    numbered = number(pushes);
+    if (moment && !commit_.run()) numbered.reset();
+  }
   if (numbered)
     for (const RecentPush& push : numbered->pushes) journal_->append(push);
   const bool written = write_records(numbered && !numbered->pushes.empty());
@@ -121,7 +127,7 @@ void Store::add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Jo
   }
   for (const RecentPush& push : numbered->pushes)
     numbers_[push.push->device] = {push.device, push.sequence};
-  recent_.add(numbered->pushes, Clock::now());
+  recent_.add(numbered->pushes, io::now());
   std::ranges::move(pushes, std::back_inserter(settled.jobs));
   std::ranges::move(numbered->outcomes, std::back_inserter(settled.outcomes));
 }
@@ -244,7 +250,7 @@ bool Store::pour_alone() {
   if (const auto committed = commit({}, none); !committed) {
     if (!std::exchange(pour_fails_, true))
       base::log(base::LogLevel::kError, "store", "journal: {}", base::to_string(committed.error()));
-    pour_after_ = Clock::now() + kPourPause;
+    pour_after_ = io::now() + kPourPause;
     return false;
   }
   look_at_log();
@@ -252,11 +258,11 @@ bool Store::pour_alone() {
 }
 
 /// When the writer has something to do without being asked.
-std::optional<Store::Clock::time_point> Store::due() {
-  std::optional<Clock::time_point> at;
+std::optional<base::Instant> Store::due() {
+  std::optional<base::Instant> at;
   if (!deletions_.empty()) at = deletions_since_ + kDeletionsAge;
   if (const auto oldest = recent_.oldest()) {
-    const Clock::time_point pour_at = std::max(*oldest + kRecentAge, pour_after_);
+    const base::Instant pour_at = std::max(*oldest + kRecentAge, pour_after_);
     at = at ? std::min(*at, pour_at) : pour_at;
   }
   return at;
