@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 #include "base/error.h"
 #include "bed.h"
@@ -50,6 +51,19 @@ cli::Outcome<DiskFloor> measure_disk(const Folder& folder, int count) {
       if (::fdatasync(fd) != 0) return failed("fdatasync");
       (appends ? floor.append : floor.overwrite).add(monotonic_ns() - start);
     }
+  }
+  constexpr std::int64_t kPaceNs = 1'000'000;
+  const std::int64_t first = monotonic_ns();
+  const auto due = [&](int i) { return first + i * kPaceNs; };
+  for (int next = 0; next < count;) {
+    const timespec until{.tv_sec = due(next) / 1'000'000'000, .tv_nsec = due(next) % 1'000'000'000};
+    if (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) != 0) continue;
+    const int from = next;
+    for (const std::int64_t now = monotonic_ns(); next < count && due(next) <= now;) ++next;
+    if (!write(stays.get(), from % kFilePages)) return failed("write");
+    if (::fdatasync(stays.get()) != 0) return failed("fdatasync");
+    const std::int64_t done = monotonic_ns();
+    for (int i = from; i < next; ++i) floor.paced.add(done - due(i));
   }
   return floor;
 }

@@ -24,9 +24,8 @@ namespace {
 using cli::Outcome;
 
 constexpr const char* kDiskNote =
-    "floor: fdatasync is 4 KiB written and synced again and again by one thread in the same "
-    "folder, "
-    "with nothing else under way: of a durable push, the part of the disk";
+    "floor: fdatasync is 4 KiB written and synced by one thread in the same folder, with nothing "
+    "else under way: of a durable push, the part of the disk";
 
 struct Plan {
   std::size_t devices;
@@ -128,7 +127,8 @@ Outcome<void> add_disk(const Folder& folder, bool quick, Report& report) {
     const char* what;
     const Samples& samples;
   } rows[] = {{"a page appended to a file", disk->append},
-              {"a page of a file overwritten", disk->overwrite}};
+              {"a page of a file overwritten", disk->overwrite},
+              {"the same, a page due each millisecond", disk->paced}};
   for (const auto& row : rows) {
     for (const int percent : {50, 99})
       report.figures.push_back({.name = fmt::format("floor: fdatasync, {}: p{}", row.what, percent),

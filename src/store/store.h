@@ -241,6 +241,7 @@ class Store {
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
   bool has_room();
+  void look_for_room(std::span<const Job> batch);
   void look_at_log();
   void finish_log();
   bool log_waits() const {
@@ -260,6 +261,8 @@ class Store {
   RecentPushes recent_;
 
   // The writer's.
+  base::Instant looked_at_{};
+  std::size_t unseen_bytes_ = 0;  ///< of pushes that came since
   std::unique_ptr<Journal> journal_;
   JournalKey journal_key_{};
   bool journal_ready_ = false;  ///< else it takes nothing before the next pouring

@@ -24,6 +24,10 @@ struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
 
+/// How long, and for how many bytes of pushes, what was found of the disk's room holds.
+constexpr base::Duration kLookPause = std::chrono::milliseconds(100);
+constexpr std::size_t kLookBytes = 1 << 20;
+
 }  // namespace
 
 /// Whether the disk has more than what deletions may need. Where it cannot be told, writing tells.
@@ -37,8 +41,19 @@ bool Store::has_room() {
   return inside && free >= kReserve / 2 && free + *inside >= kReserve;
 }
 
-void Store::write_batch(std::vector<Job> batch) {
+void Store::look_for_room(std::span<const Job> batch) {
+  for (const Job& job : batch) {
+    if (const auto* add = std::get_if<Add>(&job)) unseen_bytes_ += add->push->body.size();
+  }
+  const base::Instant now = io::now();
+  if (!full_ && unseen_bytes_ < kLookBytes && now < looked_at_ + kLookPause) return;
   full_ = !has_room();
+  looked_at_ = now;
+  unseen_bytes_ = 0;
+}
+
+void Store::write_batch(std::vector<Job> batch) {
+  look_for_room(batch);
   write_journal(batch);
   const auto is_deletion = [](const Job& job) { return std::holds_alternative<Remove>(job); };
   const bool deletions_alone = std::ranges::all_of(batch, is_deletion);
