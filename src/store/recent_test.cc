@@ -268,6 +268,24 @@ TEST_F(StoreRecent, AreMoreThanTheJournalHolds) {
   EXPECT_EQ(in_tables(), all + 1);
 }
 
+TEST_F(StoreRecent, GoInTheBatchInWhichTheyCameAlsoWhereTheJournalEnds) {
+  open({.queue_max = 1'000'000});
+  constexpr int kAll = 100'000;
+  int answered = 0;
+  for (int i = 0; i < kAll; ++i) {
+    ASSERT_TRUE(store_->add(push_to("door", 16), [&](const base::Result<Accepted>& accepted) {
+      EXPECT_TRUE(accepted);
+      ++answered;
+    }));
+    if (i % 100 == 99) store_->remove_through(door_, kAll);
+    if (i % 1'000 == 999) mailbox_.run_until([&] { return answered > i - 3'000; });
+  }
+  ASSERT_TRUE(mailbox_.run_until([&] { return answered == kAll; }));
+  store_->remove_through(door_, kAll);
+  EXPECT_TRUE(await_acknowledged(kAll));
+  EXPECT_EQ(number_of(), static_cast<Sequence>(kAll) + 1);
+}
+
 TEST_F(StoreRecent, StayInTheJournalWhileTheTablesHaveNoRoom) {
   open();
   for (int i = 0; i < 100; ++i) number_of(push_to("door", 4'000));

@@ -161,8 +161,11 @@ void Store::remove_recent(Job job, Settled& settled, std::vector<Job>& left) {
     removed = recent_.remove_through(remove.device, remove.sequence);
   else if (recent_.remove(remove.device, remove.sequence))
     removed.push_back(remove.sequence);
-  if (journal_ready_)
-    for (const Sequence sequence : removed) journal_->append(RemovedPush{remove.device, sequence});
+  for (const Sequence sequence : removed) {
+    // It may take pushes of this very batch, which nobody planned for.
+    if (journal_ready_ && journal_->room() < kRemovedBytes) journal_ready_ = false;
+    if (journal_ready_) journal_->append(RemovedPush{remove.device, sequence});
+  }
   if (!removed.empty() && !in_tables(remove)) {
     settled.jobs.push_back(std::move(job));
     settled.outcomes.emplace_back(static_cast<std::int64_t>(removed.size()));
