@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -116,6 +117,18 @@ base::Result<void> lock(int fd) {
   return {};
 }
 
+/// Makes the name of a new file as durable as the file.
+base::Result<void> sync_folder(const std::string& path) {
+  const std::string folder = std::filesystem::absolute(path).parent_path().string();
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed("store.journal", errno);
+  const int result = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (result != 0) return failed("store.journal", error);
+  return {};
+}
+
 base::Result<std::vector<JournalRecord>> read_records(int fd, const JournalKey& key) {
   base::Bytes bytes(kJournalBytes);
   std::size_t size = 0;
@@ -206,6 +219,7 @@ base::Result<std::unique_ptr<Journal>> Journal::open(const std::string& store, b
   if (auto locked = lock(fd); !locked) return base::fail(locked.error());
   const auto size = fill(fd);
   if (!size) return base::fail(size.error());
+  if (auto known = sync_folder(store); !known) return base::fail(known.error());
   journal->size_ = *size;
   return journal;
 }
