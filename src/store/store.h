@@ -231,7 +231,7 @@ class Store {
   base::Result<void> pour();
   void poured();
   bool pours(std::span<const Job> jobs) const;
-  bool pour_alone();
+  void pour_alone();
   std::optional<base::Instant> due();
 
   // One transaction after the other: store_commit.cc. For the writer.

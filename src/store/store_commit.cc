@@ -186,7 +186,12 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
     else
       done = base::fail(outcome.error());
   }
-  if (done) done = commit_.run();
+  if (done) {
+    done = commit_.run();
+    // A commit whose sync failed may be there after a crash, with the next generation: the journal
+    // must get nothing more of this one.
+    if (!done && with_recent) pour_fails_ = true;
+  }
   if (!done && write_database_.in_transaction()) {
     // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.
     if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)

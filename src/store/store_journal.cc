@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "base/log.h"
@@ -185,7 +184,7 @@ bool Store::in_tables(const Remove& remove) {
 /// Gives plain pushes their numbers. Nothing where one of them is for the tables after all.
 std::optional<Store::Numbered> Store::number(std::span<const Job> batch) {
   Numbered all;
-  std::unordered_map<std::string_view, std::pair<Target, std::size_t>> targets;
+  std::unordered_map<std::string_view, Target> targets;
   for (const Job& job : batch) {
     const NewPush& push = *std::get<Add>(job).push;
     auto known = targets.find(push.device);
@@ -203,9 +202,9 @@ std::optional<Store::Numbered> Store::number(std::span<const Job> batch) {
         target.last = std::max(target.last, recent->second.last);
       }
       target.waiting += static_cast<std::int64_t>(recent_.count(target.device));
-      known = targets.emplace(push.device, std::pair{target, 0}).first;
+      known = targets.emplace(push.device, target).first;
     }
-    Target& target = known->second.first;
+    Target& target = known->second;
     const bool waits = push.expires > push.accepted;
     if (push.urgency < target.lowest || (waits && target.waiting >= options_.queue_max))
       return std::nullopt;
@@ -248,16 +247,17 @@ void Store::poured() {
   numbers_.clear();
 }
 
-bool Store::pour_alone() {
+void Store::pour_alone() {
   std::vector<Outcome> none;
+  const bool failed_before = std::exchange(pour_fails_, true);
   if (const auto committed = commit({}, none); !committed) {
-    if (!std::exchange(pour_fails_, true))
+    if (!failed_before)
       base::log(base::LogLevel::kError, "store", "journal: {}", base::to_string(committed.error()));
     pour_after_ = io::now() + kPourPause;
-    return false;
+    return;
   }
+  pour_fails_ = false;
   look_at_log();
-  return true;
 }
 
 /// When the writer has something to do without being asked.

@@ -205,7 +205,7 @@ TEST_F(StoreSync, ComesBeforeTheAnswerAndBeforeThePushCanBeSent) {
 TEST_F(StoreSync, IsSharedByAllThatWaitForTheDisk) {
   open(true);
   add();
-  await_answers(1);  // the first one also syncs the head of the log
+  await_answers(1);
   disk().hold();
   add();
   ASSERT_TRUE(disk().await_sync());
