@@ -107,7 +107,7 @@ void add_bench(CLI::App& root, int& exit_code) {
     sub->callback([run_one, &benchmark] { run_one(benchmark); });
     if (benchmark.part == nullptr) continue;
     sub->add_flag("--pushes", options->pushes,
-                  "The latency of a push alone, synced and not, beside the disk's: a minute");
+                  "Pushes alone, synced and not, beside the disk and mosquitto: a minute");
   }
   CLI::App* sub = command->add_subcommand("peers", kPeersText);
   add_flags(*sub, "Ten seconds of rest and three rings: a minute in all");

@@ -6,7 +6,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <string>
@@ -20,16 +22,89 @@ namespace wakeline::bench {
 
 namespace {
 
-/// App servers that push over HTTP, each on a connection and a thread of its own.
+/// As many requests at a time as the server reads ahead.
+constexpr std::size_t kWindow = 16;
+
+/// One connection of an app server that pushes over HTTP.
+class Sender {
+ public:
+  Sender(const Broker& broker, std::size_t number, std::size_t devices)
+      : broker_(broker), devices_(devices), random_(number + 1) {}
+
+  /// Returns: whether the server is there.
+  bool connect() {
+    fd_ = io::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(broker_.http);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  }
+  bool may_send() const { return sent_ - answered_ < kWindow; }
+  std::size_t sent() const { return sent_; }
+  std::size_t answered() const { return answered_; }
+
+  /// A request with pushes to `batch` random devices. Returns: whether it went.
+  bool send(std::size_t batch) {
+    std::string body;
+    for (std::size_t i = 0; i < batch; ++i) {
+      body += body.empty() ? "" : ",";
+      body += fmt::format(R"({{"device":"{}{}","title":"{}","data":"{:0>90}"}})", kDevicePrefix,
+                          random_.next() % devices_, monotonic_ns(), 0);
+    }
+    if (batch > 1) body = "{\"pushes\":[" + body + "]}";
+    const std::string request = fmt::format(
+        "POST /v1/push HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n"
+        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        broker_.bearer, body.size(), body);
+    ++sent_;
+    return ::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(request.size());
+  }
+
+  /// Answers that came; with `wait`, one at least. Returns: whether all of them said 201.
+  bool read(bool wait) {
+    char block[16'384];
+    const ssize_t size = ::recv(fd_.get(), block, sizeof block, wait ? 0 : MSG_DONTWAIT);
+    if (size < 0 && !wait && errno == EAGAIN) return true;
+    if (size <= 0) return false;
+    input_.append(block, static_cast<std::size_t>(size));
+    for (std::size_t at = 0; (at = input_.find("HTTP/1.1 ")) != std::string::npos;) {
+      const std::size_t end = input_.find("\r\n\r\n", at);
+      const std::size_t length = input_.find("Content-Length: ", at);
+      if (end == std::string::npos || length == std::string::npos) break;
+      const std::size_t whole =
+          end + 4 + static_cast<std::size_t>(std::atoi(input_.c_str() + length + 16));
+      if (input_.size() < whole) break;
+      if (input_.compare(at + 9, 3, "201") != 0) return false;
+      input_.erase(0, whole);
+      ++answered_;
+    }
+    return true;
+  }
+
+ private:
+  const Broker& broker_;
+  std::size_t devices_;
+  base::Random random_;
+  io::UniqueFd fd_;
+  std::size_t sent_ = 0;
+  std::size_t answered_ = 0;
+  std::string input_;
+};
+
+/// App servers that push as fast as they go, each on a connection and a thread of its own.
 class Senders {
  public:
-  Senders(const Broker& broker, const Pushing& how, std::size_t devices)
-      : broker_(broker), devices_(devices), batch_(how.batch) {
-    const std::size_t threads = how.threads();
-    for (std::size_t t = 0; t < threads; ++t) {
-      threads_.emplace_back(
-          [this, t, count = how.whole() / threads / batch_,
-           pace = how.a_second / static_cast<double>(threads)] { run(t, count, pace); });
+  Senders(const Broker& broker, const Pushing& how, std::size_t devices) {
+    for (std::size_t t = 0; t < kSenders; ++t) {
+      threads_.emplace_back([this, &broker, t, devices, batch = how.batch,
+                             count = how.whole() / kSenders / how.batch] {
+        Sender sender(broker, t, devices);
+        if (!run(sender, count, batch)) failed_ = true;
+      });
     }
   }
   ~Senders() {
@@ -37,79 +112,20 @@ class Senders {
   }
   Senders(const Senders&) = delete;
   Senders& operator=(const Senders&) = delete;
-  std::size_t answered() const { return answered_; }
   bool failed() const { return failed_; }
 
  private:
-  void run(std::size_t number, std::size_t count, double a_second) {
-    io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(broker_.http);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
-      failed_ = true;
-      return;
+  static bool run(Sender& sender, std::size_t count, std::size_t batch) {
+    if (!sender.connect()) return false;
+    while (sender.answered() < count) {
+      while (sender.sent() < count && sender.may_send()) {
+        if (!sender.send(batch)) return false;
+      }
+      if (!sender.read(true)) return false;
     }
-    base::Random random(number + 1);
-    const std::int64_t start = monotonic_ns();
-    // Without a pace, as many requests at a time as the server reads ahead.
-    const std::size_t window = a_second > 0 ? 1 : 16;
-    std::size_t sent = 0;
-    std::size_t got = 0;
-    std::string input;
-    while (got < count) {
-      for (; sent < count && sent - got < window; ++sent) {
-        if (a_second > 0) {
-          const auto at =
-              start + static_cast<std::int64_t>(1e9 * static_cast<double>(sent) / a_second);
-          if (const std::int64_t left = at - monotonic_ns(); left > 0)
-            std::this_thread::sleep_for(std::chrono::nanoseconds(left));
-        }
-        std::string body;
-        for (std::size_t i = 0; i < batch_; ++i) {
-          body += body.empty() ? "" : ",";
-          body += fmt::format(R"({{"device":"{}{}","title":"{}","data":"{:0>90}"}})", kDevicePrefix,
-                              random.next() % devices_, monotonic_ns(), 0);
-        }
-        if (batch_ > 1) body = "{\"pushes\":[" + body + "]}";
-        const std::string request = fmt::format(
-            "POST /v1/push HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n"
-            "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
-            broker_.bearer, body.size(), body);
-        if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
-          failed_ = true;
-          return;
-        }
-      }
-      char block[16'384];
-      const ssize_t size = ::recv(fd.get(), block, sizeof block, 0);
-      if (size <= 0) {
-        failed_ = true;
-        return;
-      }
-      input.append(block, static_cast<std::size_t>(size));
-      for (std::size_t at = 0; (at = input.find("HTTP/1.1 ")) != std::string::npos;) {
-        const std::size_t end = input.find("\r\n\r\n", at);
-        const std::size_t length = input.find("Content-Length: ", at);
-        if (end == std::string::npos || length == std::string::npos) break;
-        const std::size_t whole =
-            end + 4 + static_cast<std::size_t>(std::atoi(input.c_str() + length + 16));
-        if (input.size() < whole) break;
-        if (input.compare(at + 9, 3, "201") != 0) failed_ = true;
-        input.erase(0, whole);
-        ++got;
-        ++answered_;
-      }
-    }
+    return true;
   }
 
-  const Broker& broker_;
-  std::size_t devices_;
-  std::size_t batch_;
-  std::atomic<std::size_t> answered_ = 0;
   std::atomic<bool> failed_ = false;
   std::vector<std::thread> threads_;
 };
@@ -129,42 +145,57 @@ std::int64_t sent_at(base::BytesView payload) {
 Outcome<double> push_through(const Broker& broker, Fleet& fleet, const Pushing& how,
                              Samples* samples) {
   std::size_t delivered = 0;
-  const std::size_t count = how.count;
-  const double a_second = how.a_second;
   const Fleet::OnPush on_push = [&](std::size_t, base::BytesView payload) {
     ++delivered;
     if (samples != nullptr) samples->add(monotonic_ns() - sent_at(payload));
   };
   const std::int64_t start = monotonic_ns();
   constexpr std::int64_t kLongest = 180'000'000'000;
+  const auto too_long = [&] { return monotonic_ns() - start > kLongest; };
+  const std::size_t wanted = broker.http != 0 && how.a_second <= 0 ? how.whole() : how.count;
+  std::size_t sent = 0;
+  // Paced, all come from the thread that has the devices: a thread that slept would have to be
+  // woken first, and that would be measured.
+  const auto is_due = [&] {
+    return static_cast<double>(monotonic_ns() - start) / 1e9 * how.a_second >=
+           static_cast<double>(sent);
+  };
+  bool failed = false;
   Outcome<void> served;
-  if (broker.http != 0) {
-    const std::size_t whole = how.whole();
-    Senders senders(broker, how, fleet.size());
+  if (broker.http != 0 && how.a_second > 0) {
+    std::vector<Sender> senders;
+    for (std::size_t i = 0; i < kSenders; ++i) senders.emplace_back(broker, i, fleet.size());
+    failed = !std::ranges::all_of(senders, &Sender::connect);
     served = fleet.serve(on_push, [&] {
-      return delivered >= whole || senders.failed() || monotonic_ns() - start > kLongest;
+      for (Sender& sender : senders) failed = failed || !sender.read(false);
+      for (; !failed && sent < wanted && is_due(); ++sent) {
+        Sender& next = senders[sent % kSenders];
+        if (!next.may_send()) break;
+        failed = !next.send(how.batch);
+      }
+      return failed || delivered >= wanted || too_long();
     });
-    if (served && (senders.failed() || delivered < whole))
-      return std::unexpected(fmt::format("{} of {} pushes arrived", delivered, whole));
+  } else if (broker.http != 0) {
+    Senders senders(broker, how, fleet.size());
+    served =
+        fleet.serve(on_push, [&] { return delivered >= wanted || senders.failed() || too_long(); });
+    failed = senders.failed();
   } else {
     base::Random random(1);
-    std::size_t sent = 0;
     const std::size_t first = fleet.acknowledged();
-    constexpr std::size_t kWindow = 1'000;
+    constexpr std::size_t kUnacknowledged = 1'000;
     served = fleet.serve(on_push, [&] {
-      for (; sent < count && sent - (fleet.acknowledged() - first) < kWindow; ++sent) {
-        if (a_second > 0 && static_cast<double>(monotonic_ns() - start) / 1e9 * a_second <
-                                static_cast<double>(sent))
-          break;
+      for (; sent < wanted && sent - (fleet.acknowledged() - first) < kUnacknowledged; ++sent) {
+        if (how.a_second > 0 && !is_due()) break;
         const std::string text = fmt::format("{} {:0>100}", monotonic_ns(), 0);
         static_cast<void>(
             fleet.publish(1 + random.next() % (fleet.size() - 1), base::as_bytes(text)));
       }
-      return delivered >= count || monotonic_ns() - start > kLongest;
+      return delivered >= wanted || too_long();
     });
-    if (served && delivered < count)
-      return std::unexpected(fmt::format("{} of {} pushes arrived", delivered, count));
   }
+  if (served && (failed || delivered < wanted))
+    return std::unexpected(fmt::format("{} of {} pushes arrived", delivered, wanted));
   if (!served) return std::unexpected(served.error());
   return static_cast<double>(monotonic_ns() - start) / 1e9;
 }

@@ -9,14 +9,16 @@
 
 namespace wakeline::bench {
 
+/// App servers that push over HTTP.
+inline constexpr std::size_t kSenders = 8;
+
 /// How pushes are sent.
 struct Pushing {
   std::size_t count = 0;
   double a_second = 0;    ///< 0: as fast as they go
   std::size_t batch = 1;  ///< pushes in a request
-  std::size_t threads() const { return a_second > 0 ? 4 : 8; }
-  /// As many as come to each thread in whole requests.
-  std::size_t whole() const { return count / (threads() * batch) * threads() * batch; }
+  /// As many as come to each of them in whole requests.
+  std::size_t whole() const { return count / (kSenders * batch) * kSenders * batch; }
 };
 
 /// Pushes to random devices of the fleet: by HTTP where the broker has it, else by MQTT from its

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -106,15 +107,13 @@ Outcome<void> measure_pushes(Broker& broker, Fleet& fleet, const Plan& plan, Fou
   return broker.http == 0 ? Outcome<void>() : fast(100, found.batched, found.batched_cpu);
 }
 
-/// The pushes alone, or their latency alone.
-Outcome<Found> measure_pushes_of(Broker& broker, const Plan& plan, bool latency_alone) {
+/// The pushes alone.
+Outcome<Found> measure_pushes_of(Broker& broker, const Plan& plan) {
   Found found;
   auto fleet = Fleet::make(target_of(broker, nullptr));
   if (!fleet) return std::unexpected(fleet.error());
   if (auto grown = (*fleet)->grow(plan.devices); !grown) return std::unexpected(grown.error());
-  if (auto done = latency_alone ? measure_latency(broker, **fleet, plan, found)
-                                : measure_pushes(broker, **fleet, plan, found);
-      !done)
+  if (auto done = measure_pushes(broker, **fleet, plan, found); !done)
     return std::unexpected(done.error());
   return found;
 }
@@ -301,17 +300,35 @@ Outcome<Report> run_pushes(bool quick) {
                 .machine = machine_line(),
                 .figures = {},
                 .notes = {kDiskNote}};
-  for (const bool durable : {true, false}) {
-    const Folder folder;
-    if (auto disk = durable ? add_disk(folder, quick, report) : Outcome<void>(); !disk)
-      return std::unexpected(disk.error());
-    auto broker = start_wakeline(folder, {.devices = plan.devices, .durable = durable});
-    if (!broker) return std::unexpected(broker.error());
-    const auto found = measure_pushes_of(*broker, plan, true);
-    if (!found) return std::unexpected(found.error());
-    add_figures(report, durable ? "wakeline" : "wakeline, push.durable = false", *found, nullptr,
-                "");
+  const std::array<Folder, 2> folders;
+  if (auto disk = add_disk(folders[0], quick, report); !disk) return std::unexpected(disk.error());
+  std::vector<Found> ours;
+  std::optional<Broker> broker;
+  for (const Folder& folder : folders) {
+    const bool durable = ours.empty();
+    auto started = start_wakeline(folder, {.devices = plan.devices, .durable = durable});
+    if (!started) return std::unexpected(started.error());
+    broker = std::move(*started);
+    const auto found = measure_pushes_of(*broker, plan);
+    if (!found) return std::unexpected("wakeline: " + found.error());
+    broker->program.stop();
+    ours.push_back(*found);
   }
+  std::optional<Found> mosquitto;
+  for (const Peer& peer : peers()) {
+    if (peer.name != "mosquitto" || ::access(peer.path.c_str(), R_OK) != 0) continue;
+    auto beside = peer.start(folders.back(), *broker);
+    if (!beside) return std::unexpected("mosquitto: " + beside.error());
+    const auto found = measure_pushes_of(*beside, plan);
+    beside->program.stop();
+    if (!found) return std::unexpected("mosquitto: " + found.error());
+    mosquitto = *found;
+    add_figures(report, peer.name, *mosquitto, nullptr, "");
+  }
+  if (!mosquitto) report.notes.emplace_back("mosquitto is not in this run: it is not there");
+  const Found* peer = mosquitto ? &*mosquitto : nullptr;
+  add_figures(report, "wakeline", ours[0], peer, "mosquitto");
+  add_figures(report, "wakeline, push.durable = false", ours[1], peer, "mosquitto");
   return report;
 }
 
@@ -338,7 +355,7 @@ Outcome<Report> run_server(bool quick) {
   const Folder relaxed_folder;
   auto relaxed = start_wakeline(relaxed_folder, {.devices = plan.devices, .durable = false});
   if (!relaxed) return std::unexpected(relaxed.error());
-  const auto undurable = measure_pushes_of(*relaxed, plan, false);
+  const auto undurable = measure_pushes_of(*relaxed, plan);
   if (!undurable) return std::unexpected("wakeline, not synced: " + undurable.error());
   relaxed->program.stop();
   std::optional<Found> mosquitto;
