@@ -74,7 +74,8 @@ HttpResponse Authorizer::denied(const HttpRequest& request, std::string_view dev
               std::string(scheme));
 }
 
-std::expected<Authorizer::Sender, HttpResponse> Authorizer::sender(const HttpRequest& request) {
+std::expected<const Authorizer::Sender*, HttpResponse> Authorizer::sender(
+    const HttpRequest& request) {
   if (auto answer = kept_out(request, {})) return std::unexpected(std::move(*answer));
   const std::string_view token = credentials(request.field("authorization"), "Bearer");
   if (token.empty())
@@ -82,13 +83,17 @@ std::expected<Authorizer::Sender, HttpResponse> Authorizer::sender(const HttpReq
         denied(request, {}, "a bearer token of an app server is needed", "Bearer"));
   // The look-up is by the hash, of which a guesser knows nothing beforehand: its time tells nothing
   // of the tokens.
-  const auto found = directory_.senders().find(hash_token(base::as_bytes(token)), io::wall_now());
+  const TokenHash hash = hash_token(base::as_bytes(token));
+  if (const auto known = known_.find(hash); known != known_.end()) return &known->second;
+  const auto found = directory_.senders().find(hash, io::wall_now());
   if (!found) return std::unexpected(failed(found.error()));
   if (!*found)
     return std::unexpected(denied(request, {}, "this token is unknown or has expired", "Bearer"));
   auto scopes = Scopes::parse((*found)->scopes);
   if (!scopes) return std::unexpected(failed(scopes.error()));
-  return Sender{(*found)->name, std::move(*scopes)};
+  const Sender& sender =
+      known_.emplace(hash, Sender{(*found)->name, std::move(*scopes)}).first->second;
+  return &sender;
 }
 
 std::expected<store::Device, HttpResponse> Authorizer::device(const HttpRequest& request) {

@@ -3,10 +3,12 @@
 
 #include <expected>
 #include <functional>
+#include <map>
 
 #include "server/http_message.h"
 #include "server/login_guard.h"
 #include "server/scopes.h"
+#include "server/tokens.h"
 #include "store/directory.h"
 #include "store/registry.h"
 
@@ -28,7 +30,10 @@ class Authorizer {
              OnDenied on_denied);
 
   /// `Authorization: Bearer TOKEN` (RFC 6750 §2.1). Or the answer: 401, 429, 503.
-  std::expected<Sender, HttpResponse> sender(const HttpRequest& request);
+  /// Valid until `forget`, which comes once a turn of the loop: who pushes much is looked up once a
+  /// turn, and a token that was taken away counts that much longer.
+  std::expected<const Sender*, HttpResponse> sender(const HttpRequest& request);
+  void forget() { known_.clear(); }
   /// `Authorization: Basic` of NAME:TOKEN (RFC 7617). Or the answer: 401, 429, 503.
   std::expected<store::Device, HttpResponse> device(const HttpRequest& request);
 
@@ -42,6 +47,7 @@ class Authorizer {
   store::Registry& registry_;
   LoginGuard& guard_;
   OnDenied on_denied_;
+  std::map<TokenHash, Sender> known_;
 };
 
 /// 403: the token is known, and may not do this.

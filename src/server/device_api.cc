@@ -94,11 +94,11 @@ std::expected<DeviceApi::Caller, HttpResponse> DeviceApi::caller(const HttpReque
   }
   auto sender = parts_.authorizer.sender(request);
   if (!sender) return std::unexpected(std::move(sender.error()));
-  if (!sender->scopes.subscriptions())
+  if (!(*sender)->scopes.subscriptions())
     return std::unexpected(forbidden_reply("make subscriptions"));
   if (!wire::is_device_name(named))
     return std::unexpected(wrong("device", "is missing, or is no name of a device"));
-  return Caller{named, "token " + sender->name};
+  return Caller{named, "token " + (*sender)->name};
 }
 
 void DeviceApi::handle_subscriptions(const HttpRequest& request,

@@ -153,8 +153,22 @@ HttpFront::Respond HttpService::counted(const HttpRequest& request, std::string_
   };
 }
 
+void HttpService::begin_turn() {
+  if (std::exchange(in_turn_, true)) return;
+  parts_.loop.post([this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) end_turn();
+  });
+}
+
+void HttpService::end_turn() {
+  in_turn_ = false;
+  authorizer_.forget();
+  parts_.desk.flush();
+}
+
 void HttpService::handle(const HttpRequest& request, const HttpFront::Respond& respond,
                          bool trusted) {
+  begin_turn();
   const std::string_view path = request.path();
   const std::string_view route = route_of(path);
   const HttpFront::Respond answer = counted(request, route, respond);

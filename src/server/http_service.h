@@ -55,6 +55,9 @@ class HttpService {
   HttpService(Parts parts, std::unique_ptr<store::Directory> directory, base::Bytes secret,
               base::Bytes receipts_secret);
   void handle(const HttpRequest& request, const HttpFront::Respond& respond, bool trusted);
+  /// Requests of one turn of the loop share what a turn needs once.
+  void begin_turn();
+  void end_turn();
   /// Counts and times the answer.
   HttpFront::Respond counted(const HttpRequest& request, std::string_view route,
                              const HttpFront::Respond& respond);
@@ -77,9 +80,11 @@ class HttpService {
   HttpFront front_;
   HttpFront operators_;
   std::unique_ptr<LastResort> last_resort_;
+  bool in_turn_ = false;
   base::Instant started_;
   base::Instant counted_at_{};         ///< when `totals_` was read
   store::Directory::Totals totals_{};  ///< of the store
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace wakeline::server

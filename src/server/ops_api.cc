@@ -25,7 +25,7 @@ std::optional<HttpResponse> OpsApi::refused(const HttpRequest& request, bool tru
   if (trusted) return std::nullopt;
   const auto sender = authorizer_.sender(request);
   if (!sender) return sender.error();
-  if (!sender->scopes.stats()) return forbidden_reply("read statistics");
+  if (!(*sender)->scopes.stats()) return forbidden_reply("read statistics");
   return std::nullopt;
 }
 

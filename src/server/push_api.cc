@@ -143,7 +143,7 @@ void PushApi::handle(const HttpRequest& request, const HttpFront::Respond& respo
   answers->many = batch->listed || batch->pushes.front().device.empty();
   answers->respond = respond;
   for (std::size_t i = 0; i < batch->pushes.size(); ++i)
-    send(batch->pushes[i], i, *sender, answers);
+    send(batch->pushes[i], i, **sender, answers);
   answers->all_sent = true;
   answers->finish_when_done();
 }

@@ -42,7 +42,7 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
                      .expires = now + lives,
                      .idempotency_key = std::move(order.idempotency_key),
                      .receipt = order.receipt});
-  return store_.add(
+  return store_.put(
       push,
       [this, expires = push->expires,
        done = std::move(done)](const base::Result<store::Accepted>& result) {

@@ -32,8 +32,11 @@ class PushDesk : public Timed {
   PushDesk(TimerQueue& timers, store::Store& store, MqttFront& devices);
   ~PushDesk() override = default;
 
-  /// `done` is called when the push is durable and on its way. Errors: those of Store::add.
+  /// `done` is called when the push is durable and on its way, after `flush` was. Errors: those of
+  /// Store::put.
   base::Result<void> accept(PushOrder order, OnAccepted done);
+  /// What was accepted is stored: after all of a turn's.
+  void flush() { store_.flush(); }
   /// A push that waits reaches nobody any more when `done` is called; what is on its way to its
   /// device just now may still arrive before that. Errors: those of Store::withdraw.
   base::Result<void> withdraw(store::DeviceId device, store::Sequence sequence,

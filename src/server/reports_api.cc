@@ -45,7 +45,7 @@ void ReportsApi::handle(const HttpRequest& request, const HttpFront::Respond& re
   if (!get && request.method != "DELETE") return respond(method_reply("DELETE, GET, HEAD"));
   const auto sender = authorizer_.sender(request);
   if (!sender) return respond(sender.error());
-  if (!sender->scopes.reports()) return respond(forbidden_reply("fetch reports"));
+  if (!(*sender)->scopes.reports()) return respond(forbidden_reply("fetch reports"));
   get ? list(request, respond) : remove(request, respond);
 }
 

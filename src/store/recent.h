@@ -17,9 +17,9 @@
 
 namespace wakeline::store {
 
-/// The pushes of the journal that wait: in memory until they are acknowledged or in the tables. The
-/// writer changes it; any thread may read. Who looks for a push looks here first and then in the
-/// tables as they are after that, and finds it in one place at least.
+/// The pushes of the journal that wait: in memory until they are acknowledged or in the tables. Who
+/// writes the store changes it; any thread may read. Who looks for a push looks here first and then
+/// in the tables as they are after that, and finds it in one place at least.
 class RecentPushes {
  public:
   /// Takes those of them that wait.

@@ -15,25 +15,28 @@
 #include "store/store_testing.h"
 #include "store/test_folder.h"
 
-/// Pushes that the journal has and the tables have not: nobody can tell the difference.
+/// Pushes that the journal has and the tables have not: nobody can tell the difference; nor whether
+/// the writer wrote them, or the thread that asked where nothing is synced.
 namespace wakeline::store {
 namespace {
 
 using std::chrono::hours;
 
-class StoreRecent : public testing::Test {
+class StoreRecent : public testing::TestWithParam<bool> {
  protected:
   void open(Options options = {}) {
     store_.reset();
     if (options.path.empty()) options.path = path_;
+    options.synced = GetParam();
     auto store = Store::open(std::move(options), mailbox_.post());
     ASSERT_TRUE(store) << to_string(store.error());
     store_ = std::move(*store);
   }
   base::Result<Accepted> add(NewPush push = push_to("door")) {
     std::optional<base::Result<Accepted>> result;
-    EXPECT_TRUE(store_->add(std::move(push),
+    EXPECT_TRUE(store_->put(std::make_shared<const NewPush>(std::move(push)),
                             [&](const base::Result<Accepted>& accepted) { result = accepted; }));
+    store_->flush();
     EXPECT_TRUE(mailbox_.run_until([&] { return result.has_value(); }));
     return *result;
   }
@@ -82,7 +85,7 @@ class StoreRecent : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-TEST_F(StoreRecent, AreNeverInTheTablesWhereTheyAreAcknowledgedAtOnce) {
+TEST_P(StoreRecent, AreNeverInTheTablesWhereTheyAreAcknowledgedAtOnce) {
   open();
   for (Sequence sequence = 1; sequence <= 20; ++sequence) {
     ASSERT_EQ(number_of(), sequence);
@@ -97,7 +100,7 @@ TEST_F(StoreRecent, AreNeverInTheTablesWhereTheyAreAcknowledgedAtOnce) {
   EXPECT_EQ(number_of(), 21U);
 }
 
-TEST_F(StoreRecent, AreInTheTablesSoonWhereTheyAreNot) {
+TEST_P(StoreRecent, AreInTheTablesSoonWhereTheyAreNot) {
   open();
   number_of();
   EXPECT_EQ(in_tables(), 0);
@@ -112,7 +115,7 @@ TEST_F(StoreRecent, AreInTheTablesSoonWhereTheyAreNot) {
   EXPECT_EQ(in_tables(), 0);
 }
 
-TEST_F(StoreRecent, OutliveTheirProcessWithTheirNumbersAndWithoutThoseThatWent) {
+TEST_P(StoreRecent, OutliveTheirProcessWithTheirNumbersAndWithoutThoseThatWent) {
   open();
   for (int i = 0; i < 5; ++i) number_of();
   store_->remove(door_, 2);
@@ -134,7 +137,7 @@ TEST_F(StoreRecent, OutliveTheirProcessWithTheirNumbersAndWithoutThoseThatWent) 
   EXPECT_EQ(pending(), (std::vector<Sequence>{3, 5, 7, 8}));
 }
 
-TEST_F(StoreRecent, AreNotTakenFromTheJournalOfAnotherStore) {
+TEST_P(StoreRecent, AreNotTakenFromTheJournalOfAnotherStore) {
   open();
   number_of();
   const std::string cut = image(path_, "cut.db");
@@ -148,7 +151,7 @@ TEST_F(StoreRecent, AreNotTakenFromTheJournalOfAnotherStore) {
   EXPECT_EQ(pending(), std::vector<Sequence>{});
 }
 
-TEST_F(StoreRecent, ShareTheirNumbersAndTheirQueueWithThoseOfTheTables) {
+TEST_P(StoreRecent, ShareTheirNumbersAndTheirQueueWithThoseOfTheTables) {
   open({.queue_max = 4});
   EXPECT_EQ(number_of(), 1U);
   EXPECT_EQ(number_of(with_topic("state")), 2U);
@@ -171,7 +174,7 @@ TEST_F(StoreRecent, ShareTheirNumbersAndTheirQueueWithThoseOfTheTables) {
   EXPECT_EQ(store_->acknowledged(), 5U);
 }
 
-TEST_F(StoreRecent, AreGoneWhenTheyAreWithdrawn) {
+TEST_P(StoreRecent, AreGoneWhenTheyAreWithdrawn) {
   open();
   number_of();
   number_of();
@@ -183,7 +186,7 @@ TEST_F(StoreRecent, AreGoneWhenTheyAreWithdrawn) {
   EXPECT_EQ(pending(), std::vector<Sequence>{2});
 }
 
-TEST_F(StoreRecent, AreWithheldFromADeviceThatAskedForQuiet) {
+TEST_P(StoreRecent, AreWithheldFromADeviceThatAskedForQuiet) {
   open();
   number_of();
   std::optional<base::Result<LowestSet>> set;
@@ -198,7 +201,7 @@ TEST_F(StoreRecent, AreWithheldFromADeviceThatAskedForQuiet) {
   EXPECT_EQ(pending(), std::vector<Sequence>{3});
 }
 
-TEST_F(StoreRecent, ExpireAndAreSweptAsTheOthers) {
+TEST_P(StoreRecent, ExpireAndAreSweptAsTheOthers) {
   open();
   NewPush brief = push_to("door");
   brief.expires = brief.accepted + std::chrono::seconds(1);
@@ -216,7 +219,7 @@ TEST_F(StoreRecent, ExpireAndAreSweptAsTheOthers) {
   EXPECT_EQ(pending(), std::vector<Sequence>{2});
 }
 
-TEST_F(StoreRecent, LeaveTheirNumbersToADeviceThatGetsTheName) {
+TEST_P(StoreRecent, LeaveTheirNumbersToADeviceThatGetsTheName) {
   open();
   for (int i = 0; i < 3; ++i) number_of();
   auto registry = Registry::open(path_, Database::Mode::kWrite);  // of another process
@@ -236,7 +239,7 @@ TEST_F(StoreRecent, LeaveTheirNumbersToADeviceThatGetsTheName) {
   EXPECT_EQ(store_->pending(*door, 0, 9, kNow)->sequences, std::vector<Sequence>{});
 }
 
-TEST_F(StoreRecent, AreFoundWithinAMomentInWhichTheyGoToTheTables) {
+TEST_P(StoreRecent, AreFoundWithinAMomentInWhichTheyGoToTheTables) {
   open();
   auto reader = store_->reader(mailbox_.post());
   ASSERT_TRUE(reader);
@@ -249,7 +252,7 @@ TEST_F(StoreRecent, AreFoundWithinAMomentInWhichTheyGoToTheTables) {
   (*reader)->end_moment();
 }
 
-TEST_F(StoreRecent, AreMoreThanTheJournalHolds) {
+TEST_P(StoreRecent, AreMoreThanTheJournalHolds) {
   open({.queue_max = 1'000'000});
   int answered = 0;
   const int all = static_cast<int>(3 * kJournalBytes / 4'000);
@@ -268,7 +271,7 @@ TEST_F(StoreRecent, AreMoreThanTheJournalHolds) {
   EXPECT_EQ(in_tables(), all + 1);
 }
 
-TEST_F(StoreRecent, GoInTheBatchInWhichTheyCameAlsoWhereTheJournalEnds) {
+TEST_P(StoreRecent, GoInTheBatchInWhichTheyCameAlsoWhereTheJournalEnds) {
   open({.queue_max = 1'000'000});
   constexpr int kAll = 100'000;
   int answered = 0;
@@ -286,7 +289,7 @@ TEST_F(StoreRecent, GoInTheBatchInWhichTheyCameAlsoWhereTheJournalEnds) {
   EXPECT_EQ(number_of(), static_cast<Sequence>(kAll) + 1);
 }
 
-TEST_F(StoreRecent, StayInTheJournalWhileTheTablesHaveNoRoom) {
+TEST_P(StoreRecent, StayInTheJournalWhileTheTablesHaveNoRoom) {
   open();
   for (int i = 0; i < 100; ++i) number_of(push_to("door", 4'000));
   const std::string full = image(path_, "full.db");
@@ -300,7 +303,7 @@ TEST_F(StoreRecent, StayInTheJournalWhileTheTablesHaveNoRoom) {
   EXPECT_EQ(number_of(), 101U);
 }
 
-TEST_F(StoreRecent, AreSeenByOtherProcessesAndAreInABackup) {
+TEST_P(StoreRecent, AreSeenByOtherProcessesAndAreInABackup) {
   open();
   number_of(with_topic("state"));
   pour();
@@ -324,7 +327,7 @@ TEST_F(StoreRecent, AreSeenByOtherProcessesAndAreInABackup) {
 }
 
 /// One device's queue as it has to be, whatever is in the journal.
-TEST_F(StoreRecent, AreTheSameAsAnyOtherPushToWhoeverAsks) {
+TEST_P(StoreRecent, AreTheSameAsAnyOtherPushToWhoeverAsks) {
   base::Random random(20'261'128);
   open();
   std::map<Sequence, std::string> model;  // topic by number
@@ -364,6 +367,9 @@ TEST_F(StoreRecent, AreTheSameAsAnyOtherPushToWhoeverAsks) {
     ASSERT_EQ(store_->find(door_, some, kNow)->has_value(), model.contains(some)) << step;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, StoreRecent, testing::Bool(),
+                         [](const auto& test) { return test.param ? "Synced" : "WrittenHere"; });
 
 }  // namespace
 }  // namespace wakeline::store

@@ -66,6 +66,7 @@ base::Result<void> Store::prepare() {
   auto own = reader(post_);
   if (!own) return base::fail(own.error());
   own_ = std::move(*own);
+  plan();
   return {};
 }
 
@@ -93,11 +94,70 @@ base::Result<void> Store::enqueue_if_room(Job job) {
 }
 
 base::Result<void> Store::add(NewPush push, OnAdded done) {
-  return add(std::make_shared<const NewPush>(std::move(push)), std::move(done));
+  return enqueue_if_room(Add{std::make_shared<const NewPush>(std::move(push)), std::move(done)});
 }
 
-base::Result<void> Store::add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored) {
-  return enqueue_if_room(Add{std::move(push), std::move(done), std::move(stored)});
+base::Result<void> Store::put(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored) {
+  const std::scoped_lock lock(mutex_);
+  if (urgent_ >= kWritesMax) return base::fail(ErrorCode::kBusy, "store.writes");
+  jobs_.emplace_back(Add{std::move(push), std::move(done), std::move(stored)});
+  ++urgent_;
+  return {};
+}
+
+void Store::flush() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (urgent_ == 0) return;
+  }
+  if (options_.synced || !write_here()) wake_.notify_one();
+}
+
+/// Whether what is queued is a few pushes for a journal that has room.
+bool Store::may_write_here() const {
+  return unfinished_.empty() && !log_waits() && urgent_ <= kFewMax && jobs_.size() <= kHereMax &&
+         journal_ready_ && !pour_fails_ && journal_->room() >= kHereRoom &&
+         std::ranges::all_of(jobs_, [](const Job& job) {
+           return std::holds_alternative<Add>(job) || std::holds_alternative<Remove>(job);
+         });
+}
+
+/// Returns: false where the writer has to.
+bool Store::write_here() {
+  const std::unique_lock writing(writing_, std::try_to_lock);
+  if (!writing) return false;
+  std::vector<Job> batch;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!may_write_here()) return false;
+    batch = take_batch();
+  }
+  look_for_room(batch);
+  write_journal(batch);
+  const auto is_deletion = [](const Job& job) { return std::holds_alternative<Remove>(job); };
+  const bool done = std::ranges::all_of(batch, is_deletion);
+  if (done) {
+    keep_deletions(std::move(batch));
+  } else {
+    // One of them is for the tables: they come next.
+    const std::scoped_lock lock(mutex_);
+    urgent_ += batch.size() - static_cast<std::size_t>(std::ranges::count_if(batch, is_deletion));
+    jobs_.insert(jobs_.begin(), std::make_move_iterator(batch.begin()),
+                 std::make_move_iterator(batch.end()));
+  }
+  plan();
+  return done;
+}
+
+/// When the writer has something to do, after a write.
+void Store::plan() {
+  const base::Instant at = due();
+  {
+    const std::scoped_lock lock(mutex_);
+    due_ = at;
+    if (planned_ <= at) return;
+  }
+  wake_.notify_one();
 }
 
 base::Result<void> Store::run(Work work, OnDone done) {
@@ -119,7 +179,7 @@ void Store::enqueue(Job job, bool urgent) {
   {
     const std::scoped_lock lock(mutex_);
     // A further deletion changes nothing of what the writer waits for.
-    wake = jobs_.empty() || urgent;
+    wake = urgent || (jobs_.empty() && !collects_);
     jobs_.push_back(std::move(job));
     if (urgent) ++urgent_;
   }
@@ -129,16 +189,20 @@ void Store::enqueue(Job job, bool urgent) {
 void Store::run_writer() {
   std::unique_lock lock(mutex_);
   while (await_turn(lock)) {
-    if (log_ == Log::kCopied) {
-      lock.unlock();
-      finish_log();
+    lock.unlock();
+    {
+      const std::scoped_lock writing(writing_);
       lock.lock();
-    } else {
-      std::vector<Job> batch = take_batch();
+      const bool copied = log_ == Log::kCopied;
+      std::vector<Job> batch = copied ? std::vector<Job>() : take_batch();
       lock.unlock();
-      write_batch(std::move(batch));
-      lock.lock();
+      if (copied)
+        finish_log();
+      else
+        write_batch(std::move(batch));
+      plan();
     }
+    lock.lock();
   }
   lock.unlock();
   finish_writer();
@@ -155,16 +219,17 @@ bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
     return may_write() && (stopping_ || urgent_ > 0 || log_ == Log::kCopied);
   };
   for (;;) {
-    std::optional<base::Instant> until = due();
-    if (!unfinished_.empty()) {
-      const base::Instant again = io::now() + kRetryDelay;
-      until = until ? std::min(*until, again) : again;
-    }
-    if (!until)
-      wake_.wait(lock, something);
-    else if (!wake_.wait_for(lock, *until - io::now(), something) && may_write())
+    planned_ = due_;
+    if (!unfinished_.empty()) planned_ = std::min(planned_, io::now() + kRetryDelay);
+    const auto something_new = [&] { return something() || due_ < planned_; };
+    if (planned_ == base::kNever || !may_write())
+      wake_.wait(lock, something_new);
+    else if (!wake_.wait_for(lock, planned_ - io::now(), something_new))
       return true;
+    if (!something()) continue;
+    collects_ = true;
     wake_.wait_for(lock, kDeletionDelay, somebody_waits);
+    collects_ = false;
     if (!something()) continue;
     // When it is to stop and nothing queues up: what failed before stays in the file.
     return log_ == Log::kCopied || !jobs_.empty();

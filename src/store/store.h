@@ -34,6 +34,10 @@ inline constexpr std::size_t kBatchMax = 512;
 /// Pushes of one transaction that the writer takes to their devices itself, see OnStored. Origin:
 /// with more at a time the hop costs each of them little, and the threads work beside one another.
 inline constexpr std::size_t kFewMax = 4;
+/// Deletions that may go with them where they are written by who asked for them, and bytes that the
+/// journal must have left then: no push waits for it to be poured.
+inline constexpr std::size_t kHereMax = 64;
+inline constexpr std::size_t kHereRoom = 512 << 10;
 /// Pages of the log from which on it is copied to the file, and those at which commits wait for
 /// that.
 inline constexpr std::uint32_t kLogPages = 1'000;
@@ -89,9 +93,13 @@ class Store {
   /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
-  /// `stored` is called before `done` is posted, on the thread that writes, where the push was
-  /// taken: who delivers it need not wait for the thread that opened the store.
-  base::Result<void> add(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored = {});
+  /// The same, of many: what is put is written once `flush` was called, or soon. `stored` is called
+  /// before `done` is posted, on the thread that writes, where the push was taken: who delivers it
+  /// need not wait for the thread that opened the store.
+  base::Result<void> put(std::shared_ptr<const NewPush> push, OnAdded done, OnStored stored = {});
+  /// Begins with what was put: once for all of one turn of a loop, as each time wakes a thread.
+  /// Where nothing is synced, a few of them are written here and now, which takes less than that.
+  void flush();
   /// The same, for several at once: all of them are durable when `done` is called, each with its
   /// own result.
   base::Result<void> add_all(std::vector<NewPush> pushes,
@@ -200,10 +208,13 @@ class Store {
   void enqueue(Job job, bool urgent);
   void run_writer();
   void finish_writer();
+  bool write_here();
+  bool may_write_here() const;
+  void plan();
   bool await_turn(std::unique_lock<std::mutex>& lock);
   std::vector<Job> take_batch();
 
-  // What is in the journal and not in the tables: store_journal.cc. For the writer.
+  // What is in the journal and not in the tables: store_journal.cc. For whoever writes.
   /// The highest number of a device that got recent pushes.
   struct Numbers {
     DeviceId device{};
@@ -232,10 +243,11 @@ class Store {
   void poured();
   bool pours(std::span<const Job> jobs) const;
   void pour_alone();
-  std::optional<base::Instant> due();
+  base::Instant due();
 
-  // One transaction after the other: store_commit.cc. For the writer.
+  // One transaction after the other: store_commit.cc. For whoever writes.
   void write_batch(std::vector<Job> batch);
+  void keep_deletions(std::vector<Job> deletions);
   void write_tables(std::vector<Job> batch);
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
@@ -257,10 +269,12 @@ class Store {
   std::unique_ptr<Reader> own_;
   /// The opening thread's; shared, as a task may come after the store is gone.
   std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
-  bool full_ = false;  ///< pushes are refused; the writer's
   RecentPushes recent_;
 
-  // The writer's.
+  /// Held by whoever writes: the writer, or who calls `flush`. Before `mutex_`.
+  std::mutex writing_;
+  // Guarded by writing_, and so are `write_database_` and its statements.
+  bool full_ = false;  ///< pushes are refused
   base::Instant looked_at_{};
   std::size_t unseen_bytes_ = 0;  ///< of pushes that came since
   std::unique_ptr<Journal> journal_;
@@ -276,12 +290,15 @@ class Store {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> jobs_;         // guarded by mutex_
-  std::size_t urgent_ = 0;       // those of `jobs_` that somebody waits for; guarded by mutex_
-  std::vector<Job> unfinished_;  // deletions that failed; guarded by mutex_
-  Log log_ = Log::kGrows;        // guarded by mutex_
-  std::uint32_t log_pages_ = 0;  // guarded by mutex_
-  bool stopping_ = false;        // guarded by mutex_
+  std::deque<Job> jobs_;              // guarded by mutex_
+  std::size_t urgent_ = 0;            // those of `jobs_` that somebody waits for; guarded by mutex_
+  std::vector<Job> unfinished_;       // deletions that failed; guarded by mutex_
+  base::Instant due_ = base::kNever;  // of the writer, unasked; guarded by mutex_
+  base::Instant planned_ = base::kNever;  // the writer wakes at it; guarded by mutex_
+  bool collects_ = false;                 // the writer waits for more deletions; guarded by mutex_
+  Log log_ = Log::kGrows;                 // guarded by mutex_
+  std::uint32_t log_pages_ = 0;           // guarded by mutex_
+  bool stopping_ = false;                 // guarded by mutex_
   std::atomic<std::uint64_t> acknowledged_ = 0;
   std::unique_ptr<LogKeeper> keeper_;
   std::thread writer_;

@@ -57,8 +57,7 @@ void Store::write_batch(std::vector<Job> batch) {
   write_journal(batch);
   const auto is_deletion = [](const Job& job) { return std::holds_alternative<Remove>(job); };
   const bool deletions_alone = std::ranges::all_of(batch, is_deletion);
-  if (deletions_.empty()) deletions_since_ = io::now();
-  std::ranges::move(batch, std::back_inserter(deletions_));
+  keep_deletions(std::move(batch));
   if (!deletions_alone || deletions_.size() >= kDeletionsMax ||
       io::now() >= deletions_since_ + kDeletionsAge)
     write_tables(std::exchange(deletions_, {}));
@@ -66,8 +65,15 @@ void Store::write_batch(std::vector<Job> batch) {
   if (oldest && io::now() >= std::max(*oldest + kRecentAge, pour_after_)) pour_alone();
 }
 
+/// Those of the tables wait for others.
+void Store::keep_deletions(std::vector<Job> deletions) {
+  if (deletions_.empty()) deletions_since_ = io::now();
+  std::ranges::move(deletions, std::back_inserter(deletions_));
+}
+
 /// Before the writer ends.
 void Store::finish_writer() {
+  const std::scoped_lock writing(writing_);
   write_tables(std::exchange(deletions_, {}));
   if (!numbers_.empty()) pour_alone();
 }

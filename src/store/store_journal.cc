@@ -261,13 +261,14 @@ void Store::pour_alone() {
 }
 
 /// When the writer has something to do without being asked.
-std::optional<base::Instant> Store::due() {
-  std::optional<base::Instant> at;
-  if (!deletions_.empty()) at = deletions_since_ + kDeletionsAge;
-  if (const auto oldest = recent_.oldest()) {
-    const base::Instant pour_at = std::max(*oldest + kRecentAge, pour_after_);
-    at = at ? std::min(*at, pour_at) : pour_at;
-  }
+base::Instant Store::due() {
+  base::Instant at = base::kNever;
+  if (deletions_.size() >= kDeletionsMax)
+    at = deletions_since_;
+  else if (!deletions_.empty())
+    at = deletions_since_ + kDeletionsAge;
+  if (const auto oldest = recent_.oldest())
+    at = std::min(at, std::max(*oldest + kRecentAge, pour_after_));
   return at;
 }
 

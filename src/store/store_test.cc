@@ -128,7 +128,7 @@ TEST(Store, TellsTheWritersThreadOfAPushThatWasTakenBeforeItAnswers) {
   const auto here = std::this_thread::get_id();
   int answers = 0;
   for (const char* name : {"nobody", "door"}) {
-    ASSERT_TRUE((*store)->add(
+    ASSERT_TRUE((*store)->put(
         std::make_shared<const NewPush>(push_to(name)),
         [&](const base::Result<Accepted>& result) {
           ++answers;
@@ -139,6 +139,7 @@ TEST(Store, TellsTheWritersThreadOfAPushThatWasTakenBeforeItAnswers) {
           durable = (*reader)->find(door, accepted.sequence, kNow)->has_value();
           ++told;
         }));
+    (*store)->flush();
     ASSERT_TRUE(mailbox.run_until([&] { return answers == (name[0] == 'n' ? 1 : 2); }));
   }
   EXPECT_EQ(told, 1);

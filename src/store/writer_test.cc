@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
+#include "base/random.h"
 #include "store/store.h"
 #include "store/store_testing.h"
 #include "store/test_folder.h"
@@ -22,7 +25,7 @@ class StoreWriter : public testing::Test {
     store_ = std::move(*store);
   }
   void add(std::size_t size = 100) {
-    ASSERT_TRUE(store_->add(
+    ASSERT_TRUE(store_->put(
         std::make_shared<const NewPush>(push_to("door", size)),
         [this](const base::Result<Accepted>& accepted) {
           ASSERT_TRUE(accepted) << to_string(accepted.error());
@@ -31,7 +34,9 @@ class StoreWriter : public testing::Test {
         },
         [this](const Accepted&, bool few) {
           if (few) ++few_;
+          if (std::this_thread::get_id() == here_) ++written_here_;
         }));
+    store_->flush();
   }
   bool await(int answers) {
     return mailbox_.run_until([&] { return answered_ == answers; });
@@ -41,8 +46,10 @@ class StoreWriter : public testing::Test {
   const TestFolder folder_;
   const std::string path_ = folder_.path("store.db");
   const DeviceId door_ = add_device(path_, "door");
+  const std::thread::id here_ = std::this_thread::get_id();
   Mailbox mailbox_;
   int answered_ = 0;
+  std::atomic<int> written_here_ = 0;
   std::atomic<int> few_ = 0;
   std::unique_ptr<Store> store_;
 };
@@ -68,6 +75,80 @@ TEST_F(StoreWriter, WritesWhatIsAskedForWhenTheStoreGoes) {
   open({});
   for (Sequence sequence = 1; sequence <= 3; ++sequence)
     EXPECT_TRUE(store_->find(door_, sequence, kNow)->has_value());
+}
+
+TEST_F(StoreWriter, LeavesAFewPushesToWhoAskedWhereNothingIsSynced) {
+  open({.synced = true});
+  for (int i = 1; i <= 20; ++i) {
+    add();
+    ASSERT_TRUE(await(i));
+  }
+  EXPECT_EQ(written_here_, 0);
+  store_.reset();
+  open({.synced = false});
+  // It may be at work for what it did at the start.
+  for (int i = 1; i <= 100; ++i) {
+    add();
+    ASSERT_TRUE(await(20 + i));
+  }
+  EXPECT_GT(written_here_, 50);
+}
+
+TEST_F(StoreWriter, BeginsWithWhatWasPutWhenItIsFlushed) {
+  open({.synced = false});
+  std::vector<Sequence> order;
+  for (std::size_t i = 0; i < kFewMax; ++i) {
+    ASSERT_TRUE(store_->put(std::make_shared<const NewPush>(push_to("door")),
+                            [&](const base::Result<Accepted>& accepted) {
+                              order.push_back(accepted ? accepted->sequence : 0);
+                            }));
+  }
+  EXPECT_EQ(store_->recent(), 0U);
+  store_->flush();
+  ASSERT_TRUE(mailbox_.run_until([&] { return order.size() == kFewMax; }));
+  EXPECT_EQ(order, (std::vector<Sequence>{1, 2, 3, 4}));
+  store_->flush();  // with nothing to do
+}
+
+TEST_F(StoreWriter, KeepsTheOrderOfEachThreadWhoeverWrites) {
+  const DeviceId gate = add_device(path_, "gate");
+  open({.synced = false});
+  auto reader = store_->reader(mailbox_.post());
+  ASSERT_TRUE(reader);
+  constexpr int kEach = 3'000;
+  std::vector<Sequence> here;
+  std::vector<Sequence> there;
+  std::thread other([&] {
+    for (int i = 0; i < kEach; ++i) {
+      ASSERT_TRUE(store_->add(push_to("gate"), [&](const base::Result<Accepted>& accepted) {
+        there.push_back(accepted ? accepted->sequence : 0);
+        store_->remove(gate, there.back());
+      }));
+      if (i % 50 == 0) std::this_thread::yield();
+    }
+  });
+  base::Random random(7);
+  for (int i = 0; i < kEach; ++i) {
+    NewPush push = push_to("door");
+    // One now and then is for the tables.
+    if (random.below(100) == 0) push.topic = "t" + std::to_string(i);
+    ASSERT_TRUE(store_->put(std::make_shared<const NewPush>(std::move(push)),
+                            [&](const base::Result<Accepted>& accepted) {
+                              here.push_back(accepted ? accepted->sequence : 0);
+                              store_->remove(door_, here.back());
+                            }));
+    if (random.below(3) == 0) store_->flush();
+    if (random.below(10) == 0) mailbox_.run_until([] { return true; });
+  }
+  store_->flush();
+  ASSERT_TRUE(mailbox_.run_until([&] { return here.size() + there.size() == 2 * kEach; }));
+  other.join();
+  for (Sequence i = 1; i <= kEach; ++i) {
+    ASSERT_EQ(here[i - 1], i);
+    ASSERT_EQ(there[i - 1], i);
+  }
+  ASSERT_TRUE(mailbox_.run_until([&] { return store_->acknowledged() == 2 * kEach; }));
+  EXPECT_EQ(store_->recent(), 0U);
 }
 
 TEST_F(StoreWriter, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
