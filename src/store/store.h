@@ -283,7 +283,8 @@ class Store {
   std::unordered_map<std::string, Numbers> numbers_;  ///< by name of device
   std::vector<Job> deletions_;                        ///< from the tables, that wait for more
   base::Instant deletions_since_{};
-  bool pour_fails_ = false;  ///< the journal must not take what it cannot give
+  bool pour_fails_ = false;     ///< the journal must not take what it cannot give
+  bool commit_failed_ = false;  ///< nor anything before the next commit
   base::Instant pour_after_{};
 
   enum class Log : std::uint8_t { kGrows, kBeingCopied, kCopied };

@@ -194,9 +194,9 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
   }
   if (done) {
     done = commit_.run();
-    // A commit whose sync failed may be there after a crash, with the next generation: the journal
-    // must get nothing more of this one.
-    if (!done && with_recent) pour_fails_ = true;
+    // One whose sync failed may be there after a crash, with numbers that were not given, and with
+    // the journal's next generation; until the next one takes its place in the log.
+    commit_failed_ = !done;
   }
   if (!done && write_database_.in_transaction()) {
     // A rollback that fails leaves a transaction in which every later BEGIN fails, with its error.

@@ -134,7 +134,7 @@ void Store::add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Jo
 /// Whether the pushes of a batch can go to the journal. Makes room in it where there is none.
 bool Store::journal_takes(std::span<const Job> batch) {
   std::size_t bytes = 0;
-  bool takes = !full_ && !pour_fails_;
+  bool takes = !full_ && !pour_fails_ && !commit_failed_;
   for (const Job& job : batch) {
     if (const auto* remove = std::get_if<Remove>(&job)) {
       bytes += kRemovedBytes * (remove->through ? recent_.count(remove->device) : 1);

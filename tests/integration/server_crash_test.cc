@@ -88,20 +88,23 @@ void receive(std::uint16_t port, const std::string& device, const std::string& t
   }
 }
 
-/// 40, or WAKELINE_CRASH_ROUNDS of the environment: 200 take a minute and a half.
+/// 25, or WAKELINE_CRASH_ROUNDS of the environment: 200 take a minute and a half.
 int rounds_wanted() {
   const char* text = std::getenv("WAKELINE_CRASH_ROUNDS");
-  const int wanted = text == nullptr ? 40 : std::atoi(text);
+  const int wanted = text == nullptr ? 25 : std::atoi(text);
   return std::max(wanted, 1);
 }
 
-TEST(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
+/// With push.durable, and without: a process that is killed loses none in either case.
+class ServerCrash : public testing::TestWithParam<const char*> {};
+
+TEST_P(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
   const int rounds = rounds_wanted();
   constexpr int kSenders = 4;
   const std::uint64_t seed = io::random_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   base::Random random(seed);
-  ServerProcess server({"queue_max=1000000"});
+  ServerProcess server({"queue_max=1000000", std::string("durable=") + GetParam()});
   ASSERT_TRUE(server.start());
   const std::map<std::string, std::string> devices = {{"door", server.add_device("door")},
                                                       {"window", server.add_device("window")}};
@@ -140,6 +143,9 @@ TEST(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
   EXPECT_EQ(books.owed(), std::set<std::string>{});
   EXPECT_GT(books.promises(), 100U);
 }
+
+INSTANTIATE_TEST_SUITE_P(Durable, ServerCrash, testing::Values("yes", "no"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace wakeline::server
