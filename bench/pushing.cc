@@ -34,6 +34,7 @@ class Sender {
   /// Returns: whether the server is there.
   bool connect() {
     fd_ = io::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd_) return false;
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in to{};
@@ -133,7 +134,7 @@ class Senders {
 /// The time that stands in a push: digits after "title":" or at its front.
 std::int64_t sent_at(base::BytesView payload) {
   const std::string_view text = base::as_text(payload);
-  const std::size_t title = text.find("\"title\":\"");
+  const std::size_t title = text.find(R"("title":")");
   const std::size_t from = title == std::string_view::npos ? 0 : title + 9;
   std::int64_t value = 0;
   std::from_chars(text.data() + from, text.data() + text.size(), value);
@@ -164,6 +165,7 @@ Outcome<double> push_through(const Broker& broker, Fleet& fleet, const Pushing& 
   Outcome<void> served;
   if (broker.http != 0 && how.a_second > 0) {
     std::vector<Sender> senders;
+    senders.reserve(kSenders);
     for (std::size_t i = 0; i < kSenders; ++i) senders.emplace_back(broker, i, fleet.size());
     failed = !std::ranges::all_of(senders, &Sender::connect);
     served = fleet.serve(on_push, [&] {
@@ -188,10 +190,10 @@ Outcome<double> push_through(const Broker& broker, Fleet& fleet, const Pushing& 
       for (; sent < wanted && sent - (fleet.acknowledged() - first) < kUnacknowledged; ++sent) {
         if (how.a_second > 0 && !is_due()) break;
         const std::string text = fmt::format("{} {:0>100}", monotonic_ns(), 0);
-        static_cast<void>(
-            fleet.publish(1 + random.next() % (fleet.size() - 1), base::as_bytes(text)));
+        failed =
+            failed || !fleet.publish(1 + random.next() % (fleet.size() - 1), base::as_bytes(text));
       }
-      return delivered >= wanted || too_long();
+      return failed || delivered >= wanted || too_long();
     });
   }
   if (served && (failed || delivered < wanted))

@@ -55,7 +55,7 @@ struct Found {
 
 FleetTarget target_of(const Broker& broker, std::shared_ptr<io::TlsContext> tls) {
   return {.port = tls ? broker.tls : broker.plain,
-          .tls = tls,
+          .tls = std::move(tls),
           .prefix = kDevicePrefix,
           .token = kDeviceToken,
           .version = broker.version,

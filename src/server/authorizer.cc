@@ -97,7 +97,7 @@ std::expected<const Authorizer::Sender*, HttpResponse> Authorizer::sender(
 }
 
 std::expected<store::Device, HttpResponse> Authorizer::device(const HttpRequest& request) {
-  constexpr std::string_view kChallenge = "Basic realm=\"wakeline device\", charset=\"UTF-8\"";
+  constexpr std::string_view kChallenge = R"(Basic realm="wakeline device", charset="UTF-8")";
   constexpr std::string_view kWhy = "the name and token of a device are needed";
   const std::string pair = from_base64(credentials(request.field("authorization"), "Basic"));
   const std::size_t colon = pair.find(':');

@@ -362,6 +362,7 @@ TEST_P(StoreRecent, AreTheSameAsAnyOtherPushToWhoeverAsks) {
       pour();
     }
     std::vector<Sequence> expected;
+    expected.reserve(model.size());
     for (const auto& [number, topic] : model) expected.push_back(number);
     ASSERT_EQ(pending(), expected) << "step " << step;
     ASSERT_EQ(store_->find(door_, some, kNow)->has_value(), model.contains(some)) << step;

@@ -105,7 +105,7 @@ class Disk {
                   from.begin() + static_cast<std::ptrdiff_t>(std::max(at, end)),
                   left.begin() + static_cast<std::ptrdiff_t>(at));
       }
-      std::ofstream(to + "/" + name, std::ios::binary)
+      std::ofstream(std::filesystem::path(to) / name, std::ios::binary)
           .write(reinterpret_cast<const char*>(left.data()),
                  static_cast<std::streamsize>(left.size()));
     }

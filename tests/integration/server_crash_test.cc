@@ -113,6 +113,7 @@ TEST_P(ServerCrash, LosesNoAcceptedPushWhenItIsKilledAtRandomMoments) {
   for (int round = 0; round < rounds; ++round) {
     std::atomic<bool> dead = false;
     std::vector<std::thread> threads;
+    threads.reserve(kSenders + devices.size());
     for (int i = 0; i < kSenders; ++i) {
       threads.emplace_back([&, i] {
         push_until_it_dies(server.ports.http, admin, i % 2 == 0 ? "door" : "window",
