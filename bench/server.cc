@@ -89,9 +89,10 @@ Outcome<void> measure_latency(Broker& broker, Fleet& fleet, const Plan& plan, Fo
   return {};
 }
 
-/// Pushes at a pace, then as fast as they go.
+/// Pushes at a pace, then as fast as they go, which is no measure of the floor.
 Outcome<void> measure_pushes(Broker& broker, Fleet& fleet, const Plan& plan, Found& found) {
   if (auto done = measure_latency(broker, fleet, plan, found); !done) return done;
+  if (broker.name == "floor") return {};
   const auto fast = [&](std::size_t batch, std::optional<double>& rate,
                         std::optional<double>& of_cpu) -> Outcome<void> {
     const Pushing how{.count = plan.sustained, .batch = batch};
@@ -159,8 +160,12 @@ Outcome<Found> measure(Broker& broker, const Plan& plan) {
     found.ping_cpu_s =
         (processor_ms(broker.program.pid()) - cpu) / 1e3 * 1e5 / static_cast<double>(plan.pings);
   }
+  if (broker.name == "floor") {
+    if (auto done = measure_pushes(broker, **fleet, plan, found); !done)
+      return std::unexpected(done.error());
+    return found;
+  }
   if (!broker.delivers) {
-    if (broker.name == "floor") return found;
     const auto back = (*fleet)->storm(90);
     if (!back) return std::unexpected(back.error());
     found.storm_s = *back;
@@ -302,6 +307,12 @@ Outcome<Report> run_pushes(bool quick) {
                 .notes = {kDiskNote}};
   const std::array<Folder, 2> folders;
   if (auto disk = add_disk(folders[0], quick, report); !disk) return std::unexpected(disk.error());
+  auto holder = start_floor(folders[0]);
+  if (!holder) return std::unexpected(holder.error());
+  const auto floor = measure_pushes_of(*holder, plan);
+  holder->program.stop();
+  if (!floor) return std::unexpected("floor: " + floor.error());
+  add_figures(report, "floor", *floor, nullptr, "");
   std::vector<Found> ours;
   std::optional<Broker> broker;
   for (const Folder& folder : folders) {

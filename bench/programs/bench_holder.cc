@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor of a server that holds sleeping devices: a bare epoll loop with 16 B for a socket. It
-// says yes to every CONNECT and SUBSCRIBE and answers pings; it knows nobody, keeps nothing and
-// delivers nothing. Writes its port to standard output.
+// says yes to every CONNECT and SUBSCRIBE, answers pings, and hands a PUBLISH as it came to whoever
+// subscribed to its topic; it checks nothing and keeps nothing. Writes its port to standard output.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +11,9 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace {
@@ -24,8 +27,36 @@ struct Held {
 constexpr std::uint8_t kConnack[] = {0x20, 3, 0, 0, 0};
 constexpr std::uint8_t kPingresp[] = {0xD0, 0};
 
+struct Hash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+/// Who subscribed, by topic.
+using Subscribers = std::unordered_map<std::string, int, Hash, std::equal_to<>>;
+
+/// A text with its length before it.
+std::string_view text_at(const std::uint8_t* bytes) {
+  return {reinterpret_cast<const char*>(bytes + 2),
+          static_cast<std::size_t>(bytes[0] << 8 | bytes[1])};
+}
+
+/// Sends a packet to its subscriber, and PUBACK to the publisher.
+ssize_t forward(int fd, const std::uint8_t* packet, ssize_t header, ssize_t length,
+                const Subscribers& subscribers) {
+  const std::string_view topic = text_at(packet + header);
+  const auto to = subscribers.find(topic);
+  if (to != subscribers.end() &&
+      ::send(to->second, packet, static_cast<std::size_t>(header + length), MSG_NOSIGNAL) < 0)
+    return -1;
+  const std::uint8_t* id = packet + header + 2 + topic.size();
+  const std::uint8_t puback[] = {0x40, 2, id[0], id[1]};
+  return ::send(fd, puback, sizeof puback, MSG_NOSIGNAL);
+}
+
 /// Answers the whole packets of a block; a client of the benchmark never sends a part of one.
-bool answer(int fd, const std::uint8_t* bytes, ssize_t size) {
+bool answer(int fd, const std::uint8_t* bytes, ssize_t size, Subscribers& subscribers) {
   ssize_t at = 0;
   while (at + 2 <= size) {
     ssize_t length = bytes[at + 1] & 0x7F;
@@ -36,9 +67,13 @@ bool answer(int fd, const std::uint8_t* bytes, ssize_t size) {
     }
     const std::uint8_t type = bytes[at] >> 4;
     ssize_t sent = 0;
+    if (at + header + length > size) return false;
     if (type == 1) {
       sent = ::send(fd, kConnack, sizeof kConnack, MSG_NOSIGNAL);
+    } else if (type == 3) {
+      sent = forward(fd, bytes + at, header, length, subscribers);
     } else if (type == 8) {
+      subscribers[std::string(text_at(bytes + at + header + 3))] = fd;
       const std::uint8_t suback[] = {0x90, 4, bytes[at + header], bytes[at + header + 1], 0, 1};
       sent = ::send(fd, suback, sizeof suback, MSG_NOSIGNAL);
     } else if (type == 12) {
@@ -72,6 +107,7 @@ int main() {
   std::vector<Held> held(65'536);
   std::vector<epoll_event> events(512);
   std::vector<std::uint8_t> block(16'384);
+  Subscribers subscribers;
   for (;;) {
     const int count = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
     for (int i = 0; i < count; ++i) {
@@ -90,7 +126,7 @@ int main() {
       }
       Held& one = held[key];
       const ssize_t got = ::recv(one.fd, block.data(), block.size(), 0);
-      if (got <= 0 || !answer(one.fd, block.data(), got)) {
+      if (got <= 0 || !answer(one.fd, block.data(), got, subscribers)) {
         ::close(one.fd);
         one.fd = -1;
         continue;
