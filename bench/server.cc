@@ -336,7 +336,8 @@ Outcome<Report> run_pushes(bool quick) {
     mosquitto = *found;
     add_figures(report, peer.name, *mosquitto, nullptr, "");
   }
-  if (!mosquitto) report.notes.emplace_back("mosquitto is not in this run: it is not there");
+  if (!mosquitto)
+    report.notes.emplace_back("mosquitto is not in this run: it is not there (package mosquitto)");
   const Found* peer = mosquitto ? &*mosquitto : nullptr;
   add_figures(report, "wakeline", ours[0], peer, "mosquitto");
   add_figures(report, "wakeline, push.durable = false", ours[1], peer, "mosquitto");

@@ -57,7 +57,7 @@ class PushDesk : public Timed {
   TimerQueue& timers_;
   store::Store& store_;
   MqttFront& devices_;
-  std::shared_ptr<const MqttFront::Announce> announce_;  ///< the store's writer calls it
+  std::shared_ptr<const MqttFront::Announce> announce_;  ///< called by who writes the store
   std::function<void()> on_waiting_;
   std::uint64_t accepted_ = 0;
   base::Instant sweep_at_ = base::kNever;

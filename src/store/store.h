@@ -31,7 +31,7 @@ namespace wakeline::store {
 inline constexpr std::size_t kWritesMax = 16'384;
 /// Writes in one transaction, which is one sync of the disk.
 inline constexpr std::size_t kBatchMax = 512;
-/// Pushes of one transaction that the writer takes to their devices itself, see OnStored. Origin:
+/// Pushes of one write that whoever wrote them takes to their devices itself, see OnStored. Origin:
 /// with more at a time the hop costs each of them little, and the threads work beside one another.
 inline constexpr std::size_t kFewMax = 4;
 /// Deletions that may go with them where they are written by who asked for them, and bytes that the
@@ -64,11 +64,12 @@ struct Options {
 
 /// The durable queue of one server. One thread of its own writes: what has queued up meanwhile is
 /// one write of the journal, or one transaction, and the answers go out when it is synced, never
-/// before. The journal has plain pushes, until they are acknowledged or a second old; all else is
-/// in the tables, and what is asked of them finds there what the journal had. SQLite's log is
-/// copied to the file by a third thread. Reads go through a Reader, one for each thread. All calls
-/// of the store but `reader` may come from any thread; the answers are posted to the thread that
-/// opened it, unless the call names another.
+/// before; where nothing is synced, `flush` may write a few pushes instead. The journal has plain
+/// pushes, until they are acknowledged or a second old; all else is in the tables, and what is
+/// asked of them finds there what the journal had. SQLite's log is copied to the file by a third
+/// thread. Reads go through a Reader, one for each thread. All calls of the store but `reader` may
+/// come from any thread; the answers are posted to the thread that opened it, unless the call names
+/// another.
 class Store {
  public:
   using Post = store::Post;

@@ -392,7 +392,8 @@ TEST_P(StorePowerCut, LeavesEveryAnsweredPush) {
   }
   disk().fail_one_of(0);
   disk().watch("");
-  EXPECT_EQ(disk().failed() > failed_before + 20, disk_fails);
+  // Some 40, by chance.
+  EXPECT_EQ(disk().failed() > failed_before + 5, disk_fails);
 }
 
 INSTANTIATE_TEST_SUITE_P(, StorePowerCut, testing::Bool(), [](const auto& test) {
