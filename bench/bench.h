@@ -17,8 +17,10 @@ cli::Outcome<Report> run_sim(bool quick);
 /// Also when the machine has no swap.
 cli::Outcome<Report> run_reclaim(bool quick);
 cli::Outcome<Report> run_server(bool quick);
-/// Of it, the latency of pushes alone.
+/// Of it, the pushes alone.
 cli::Outcome<Report> run_pushes(bool quick);
+/// Of it, the connects with TLS alone.
+cli::Outcome<Report> run_tls(bool quick);
 cli::Outcome<Report> run_store(bool quick);
 cli::Outcome<Report> run_coalesce(bool quick);
 cli::Outcome<Report> run_scale(bool quick);

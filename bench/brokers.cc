@@ -13,6 +13,7 @@
 
 #include "bed.h"
 #include "io/file.h"
+#include "io/tls.h"
 #include "loopback.h"
 #include "server/tokens.h"
 #include "store/database.h"
@@ -222,19 +223,25 @@ Outcome<Broker> start_wakeline(const Folder& folder, const OurOptions& options) 
 Outcome<Broker> start_floor(const Folder& folder) {
   Broker broker{.name = "floor", .program = {}, .delivers = false};
   const std::string log = folder.file("holder.log");
-  auto program = cli::Program::start({beside("bench-holder")}, log);
+  broker.ca_file = folder.file("holder-certificate.pem");
+  const std::string key = folder.file("holder-key.pem");
+  if (auto made = io::make_self_signed(broker.ca_file, key, {"localhost"}); !made)
+    return std::unexpected("certificate: " + base::to_string(made.error()));
+  auto program = cli::Program::start({beside("bench-holder"), broker.ca_file, key}, log);
   if (!program) return std::unexpected(program.error());
   broker.program = std::move(*program);
   for (int i = 0; i < 200; ++i) {
     std::ifstream file(log);
-    unsigned port = 0;
-    if (file >> port) {
-      broker.plain = static_cast<std::uint16_t>(port);
+    unsigned plain = 0;
+    unsigned tls = 0;
+    if (file >> plain >> tls) {
+      broker.plain = static_cast<std::uint16_t>(plain);
+      broker.tls = static_cast<std::uint16_t>(tls);
       return broker;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return std::unexpected("bench-holder did not tell its port");
+  return std::unexpected("bench-holder did not tell its ports");
 }
 
 const std::vector<Peer>& peers() {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -17,12 +18,21 @@
 namespace wakeline::cli {
 namespace {
 
+using Run = Outcome<bench::Report> (*)(bool quick);
+
 struct Benchmark {
   const char* name;
   const char* text;
-  Outcome<bench::Report> (*run)(bool quick);
-  bool by_name_only = false;                             ///< it needs what not every machine has
-  Outcome<bench::Report> (*part)(bool quick) = nullptr;  ///< with --pushes
+  Run run;
+  bool by_name_only = false;  ///< it needs what not every machine has
+};
+
+/// Of a benchmark, what a flag asks for alone.
+struct Part {
+  std::string_view benchmark;
+  const char* flag;
+  const char* text;
+  Run run;
 };
 
 constexpr Benchmark kBenchmarks[] = {
@@ -36,7 +46,7 @@ constexpr Benchmark kBenchmarks[] = {
     {"reclaim", "What giving back the memory of a sleeping app saves, and what its wake costs then",
      bench::run_reclaim, true},
     {"server", "What a sleeping device and a push cost the server, beside other brokers",
-     bench::run_server, false, bench::run_pushes},
+     bench::run_server},
     {"store", "How many pushes a second become durable, beside SQLite alone", bench::run_store},
     {"coalesce", "How often the machine wakes for the keep-alive handlers of fifty apps",
      bench::run_coalesce},
@@ -45,6 +55,13 @@ constexpr Benchmark kBenchmarks[] = {
      bench::run_client},
     {"deliver", "A push's way from its app server to the app's callback, awake and asleep",
      bench::run_deliver},
+};
+
+constexpr Part kParts[] = {
+    {"server", "--pushes", "Pushes alone, synced and not, beside the disk and mosquitto: a minute",
+     bench::run_pushes},
+    {"server", "--tls", "Connects with TLS alone, beside the floor and mosquitto: half a minute",
+     bench::run_tls},
 };
 
 constexpr const char* kPeersText =
@@ -57,7 +74,7 @@ void add_bench(CLI::App& root, int& exit_code) {
   struct Options {
     bool quick = false;
     bool json = false;
-    bool pushes = false;
+    Run part = nullptr;  ///< the whole benchmark where none is asked for
   };
   auto options = std::make_shared<Options>();
   auto peers = std::make_shared<bench::PeersOptions>();
@@ -97,7 +114,7 @@ void add_bench(CLI::App& root, int& exit_code) {
       exit_code = ending.code;
   };
   const auto run_one = [run, options](const Benchmark& benchmark) {
-    const auto measure = options->pushes ? benchmark.part : benchmark.run;
+    const Run measure = options->part != nullptr ? options->part : benchmark.run;
     run(benchmark.name, benchmark.text, [&] { return measure(options->quick); });
   };
   add_flags(*command);
@@ -105,9 +122,14 @@ void add_bench(CLI::App& root, int& exit_code) {
     CLI::App* sub = command->add_subcommand(benchmark.name, benchmark.text);
     add_flags(*sub);
     sub->callback([run_one, &benchmark] { run_one(benchmark); });
-    if (benchmark.part == nullptr) continue;
-    sub->add_flag("--pushes", options->pushes,
-                  "Pushes alone, synced and not, beside the disk and mosquitto: a minute");
+    CLI::Option* other = nullptr;
+    for (const Part& part : kParts) {
+      if (part.benchmark != benchmark.name) continue;
+      CLI::Option* flag = sub->add_flag_callback(
+          part.flag, [options, &part] { options->part = part.run; }, part.text);
+      if (other != nullptr) flag->excludes(other);
+      other = flag;
+    }
   }
   CLI::App* sub = command->add_subcommand("peers", kPeersText);
   add_flags(*sub, "Ten seconds of rest and three rings: a minute in all");

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor of a server that holds sleeping devices: a bare epoll loop with 16 B for a socket. It
 // says yes to every CONNECT and SUBSCRIBE, answers pings, and hands a PUBLISH as it came to whoever
-// subscribed to its topic; it checks nothing and keeps nothing. Writes its port to standard output.
+// subscribed to its topic; it checks nothing and keeps nothing. With a certificate and its key
+// (PEM) it speaks TLS at a second port. Writes its ports to standard output.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -20,9 +23,27 @@ namespace {
 
 struct Held {
   int fd = -1;
-  std::uint32_t packets = 0;
-  std::uint64_t seen = 0;
+  SSL* tls = nullptr;
 };
+
+/// Tells a door from a socket that is held.
+constexpr std::uint64_t kDoor = std::uint64_t{1} << 63;
+
+ssize_t send_to(const Held& held, const std::uint8_t* bytes, std::size_t size) {
+  if (held.tls != nullptr) return SSL_write(held.tls, bytes, static_cast<int>(size));
+  return ::send(held.fd, bytes, size, MSG_NOSIGNAL);
+}
+
+/// Bytes that came; 0: none yet, as a handshake is under way; -1: it is over.
+ssize_t receive(const Held& held, std::vector<std::uint8_t>& block) {
+  if (held.tls == nullptr) {
+    const ssize_t got = ::recv(held.fd, block.data(), block.size(), 0);
+    return got > 0 ? got : -1;
+  }
+  const int got = SSL_read(held.tls, block.data(), static_cast<int>(block.size()));
+  if (got > 0) return got;
+  return SSL_get_error(held.tls, got) == SSL_ERROR_WANT_READ ? 0 : -1;
+}
 
 constexpr std::uint8_t kConnack[] = {0x20, 3, 0, 0, 0};
 constexpr std::uint8_t kPingresp[] = {0xD0, 0};
@@ -34,7 +55,7 @@ struct Hash {
   }
 };
 /// Who subscribed, by topic.
-using Subscribers = std::unordered_map<std::string, int, Hash, std::equal_to<>>;
+using Subscribers = std::unordered_map<std::string, Held, Hash, std::equal_to<>>;
 
 /// A text with its length before it.
 std::string_view text_at(const std::uint8_t* bytes) {
@@ -43,20 +64,20 @@ std::string_view text_at(const std::uint8_t* bytes) {
 }
 
 /// Sends a packet to its subscriber, and PUBACK to the publisher.
-ssize_t forward(int fd, const std::uint8_t* packet, ssize_t header, ssize_t length,
+ssize_t forward(const Held& from, const std::uint8_t* packet, ssize_t header, ssize_t length,
                 const Subscribers& subscribers) {
   const std::string_view topic = text_at(packet + header);
   const auto to = subscribers.find(topic);
   if (to != subscribers.end() &&
-      ::send(to->second, packet, static_cast<std::size_t>(header + length), MSG_NOSIGNAL) < 0)
+      send_to(to->second, packet, static_cast<std::size_t>(header + length)) < 0)
     return -1;
   const std::uint8_t* id = packet + header + 2 + topic.size();
   const std::uint8_t puback[] = {0x40, 2, id[0], id[1]};
-  return ::send(fd, puback, sizeof puback, MSG_NOSIGNAL);
+  return send_to(from, puback, sizeof puback);
 }
 
 /// Answers the whole packets of a block; a client of the benchmark never sends a part of one.
-bool answer(int fd, const std::uint8_t* bytes, ssize_t size, Subscribers& subscribers) {
+bool answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscribers& subscribers) {
   ssize_t at = 0;
   while (at + 2 <= size) {
     ssize_t length = bytes[at + 1] & 0x7F;
@@ -69,15 +90,15 @@ bool answer(int fd, const std::uint8_t* bytes, ssize_t size, Subscribers& subscr
     ssize_t sent = 0;
     if (at + header + length > size) return false;
     if (type == 1) {
-      sent = ::send(fd, kConnack, sizeof kConnack, MSG_NOSIGNAL);
+      sent = send_to(one, kConnack, sizeof kConnack);
     } else if (type == 3) {
-      sent = forward(fd, bytes + at, header, length, subscribers);
+      sent = forward(one, bytes + at, header, length, subscribers);
     } else if (type == 8) {
-      subscribers[std::string(text_at(bytes + at + header + 3))] = fd;
+      subscribers[std::string(text_at(bytes + at + header + 3))] = one;
       const std::uint8_t suback[] = {0x90, 4, bytes[at + header], bytes[at + header + 1], 0, 1};
-      sent = ::send(fd, suback, sizeof suback, MSG_NOSIGNAL);
+      sent = send_to(one, suback, sizeof suback);
     } else if (type == 12) {
-      sent = ::send(fd, kPingresp, sizeof kPingresp, MSG_NOSIGNAL);
+      sent = send_to(one, kPingresp, sizeof kPingresp);
     }
     if (sent < 0) return false;
     at += header + length;
@@ -85,9 +106,8 @@ bool answer(int fd, const std::uint8_t* bytes, ssize_t size, Subscribers& subscr
   return true;
 }
 
-}  // namespace
-
-int main() {
+/// A listening socket of loopback and its port; -1: errno says why.
+int open_door(unsigned& port) {
   const int door = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in at{};
   at.sin_family = AF_INET;
@@ -95,43 +115,106 @@ int main() {
   socklen_t size = sizeof at;
   if (door < 0 || ::bind(door, reinterpret_cast<sockaddr*>(&at), size) != 0 ||
       ::listen(door, SOMAXCONN) != 0 ||
-      ::getsockname(door, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
-    std::perror("bench-holder");
-    return 1;
+      ::getsockname(door, reinterpret_cast<sockaddr*>(&at), &size) != 0)
+    return -1;
+  port = ntohs(at.sin_port);
+  return door;
+}
+
+/// As a server has it that holds sleepers: no tickets, no cache, and no buffers between records.
+SSL_CTX* open_tls(const char* certificate, const char* key) {
+  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+  if (context == nullptr || SSL_CTX_use_certificate_chain_file(context, certificate) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
+    return nullptr;
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  return context;
+}
+
+class Holder {
+ public:
+  void add_door(int fd, SSL_CTX* tls) {
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = kDoor | doors_.size()}};
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    doors_.push_back({fd, tls});
   }
-  std::printf("%u\n", ntohs(at.sin_port));
-  std::fflush(stdout);
-  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = ~std::uint64_t{0}}};
-  ::epoll_ctl(epoll, EPOLL_CTL_ADD, door, &event);
-  std::vector<Held> held(65'536);
-  std::vector<epoll_event> events(512);
-  std::vector<std::uint8_t> block(16'384);
-  Subscribers subscribers;
-  for (;;) {
-    const int count = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
-    for (int i = 0; i < count; ++i) {
-      const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
-      if (key == ~std::uint64_t{0}) {
-        for (;;) {
-          const int fd = ::accept4(door, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-          if (fd < 0) break;
-          const int on = 1;
-          ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-          held[static_cast<std::size_t>(fd)] = {.fd = fd};
-          epoll_event more{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(fd)}};
-          ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &more);
-        }
-        continue;
+  [[noreturn]] void serve() {
+    std::vector<epoll_event> events(512);
+    for (;;) {
+      const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+      for (int i = 0; i < count; ++i) {
+        const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
+        if ((key & kDoor) != 0)
+          accept_from(doors_[key & ~kDoor]);
+        else
+          serve_one(held_[key]);
       }
-      Held& one = held[key];
-      const ssize_t got = ::recv(one.fd, block.data(), block.size(), 0);
-      if (got <= 0 || !answer(one.fd, block.data(), got, subscribers)) {
-        ::close(one.fd);
-        one.fd = -1;
-        continue;
-      }
-      ++one.packets;
     }
   }
+
+ private:
+  struct Door {
+    int fd;
+    SSL_CTX* tls;
+  };
+
+  void accept_from(const Door& door) {
+    for (;;) {
+      const int fd = ::accept4(door.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) return;
+      const int on = 1;
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      Held& one = held_[static_cast<std::size_t>(fd)];
+      one = {.fd = fd};
+      if (door.tls != nullptr) {
+        one.tls = SSL_new(door.tls);
+        SSL_set_fd(one.tls, fd);
+        SSL_set_accept_state(one.tls);
+      }
+      epoll_event more{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(fd)}};
+      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &more);
+    }
+  }
+  void serve_one(Held& one) {
+    const ssize_t got = receive(one, block_);
+    if (got == 0 || (got > 0 && answer(one, block_.data(), got, subscribers_))) return;
+    SSL_free(one.tls);
+    ::close(one.fd);
+    one = {};
+  }
+
+  int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  std::vector<Door> doors_;
+  std::vector<Held> held_ = std::vector<Held>(65'536);
+  std::vector<std::uint8_t> block_ = std::vector<std::uint8_t>(16'384);
+  Subscribers subscribers_;
+};
+
+int failed(const char* what) {
+  std::perror(what);
+  return 1;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
+  Holder holder;
+  unsigned plain = 0;
+  unsigned tls = 0;
+  const int door = open_door(plain);
+  if (door < 0) return failed("bench-holder");
+  holder.add_door(door, nullptr);
+  if (count == 3) {
+    SSL_CTX* context = open_tls(words[1], words[2]);
+    if (context == nullptr) return failed("bench-holder: the certificate and key cannot be used");
+    const int other = open_door(tls);
+    if (other < 0) return failed("bench-holder");
+    holder.add_door(other, context);
+  }
+  std::printf("%u %u\n", plain, tls);
+  std::fflush(stdout);
+  holder.serve();
 }
