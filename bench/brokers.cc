@@ -220,17 +220,21 @@ Outcome<Broker> start_wakeline(const Folder& folder, const OurOptions& options) 
   return broker;
 }
 
-Outcome<Broker> start_floor(const Folder& folder) {
+Outcome<Broker> start_floor(const Folder& folder, bool durable) {
   Broker broker{.name = "floor", .program = {}, .delivers = false};
   const std::string log = folder.file("holder.log");
   broker.ca_file = folder.file("holder-certificate.pem");
   const std::string key = folder.file("holder-key.pem");
+  std::error_code ignored;  // of a floor before this one
+  for (const std::string& file : {broker.ca_file, key, log}) std::filesystem::remove(file, ignored);
   if (auto made = io::make_self_signed(broker.ca_file, key, {"localhost"}); !made)
     return std::unexpected("certificate: " + base::to_string(made.error()));
-  auto program = cli::Program::start({beside("bench-holder"), broker.ca_file, key}, log);
+  std::vector<std::string> words = {beside("bench-holder"), broker.ca_file, key};
+  if (durable) words.push_back(folder.file("holder-journal"));
+  auto program = cli::Program::start(words, log);
   if (!program) return std::unexpected(program.error());
   broker.program = std::move(*program);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 500; ++i) {
     std::ifstream file(log);
     unsigned plain = 0;
     unsigned tls = 0;

@@ -41,8 +41,9 @@ struct OurOptions {
   bool durable = true;       ///< see push.durable
 };
 cli::Outcome<Broker> start_wakeline(const Folder& folder, const OurOptions& options);
-/// `bench-holder`: a bare epoll loop that holds sockets.
-cli::Outcome<Broker> start_floor(const Folder& folder);
+/// `bench-holder`: a bare epoll loop that holds sockets. `durable`: what is published is synced to
+/// the disk before it goes on.
+cli::Outcome<Broker> start_floor(const Folder& folder, bool durable = false);
 
 /// A program that others wrote. `start` is called where `path` can be executed.
 struct Peer {

@@ -4,6 +4,7 @@
 // subscribed to its topic; it checks nothing and keeps nothing. With a certificate and its key
 // (PEM) it speaks TLS at a second port. Writes its ports to standard output.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -45,6 +46,7 @@ ssize_t receive(const Held& held, std::vector<std::uint8_t>& block) {
   return SSL_get_error(held.tls, got) == SSL_ERROR_WANT_READ ? 0 : -1;
 }
 
+constexpr std::uint8_t kPublish = 3;
 constexpr std::uint8_t kConnack[] = {0x20, 3, 0, 0, 0};
 constexpr std::uint8_t kPingresp[] = {0xD0, 0};
 
@@ -91,7 +93,7 @@ bool answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscriber
     if (at + header + length > size) return false;
     if (type == 1) {
       sent = send_to(one, kConnack, sizeof kConnack);
-    } else if (type == 3) {
+    } else if (type == kPublish) {
       sent = forward(one, bytes + at, header, length, subscribers);
     } else if (type == 8) {
       subscribers[std::string(text_at(bytes + at + header + 3))] = one;
@@ -121,6 +123,30 @@ int open_door(unsigned& port) {
   return door;
 }
 
+/// A file to which what comes is written, and synced, before it is answered: over what stands
+/// there, so that only pages are the disk's work.
+class Journal {
+ public:
+  bool open(const char* path) {
+    fd_ = ::open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const std::vector<std::uint8_t> zeros(kSize);
+    return fd_ >= 0 && ::pwrite(fd_, zeros.data(), zeros.size(), 0) == kSize && ::fsync(fd_) == 0;
+  }
+  /// What came together shares its sync.
+  bool keep(const std::uint8_t* bytes, ssize_t size) {
+    if (fd_ < 0) return true;
+    if (at_ + size > kSize) at_ = 0;
+    if (::pwrite(fd_, bytes, static_cast<std::size_t>(size), at_) != size) return false;
+    at_ += size;
+    return ::fdatasync(fd_) == 0;
+  }
+
+ private:
+  static constexpr off_t kSize = 8 << 20;
+  int fd_ = -1;
+  off_t at_ = 0;
+};
+
 /// As a server has it that holds sleepers: no tickets, no cache, and no buffers between records.
 SSL_CTX* open_tls(const char* certificate, const char* key) {
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
@@ -140,6 +166,7 @@ class Holder {
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
     doors_.push_back({fd, tls});
   }
+  bool open_journal(const char* path) { return journal_.open(path); }
   [[noreturn]] void serve() {
     std::vector<epoll_event> events(512);
     for (;;) {
@@ -179,7 +206,11 @@ class Holder {
   }
   void serve_one(Held& one) {
     const ssize_t got = receive(one, block_);
-    if (got == 0 || (got > 0 && answer(one, block_.data(), got, subscribers_))) return;
+    if (got == 0) return;
+    const bool pushes = got > 0 && block_[0] >> 4 == kPublish;
+    if (got > 0 && (!pushes || journal_.keep(block_.data(), got)) &&
+        answer(one, block_.data(), got, subscribers_))
+      return;
     SSL_free(one.tls);
     ::close(one.fd);
     one = {};
@@ -190,6 +221,7 @@ class Holder {
   std::vector<Held> held_ = std::vector<Held>(65'536);
   std::vector<std::uint8_t> block_ = std::vector<std::uint8_t>(16'384);
   Subscribers subscribers_;
+  Journal journal_;
 };
 
 int failed(const char* what) {
@@ -207,13 +239,14 @@ int main(int count, char** words) {
   const int door = open_door(plain);
   if (door < 0) return failed("bench-holder");
   holder.add_door(door, nullptr);
-  if (count == 3) {
+  if (count >= 3) {
     SSL_CTX* context = open_tls(words[1], words[2]);
     if (context == nullptr) return failed("bench-holder: the certificate and key cannot be used");
     const int other = open_door(tls);
     if (other < 0) return failed("bench-holder");
     holder.add_door(other, context);
   }
+  if (count == 4 && !holder.open_journal(words[3])) return failed(words[3]);
   std::printf("%u %u\n", plain, tls);
   std::fflush(stdout);
   holder.serve();
