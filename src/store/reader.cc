@@ -80,7 +80,7 @@ void Reader::leave(Moment& moment) {
 }
 
 void Reader::enter_pushes() {
-  const std::uint64_t clears = store_.recent_.clears();
+  const std::uint64_t clears = store_.journal_.recent().clears();
   if (moment_.under_way && clears_ != clears) {
     leave(moment_);
     moment_.wanted = true;
@@ -97,7 +97,7 @@ void Reader::remove(DeviceId device, Sequence sequence) {
 void Reader::remove_through(DeviceId device, Sequence sequence) {
   // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
   // that fails says nothing, so the deletion is asked for.
-  if (!store_.recent_.any_through(device, sequence)) {
+  if (!store_.journal_.recent().any_through(device, sequence)) {
     enter_pushes();
     const auto any = table_->any_through(device, sequence);
     if (any && !*any) return;
@@ -114,7 +114,7 @@ void Reader::Deletions::forget(DeviceId device, Sequence sequence, bool through)
 base::Result<std::optional<Push>> Reader::find(DeviceId device, Sequence sequence,
                                                base::WallTime now) {
   if (deletions_->pending.contains({device, sequence})) return std::nullopt;
-  if (const auto recent = store_.recent_.find(device, sequence)) {
+  if (const auto recent = store_.journal_.recent().find(device, sequence)) {
     if (to_ms(recent->expires) <= to_ms(now)) return std::nullopt;
     return Push{.sequence = sequence,
                 .body = recent->body,
@@ -128,14 +128,14 @@ base::Result<std::optional<Push>> Reader::find(DeviceId device, Sequence sequenc
 }
 
 base::Result<bool> Reader::find_accepted(DeviceId device, Sequence sequence, base::WallTime now) {
-  if (const auto recent = store_.recent_.find(device, sequence))
+  if (const auto recent = store_.journal_.recent().find(device, sequence))
     return to_ms(recent->expires) > to_ms(now);
   enter_pushes();
   return table_->find_accepted(device, sequence, now);
 }
 
 base::Result<std::optional<base::WallTime>> Reader::next_expiry() {
-  const auto recent = store_.recent_.next_expiry();
+  const auto recent = store_.journal_.recent().next_expiry();
   enter_pushes();
   auto next = table_->next_expiry();
   if (!next || !recent) return next;
@@ -149,7 +149,7 @@ base::Result<Pending> Reader::pending(DeviceId device, Sequence after, std::uint
   const auto first = deleting.upper_bound({device, after});
   const auto last = deleting.upper_bound({device, ~Sequence{0}});
   const auto going = static_cast<std::size_t>(std::distance(first, last));
-  const Pending recent = store_.recent_.pending(device, after, limit + going, now);
+  const Pending recent = store_.journal_.recent().pending(device, after, limit + going, now);
   enter_pushes();
   auto found = table_->pending(device, after, limit + going, now);
   if (!found || (going == 0 && recent.sequences.empty())) return found;

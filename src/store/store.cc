@@ -116,7 +116,7 @@ void Store::flush() {
 /// Whether what is queued is a few pushes for a journal that has room.
 bool Store::may_write_here() const {
   return unfinished_.empty() && !log_waits() && urgent_ <= kFewMax && jobs_.size() <= kHereMax &&
-         journal_ready_ && !pour_fails_ && !commit_failed_ && journal_->room() >= kHereRoom &&
+         journal_.ready() && !pour_fails_ && !commit_failed_ && journal_.room() >= kHereRoom &&
          std::ranges::all_of(jobs_, [](const Job& job) {
            return std::holds_alternative<Add>(job) || std::holds_alternative<Remove>(job);
          });

@@ -12,15 +12,13 @@
 #include <span>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
-#include "store/journal.h"
 #include "store/log_keeper.h"
+#include "store/push_journal.h"
 #include "store/push_table.h"
 #include "store/reader.h"
-#include "store/recent.h"
 #include "store/registry.h"
 #include "store/report_table.h"
 #include "store/types.h"
@@ -171,7 +169,7 @@ class Store {
   std::uint64_t epoch() const { return own_->registry().epoch(); }
   /// Pushes that wait and are not in the tables: other connections, of this process too, do not see
   /// them yet.
-  std::size_t recent() const { return recent_.count(); }
+  std::size_t recent() const { return journal_.recent().count(); }
   /// Pushes that went since the start because their device has them.
   std::uint64_t acknowledged() const { return acknowledged_; }
 
@@ -216,11 +214,6 @@ class Store {
   std::vector<Job> take_batch();
 
   // What is in the journal and not in the tables: store_journal.cc. For whoever writes.
-  /// The highest number of a device that got recent pushes.
-  struct Numbers {
-    DeviceId device{};
-    Sequence last = 0;
-  };
   /// Pushes for the journal, with what becomes of the jobs that they are from.
   struct Numbered {
     std::vector<RecentPush> pushes;
@@ -232,16 +225,12 @@ class Store {
     std::vector<Outcome> outcomes;
   };
   base::Result<void> open_journal();
-  void restore(const std::vector<JournalRecord>& records);
   void write_journal(std::vector<Job>& batch);
   bool journal_takes(std::span<const Job> batch);
   void remove_recent(Job job, Settled& settled, std::vector<Job>& left);
   void add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Job>& left);
-  bool write_records(bool sync);
   bool in_tables(const Remove& remove);
   std::optional<Numbered> number(std::span<const Job> batch);
-  base::Result<void> pour();
-  void poured();
   bool pours(std::span<const Job> jobs) const;
   void pour_alone();
   base::Instant due();
@@ -270,7 +259,7 @@ class Store {
   std::unique_ptr<Reader> own_;
   /// The opening thread's; shared, as a task may come after the store is gone.
   std::shared_ptr<std::function<void()>> on_receipts_ = std::make_shared<std::function<void()>>();
-  RecentPushes recent_;
+  PushJournal journal_;  ///< changed by whoever writes
 
   /// Held by whoever writes: the writer, or who calls `flush`. Before `mutex_`.
   std::mutex writing_;
@@ -278,11 +267,7 @@ class Store {
   bool full_ = false;  ///< pushes are refused
   base::Instant looked_at_{};
   std::size_t unseen_bytes_ = 0;  ///< of pushes that came since
-  std::unique_ptr<Journal> journal_;
-  JournalKey journal_key_{};
-  bool journal_ready_ = false;  ///< else it takes nothing before the next pouring
-  std::unordered_map<std::string, Numbers> numbers_;  ///< by name of device
-  std::vector<Job> deletions_;                        ///< from the tables, that wait for more
+  std::vector<Job> deletions_;    ///< from the tables, that wait for more
   base::Instant deletions_since_{};
   bool pour_fails_ = false;     ///< the journal must not take what it cannot give
   bool commit_failed_ = false;  ///< nor anything before the next commit

@@ -61,7 +61,7 @@ void Store::write_batch(std::vector<Job> batch) {
   if (!deletions_alone || deletions_.size() >= kDeletionsMax ||
       io::now() >= deletions_since_ + kDeletionsAge)
     write_tables(std::exchange(deletions_, {}));
-  const auto oldest = recent_.oldest();
+  const auto oldest = journal_.oldest();
   if (oldest && io::now() >= std::max(*oldest + kRecentAge, pour_after_)) pour_alone();
 }
 
@@ -75,7 +75,7 @@ void Store::keep_deletions(std::vector<Job> deletions) {
 void Store::finish_writer() {
   const std::scoped_lock writing(writing_);
   write_tables(std::exchange(deletions_, {}));
-  if (!numbers_.empty()) pour_alone();
+  if (!journal_.empty()) pour_alone();
 }
 
 void Store::write_tables(std::vector<Job> batch) {
@@ -183,7 +183,7 @@ void Store::finish_log() {
 base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes) {
   const bool with_recent = pours(jobs);
   auto done = begin_.run();
-  if (done && with_recent) done = pour();
+  if (done && with_recent) done = journal_.pour(*write_, write_database_);
   for (const Job& job : jobs) {
     if (!done) break;
     auto outcome = apply(job);
@@ -203,7 +203,10 @@ base::Result<void> Store::commit(std::span<const Job> jobs, std::vector<Outcome>
     if (const auto rolled_back = write_database_.run("ROLLBACK"); !rolled_back)
       base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
   }
-  if (done && with_recent) poured();
+  if (done && with_recent) {
+    journal_.poured();
+    pour_fails_ = false;
+  }
   return done;
 }
 

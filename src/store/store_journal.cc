@@ -17,8 +17,6 @@ using base::ErrorCode;
 
 namespace {
 
-/// Bytes of the record of a push that went, and more.
-constexpr std::size_t kRemovedBytes = 64;
 /// Longest name that the journal takes.
 constexpr std::size_t kNameMax = 1'024;
 /// Between two tries to pour.
@@ -36,40 +34,19 @@ bool is_plain(const NewPush& push) {
 base::Result<void> Store::open_journal() {
   const auto key = journal_key(write_database_);
   if (!key) return base::fail(key.error());
-  journal_key_ = *key;
-  auto journal = Journal::open(options_.path, options_.synced);
-  if (!journal) return base::fail(journal.error());
-  journal_ = std::move(*journal);
-  if (journal_->size() < kJournalBytes)
-    base::log(base::LogLevel::kWarning, "store", "the disk has {} of {} bytes for the journal",
-              journal_->size(), kJournalBytes);
-  const auto records = journal_->read(journal_key_);
+  const auto records = journal_.open(options_.path, options_.synced, *key);
   if (!records) return base::fail(records.error());
-  restore(*records);
-  if (!records->empty())
-    base::log(base::LogLevel::kInfo, "store", "{} records were in the journal alone",
-              records->size());
-  // Also without any: behind a record that was cut short there may be whole ones, which nobody was
-  // told of.
+  if (journal_.size() < kJournalBytes)
+    base::log(base::LogLevel::kWarning, "store", "the disk has {} of {} bytes for the journal",
+              journal_.size(), kJournalBytes);
+  if (*records > 0)
+    base::log(base::LogLevel::kInfo, "store", "{} records were in the journal alone", *records);
+  // Also without any: it takes nothing before.
   std::vector<Outcome> none;
   const auto committed = commit({}, none);
   // With a full disk they stay in the journal, which takes nothing more, and in memory.
   if (!committed && committed.error().code != ErrorCode::kStorageFull) return committed;
   return {};
-}
-
-/// What a process that ended had accepted.
-void Store::restore(const std::vector<JournalRecord>& records) {
-  for (const JournalRecord& record : records) {
-    if (const auto* removed = std::get_if<RemovedPush>(&record)) {
-      recent_.remove(removed->device, removed->sequence);
-      continue;
-    }
-    const auto& added = std::get<RecentPush>(record);
-    Numbers& numbers = numbers_[added.push->device];
-    numbers = {added.device, std::max(numbers.last, added.sequence)};
-    recent_.add(std::span(&added, 1), io::now());
-  }
 }
 
 /// Takes out of a batch, and answers, what the tables are not needed for.
@@ -92,20 +69,9 @@ void Store::write_journal(std::vector<Job>& batch) {
   }
   add_recent(std::move(pushes), settled, left);
   for (Job& job : later) remove_recent(std::move(job), settled, left);
-  if (!later.empty()) write_records(false);
+  if (!later.empty()) journal_.write();
   batch = std::move(left);
   if (!settled.jobs.empty()) answer(std::move(settled.jobs), settled.outcomes);
-}
-
-/// Returns: whether what was appended is in the journal.
-bool Store::write_records(bool sync) {
-  if (!journal_ready_) return false;
-  const auto written = journal_->write(sync);
-  if (!written) {
-    base::log(base::LogLevel::kError, "store", "{}", base::to_string(written.error()));
-    journal_ready_ = false;
-  }
-  return written.has_value();
 }
 
 /// Pushes that are to go to the journal do, all or none of them.
@@ -117,16 +83,13 @@ void Store::add_recent(std::vector<Job> pushes, Settled& settled, std::vector<Jo
     numbered = number(pushes);
     if (moment && !commit_.run()) numbered.reset();
   }
-  if (numbered)
-    for (const RecentPush& push : numbered->pushes) journal_->append(push);
-  const bool written = write_records(numbered && !numbered->pushes.empty());
+  // Also without pushes: there may be records of deletions.
+  const bool written = journal_.add(numbered ? std::span<const RecentPush>(numbered->pushes)
+                                             : std::span<const RecentPush>());
   if (!numbered || !written) {
     std::ranges::move(pushes, std::back_inserter(left));
     return;
   }
-  for (const RecentPush& push : numbered->pushes)
-    numbers_[push.push->device] = {push.device, push.sequence};
-  recent_.add(numbered->pushes, io::now());
   std::ranges::move(pushes, std::back_inserter(settled.jobs));
   std::ranges::move(numbered->outcomes, std::back_inserter(settled.outcomes));
 }
@@ -137,7 +100,7 @@ bool Store::journal_takes(std::span<const Job> batch) {
   bool takes = !full_ && !pour_fails_ && !commit_failed_;
   for (const Job& job : batch) {
     if (const auto* remove = std::get_if<Remove>(&job)) {
-      bytes += kRemovedBytes * (remove->through ? recent_.count(remove->device) : 1);
+      bytes += kRemovedBytes * (remove->through ? journal_.recent().count(remove->device) : 1);
     } else if (const auto* add = std::get_if<Add>(&job)) {
       bytes += record_size(*add->push);
       takes = takes && is_plain(*add->push);
@@ -146,30 +109,21 @@ bool Store::journal_takes(std::span<const Job> batch) {
       takes = takes && other != nullptr && other->apart;
     }
   }
-  if (journal_ready_ && bytes > journal_->room()) {
-    if (bytes <= journal_->size()) pour_alone();
-    if (bytes > journal_->room()) journal_ready_ = false;
+  if (journal_.ready() && bytes > journal_.room()) {
+    if (bytes <= journal_.size()) pour_alone();
+    if (bytes > journal_.room()) journal_.stop();
   }
-  return takes && journal_ready_;
+  return takes && journal_.ready();
 }
 
 void Store::remove_recent(Job job, Settled& settled, std::vector<Job>& left) {
   const Remove& remove = std::get<Remove>(job);
-  std::vector<Sequence> removed;
-  if (remove.through)
-    removed = recent_.remove_through(remove.device, remove.sequence);
-  else if (recent_.remove(remove.device, remove.sequence))
-    removed.push_back(remove.sequence);
-  for (const Sequence sequence : removed) {
-    // It may take pushes of this very batch, which nobody planned for.
-    if (journal_ready_ && journal_->room() < kRemovedBytes) journal_ready_ = false;
-    if (journal_ready_) journal_->append(RemovedPush{remove.device, sequence});
-  }
-  if (!removed.empty() && !in_tables(remove)) {
+  const std::size_t removed = journal_.remove(remove.device, remove.sequence, remove.through);
+  if (removed > 0 && !in_tables(remove)) {
     settled.jobs.push_back(std::move(job));
-    settled.outcomes.emplace_back(static_cast<std::int64_t>(removed.size()));
+    settled.outcomes.emplace_back(static_cast<std::int64_t>(removed));
   } else {
-    acknowledged_ += removed.size();
+    acknowledged_ += removed;
     left.push_back(std::move(job));
   }
 }
@@ -196,12 +150,12 @@ std::optional<Store::Numbered> Store::number(std::span<const Job> batch) {
         continue;
       }
       Target target = **found;
-      if (const auto recent = numbers_.find(push.device); recent != numbers_.end()) {
+      if (const auto* recent = journal_.numbers(push.device)) {
         // Another one of that name: the tables must know of the numbers of the first.
-        if (recent->second.device != target.device) return std::nullopt;
-        target.last = std::max(target.last, recent->second.last);
+        if (recent->device != target.device) return std::nullopt;
+        target.last = std::max(target.last, recent->last);
       }
-      target.waiting += static_cast<std::int64_t>(recent_.count(target.device));
+      target.waiting += static_cast<std::int64_t>(journal_.recent().count(target.device));
       known = targets.emplace(push.device, target).first;
     }
     Target& target = known->second;
@@ -219,32 +173,11 @@ std::optional<Store::Numbered> Store::number(std::span<const Job> batch) {
 /// Whether these jobs must find in the tables what the journal has. Deletions make room where there
 /// is none: they must not need any.
 bool Store::pours(std::span<const Job> jobs) const {
-  if (numbers_.empty() && journal_ready_) return false;
+  if (journal_.empty() && journal_.ready()) return false;
   return jobs.empty() || std::ranges::any_of(jobs, [](const Job& job) {
            const auto* other = std::get_if<Other>(&job);
            return !std::holds_alternative<Remove>(job) && !(other != nullptr && other->apart);
          });
-}
-
-/// Within a transaction: everything that the journal alone has.
-base::Result<void> Store::pour() {
-  for (const auto& [name, numbers] : numbers_) {
-    auto poured = write_->pour(numbers.device, name, numbers.last, recent_.of(numbers.device));
-    if (!poured) return poured;
-  }
-  auto next = write_database_.prepare("UPDATE store SET journal = ?1");
-  if (!next) return base::fail(next.error());
-  return next->with(journal_key_.generation + 1).run();
-}
-
-/// After that transaction.
-void Store::poured() {
-  ++journal_key_.generation;
-  journal_->begin(journal_key_);
-  journal_ready_ = true;
-  pour_fails_ = false;
-  recent_.clear();
-  numbers_.clear();
 }
 
 void Store::pour_alone() {
@@ -267,7 +200,7 @@ base::Instant Store::due() {
     at = deletions_since_;
   else if (!deletions_.empty())
     at = deletions_since_ + kDeletionsAge;
-  if (const auto oldest = recent_.oldest())
+  if (const auto oldest = journal_.oldest())
     at = std::min(at, std::max(*oldest + kRecentAge, pour_after_));
   return at;
 }
