@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -78,8 +79,8 @@ ssize_t forward(const Held& from, const std::uint8_t* packet, ssize_t header, ss
   return send_to(from, puback, sizeof puback);
 }
 
-/// Answers the whole packets of a block; a client of the benchmark never sends a part of one.
-bool answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscribers& subscribers) {
+/// Answers the whole packets of a block. Returns: their bytes; -1: the connection is over.
+ssize_t answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscribers& subscribers) {
   ssize_t at = 0;
   while (at + 2 <= size) {
     ssize_t length = bytes[at + 1] & 0x7F;
@@ -90,7 +91,7 @@ bool answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscriber
     }
     const std::uint8_t type = bytes[at] >> 4;
     ssize_t sent = 0;
-    if (at + header + length > size) return false;
+    if (at + header + length > size) break;
     if (type == 1) {
       sent = send_to(one, kConnack, sizeof kConnack);
     } else if (type == kPublish) {
@@ -102,10 +103,10 @@ bool answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscriber
     } else if (type == 12) {
       sent = send_to(one, kPingresp, sizeof kPingresp);
     }
-    if (sent < 0) return false;
+    if (sent < 0) return -1;
     at += header + length;
   }
-  return true;
+  return at;
 }
 
 /// A listening socket of loopback and its port; -1: errno says why.
@@ -206,20 +207,35 @@ class Holder {
   }
   void serve_one(Held& one) {
     const ssize_t got = receive(one, block_);
-    if (got == 0) return;
-    const bool pushes = got > 0 && block_[0] >> 4 == kPublish;
-    if (got > 0 && (!pushes || journal_.keep(block_.data(), got)) &&
-        answer(one, block_.data(), got, subscribers_))
-      return;
+    if (got == 0 || (got > 0 && take(one, {block_.data(), static_cast<std::size_t>(got)}))) return;
+    rests_.erase(one.fd);
     SSL_free(one.tls);
     ::close(one.fd);
     one = {};
+  }
+  bool take(const Held& one, std::span<const std::uint8_t> bytes) {
+    // Rare: a packet of which only the front fitted the block, after a long wait for the disk.
+    std::vector<std::uint8_t> joined;
+    if (const auto rest = rests_.find(one.fd); rest != rests_.end()) {
+      joined = std::move(rest->second);
+      rests_.erase(rest);
+      joined.insert(joined.end(), bytes.begin(), bytes.end());
+      bytes = joined;
+    }
+    const auto size = static_cast<ssize_t>(bytes.size());
+    const bool pushes = bytes[0] >> 4 == kPublish;
+    if (pushes && !journal_.keep(bytes.data(), size)) return false;
+    const ssize_t answered = answer(one, bytes.data(), size, subscribers_);
+    if (answered < 0) return false;
+    if (answered < size) rests_[one.fd].assign(bytes.begin() + answered, bytes.end());
+    return true;
   }
 
   int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<Door> doors_;
   std::vector<Held> held_ = std::vector<Held>(65'536);
   std::vector<std::uint8_t> block_ = std::vector<std::uint8_t>(16'384);
+  std::unordered_map<int, std::vector<std::uint8_t>> rests_;  ///< by socket
   Subscribers subscribers_;
   Journal journal_;
 };
