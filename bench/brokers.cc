@@ -126,10 +126,11 @@ Outcome<Broker> start_redis(const Folder& folder, const Broker&) {
                 }};
   broker.plain = free_port();
   broker.delivers = false;
+  const std::string port = std::to_string(broker.plain);
   return start_program(
       std::move(broker),
-      {"/usr/bin/redis-server", "--port", std::to_string(broker.plain), "--bind", "127.0.0.1",
-       "--save", "", "--maxclients", "1000000", "--protected-mode", "no", "--dir", folder.file("")},
+      {"/usr/bin/redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--maxclients",
+       "1000000", "--protected-mode", "no", "--dir", folder.file("")},
       folder.file("redis.log"));
 }
 
