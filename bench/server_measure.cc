@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "io/tls.h"
 #include "pushing.h"
+#include "usage.h"
 
 namespace wakeline::bench {
 
@@ -26,15 +28,6 @@ FleetTarget target_of(const Broker& broker, std::shared_ptr<io::TlsContext> tls)
           .greeting = broker.greeting};
 }
 
-double own_processor_ms() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto ms = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
-  };
-  return ms(used.ru_utime) + ms(used.ru_stime);
-}
-
 Outcome<void> measure_tls(Broker& broker, const Plan& plan, Found& found) {
   auto tls = io::TlsContext::client(broker.ca_file);
   if (!tls) return std::unexpected("tls: " + base::to_string(tls.error()));
@@ -48,11 +41,11 @@ Outcome<void> measure_tls(Broker& broker, const Plan& plan, Found& found) {
   const pid_t pid = broker.program.pid();
   const double before = anonymous_bytes(pid);
   const double cpu = processor_ms(pid);
-  const double own = own_processor_ms();
+  const double own = usage(::getpid()).cpu_ms;
   const auto took = (*fleet)->grow(plan.tls_devices);
   if (!took) return std::unexpected(took.error());
   const auto more = static_cast<double>(plan.tls_devices - few);
-  found.tls_fleet_us = (own_processor_ms() - own) * 1e3 / more;
+  found.tls_fleet_us = (usage(::getpid()).cpu_ms - own) * 1e3 / more;
   found.tls_cpu_us = (processor_ms(pid) - cpu) * 1e3 / more;
   found.tls_bytes = (anonymous_bytes(pid) - before) / more;
   found.tls_rate = more / *took;

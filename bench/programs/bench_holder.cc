@@ -86,6 +86,7 @@ ssize_t answer(const Held& one, const std::uint8_t* bytes, ssize_t size, Subscri
     ssize_t length = bytes[at + 1] & 0x7F;
     ssize_t header = 2;
     if ((bytes[at + 1] & 0x80) != 0) {
+      if (at + 3 > size) break;
       length |= static_cast<ssize_t>(bytes[at + 2] & 0x7F) << 7;
       header = 3;
     }
