@@ -61,7 +61,7 @@ base::Result<std::unique_ptr<DeviceShard>> DeviceShard::create(
     shard->moved_in_.reset(pair[0]);
     shard->moved_out_.reset(pair[1]);
   }
-  auto reader = store.reader(shard->post_);
+  auto reader = store.reader();
   if (!reader) return base::fail(reader.error());
   shard->reader_ = std::move(*reader);
   return shard;

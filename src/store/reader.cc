@@ -11,24 +11,21 @@
 
 namespace wakeline::store {
 
-Reader::Reader(Store& store, Post post, Database database, Registry registry)
+Reader::Reader(Store& store, Database database, Registry registry)
     : store_(store),
       database_(std::move(database)),
       registry_(std::move(registry)),
-      deletions_(std::make_shared<Deletions>()) {
-  deletions_->post = std::move(post);
-}
+      deletions_(std::make_shared<Deletions>()) {}
 
 Reader::~Reader() = default;
 
 base::Result<std::unique_ptr<Reader>> Reader::open(Store& store, const std::string& path,
-                                                   std::uint32_t queue_max, Post post) {
+                                                   std::uint32_t queue_max) {
   auto database = Database::open(path, Database::Mode::kRead);
   if (!database) return base::fail(database.error());
   auto registry = Registry::open(path, Database::Mode::kRead);
   if (!registry) return base::fail(registry.error());
-  std::unique_ptr<Reader> reader(
-      new Reader(store, std::move(post), std::move(*database), std::move(*registry)));
+  std::unique_ptr<Reader> reader(new Reader(store, std::move(*database), std::move(*registry)));
   auto table = PushTable::prepare(reader->database_, queue_max);
   if (!table) return base::fail(table.error());
   auto reports = ReportTable::prepare(reader->database_);
@@ -58,6 +55,7 @@ base::Result<Reader::Moment> Reader::prepare_moment(Database& database) {
 
 void Reader::begin_moment() {
   end_moment();
+  deletions_->forget_written();
   moment_.wanted = registry_moment_.wanted = true;
 }
 
@@ -79,6 +77,10 @@ void Reader::leave(Moment& moment) {
     base::log(base::LogLevel::kError, "store", "{}", base::to_string(ended.error()));
 }
 
+void Reader::begin_call() {
+  if (!moment_.wanted) deletions_->forget_written();
+}
+
 void Reader::enter_pushes() {
   const std::uint64_t clears = store_.journal_.recent().clears();
   if (moment_.under_way && clears_ != clears) {
@@ -90,6 +92,7 @@ void Reader::enter_pushes() {
 }
 
 void Reader::remove(DeviceId device, Sequence sequence) {
+  begin_call();
   if (deletions_->pending.emplace(device, sequence).second)
     store_.enqueue(Store::Remove{device, sequence, false, deletions_}, false);
 }
@@ -105,14 +108,29 @@ void Reader::remove_through(DeviceId device, Sequence sequence) {
   store_.enqueue(Store::Remove{device, sequence, true, deletions_}, false);
 }
 
-void Reader::Deletions::forget(DeviceId device, Sequence sequence, bool through) {
-  const auto first =
-      through ? pending.lower_bound({device, 0}) : pending.lower_bound({device, sequence});
-  pending.erase(first, pending.upper_bound({device, sequence}));
+void Reader::Deletions::add(std::vector<Written> written) {
+  const std::scoped_lock lock(mutex_);
+  if (written_.empty())
+    written_ = std::move(written);
+  else
+    written_.insert(written_.end(), written.begin(), written.end());
+}
+
+void Reader::Deletions::forget_written() {
+  std::vector<Written> written;
+  {
+    const std::scoped_lock lock(mutex_);
+    written.swap(written_);
+  }
+  for (const auto& [device, sequence, through] : written) {
+    const auto first = pending.lower_bound({device, through ? 0 : sequence});
+    pending.erase(first, pending.upper_bound({device, sequence}));
+  }
 }
 
 base::Result<std::optional<Push>> Reader::find(DeviceId device, Sequence sequence,
                                                base::WallTime now) {
+  begin_call();
   if (deletions_->pending.contains({device, sequence})) return std::nullopt;
   if (const auto recent = store_.journal_.recent().find(device, sequence)) {
     if (to_ms(recent->expires) <= to_ms(now)) return std::nullopt;
@@ -144,6 +162,7 @@ base::Result<std::optional<base::WallTime>> Reader::next_expiry() {
 
 base::Result<Pending> Reader::pending(DeviceId device, Sequence after, std::uint16_t limit,
                                       base::WallTime now) {
+  begin_call();
   // Those that go are still there: as many more are read, and left out.
   const auto& deleting = deletions_->pending;
   const auto first = deleting.upper_bound({device, after});

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -71,11 +72,26 @@ class Reader {
 
  private:
   friend class Store;
-  /// Asked for, and not yet written; the thread's own, and reached through `post` alone.
-  struct Deletions {
-    Post post;
+  /// What the thread asked for, until it knows that it is written. It is not woken for that.
+  class Deletions {
+   public:
+    struct Written {
+      DeviceId device;
+      Sequence sequence;
+      bool through;
+    };
+    /// Not to be read any more, although it is still there. The thread's own.
     std::set<std::pair<DeviceId, Sequence>> pending;
-    void forget(DeviceId device, Sequence sequence, bool through);
+
+    /// From the thread that writes.
+    void add(std::vector<Written> written);
+    /// Takes what is written out of `pending`. Reads afterwards are of a moment that begins now or
+    /// later: before, it was still there.
+    void forget_written();
+
+   private:
+    std::mutex mutex_;
+    std::vector<Written> written_;  // guarded by mutex_
   };
 
   /// Of one of the two connections: a transaction that only reads.
@@ -85,15 +101,17 @@ class Reader {
     bool under_way = false;
   };
 
-  Reader(Store& store, Post post, Database database, Registry registry);
+  Reader(Store& store, Database database, Registry registry);
   static base::Result<Moment> prepare_moment(Database& database);
   static void enter(Moment& moment);
   static void leave(Moment& moment);
+  /// Before each call about pushes: outside of a moment it is one of its own.
+  void begin_call();
   /// For pushes that were not among the recent ones: not of a moment before those went to the
   /// tables.
   void enter_pushes();
   static base::Result<std::unique_ptr<Reader>> open(Store& store, const std::string& path,
-                                                    std::uint32_t queue_max, Post post);
+                                                    std::uint32_t queue_max);
 
   Store& store_;
   Database database_;

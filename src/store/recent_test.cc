@@ -241,7 +241,7 @@ TEST_P(StoreRecent, LeaveTheirNumbersToADeviceThatGetsTheName) {
 
 TEST_P(StoreRecent, AreFoundWithinAMomentInWhichTheyGoToTheTables) {
   open();
-  auto reader = store_->reader(mailbox_.post());
+  auto reader = store_->reader();
   ASSERT_TRUE(reader);
   (*reader)->begin_moment();
   EXPECT_TRUE((*reader)->pending(door_, 0, 9, kNow)->sequences.empty());

@@ -63,15 +63,15 @@ base::Result<void> Store::prepare() {
   });
   if (!keeper) return base::fail(keeper.error());
   keeper_ = std::move(*keeper);
-  auto own = reader(post_);
+  auto own = reader();
   if (!own) return base::fail(own.error());
   own_ = std::move(*own);
   plan();
   return {};
 }
 
-base::Result<std::unique_ptr<Reader>> Store::reader(Post post) {
-  return Reader::open(*this, options_.path, options_.queue_max, std::move(post));
+base::Result<std::unique_ptr<Reader>> Store::reader() {
+  return Reader::open(*this, options_.path, options_.queue_max);
 }
 
 Store::~Store() {

@@ -140,9 +140,8 @@ class Store {
     *on_receipts_ = std::move(on_receipts);
   }
 
-  /// A further thread's view; its deletions are forgotten there when they are written, through
-  /// `post`. Must go before the store. Errors: those of Database::open.
-  base::Result<std::unique_ptr<Reader>> reader(Post post);
+  /// A further thread's view. Must go before the store. Errors: those of Database::open.
+  base::Result<std::unique_ptr<Reader>> reader();
 
   /// The view of the thread that opened the store.
   void remove(DeviceId device, Sequence sequence) { own_->remove(device, sequence); }

@@ -107,7 +107,7 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
       kFewMax);
   std::vector<Job> failed;
   std::vector<Task> answers;
-  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Remove>> written;
+  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Reader::Deletions::Written>> written;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     if (auto* add = std::get_if<Add>(&batch[i])) {
@@ -134,18 +134,13 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
     } else if (outcome) {
       auto& remove = std::get<Remove>(batch[i]);
       acknowledged_ += static_cast<std::uint64_t>(std::get<std::int64_t>(*outcome));
-      auto asked_by = remove.asked_by;
-      written[std::move(asked_by)].push_back(std::move(remove));
+      written[std::move(remove.asked_by)].push_back(
+          {remove.device, remove.sequence, remove.through});
     } else {
       failed.push_back(std::move(batch[i]));
     }
   }
-  for (auto& [deletions, removed] : written) {
-    deletions->post([removes = std::move(removed)] {
-      for (const Remove& remove : removes)
-        remove.asked_by->forget(remove.device, remove.sequence, remove.through);
-    });
-  }
+  for (auto& [deletions, removed] : written) deletions->add(std::move(removed));
   if (!failed.empty()) {
     const std::scoped_lock lock(mutex_);
     std::ranges::move(failed, std::back_inserter(unfinished_));

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <map>
@@ -121,7 +122,7 @@ TEST(Store, TellsTheWritersThreadOfAPushThatWasTakenBeforeItAnswers) {
   Mailbox mailbox;
   auto store = Store::open({.path = path}, mailbox.post());
   ASSERT_TRUE(store);
-  auto reader = (*store)->reader(mailbox.post());
+  auto reader = (*store)->reader();
   ASSERT_TRUE(reader);
   std::atomic<int> told = 0;
   std::atomic<bool> durable = false;
@@ -153,7 +154,7 @@ TEST(Store, ReadsOneMomentUntilALaterOneBegins) {
   Mailbox mailbox;
   auto store = Store::open({.path = path}, mailbox.post());
   ASSERT_TRUE(store);
-  auto reader = (*store)->reader(mailbox.post());
+  auto reader = (*store)->reader();
   ASSERT_TRUE(reader);
   const auto waiting = [&] { return (*reader)->pending(door, 0, 10, kNow)->sequences.size(); };
   const auto knows = [&](const char* name) { return (*reader)->find_device(name)->has_value(); };
@@ -175,6 +176,47 @@ TEST(Store, ReadsOneMomentUntilALaterOneBegins) {
   (*reader)->end_moment();
   add_device(path, "gate");
   EXPECT_TRUE(knows("gate"));
+}
+
+TEST(Store, HidesWhatIsDeletedAlsoInAMomentInWhichItIsStillThere) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  const DeviceId door = add_device(path, "door");
+  Mailbox mailbox;
+  auto store = Store::open({.path = path}, mailbox.post());
+  ASSERT_TRUE(store);
+  auto reader = (*store)->reader();
+  ASSERT_TRUE(reader);
+  const auto waits = [&](Sequence sequence) {
+    const bool found = (*reader)->find(door, sequence, kNow)->has_value();
+    const auto listed = (*reader)->pending(door, 0, 10, kNow)->sequences;
+    EXPECT_EQ(std::ranges::count(listed, sequence), found ? 1 : 0);
+    return found;
+  };
+  int added = 0;
+  for (int i = 0; i < 3; ++i) {
+    NewPush push = push_to("door");
+    push.topic = "t" + std::to_string(i);  // in the tables
+    ASSERT_TRUE((*store)->add(push, [&](const base::Result<Accepted>&) { ++added; }));
+  }
+  ASSERT_TRUE(mailbox.run_until([&] { return added == 3; }));
+
+  (*reader)->begin_moment();
+  EXPECT_TRUE(waits(1));
+  (*reader)->remove(door, 1);
+  EXPECT_FALSE(waits(1));
+  ASSERT_TRUE(mailbox.run_until([&] { return (*store)->acknowledged() == 1; }));
+  EXPECT_FALSE(waits(1));
+  (*reader)->begin_moment();
+  EXPECT_FALSE(waits(1));
+  EXPECT_TRUE(waits(2));
+  (*reader)->end_moment();
+  // And where each read is a moment of its own.
+  (*reader)->remove(door, 2);
+  EXPECT_FALSE(waits(2));
+  ASSERT_TRUE(mailbox.run_until([&] { return (*store)->acknowledged() == 2; }));
+  EXPECT_FALSE(waits(2));
+  EXPECT_TRUE(waits(3));
 }
 
 TEST(Store, WritesWhatIsQueuedBeforeItCloses) {

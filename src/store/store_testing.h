@@ -28,12 +28,17 @@ class Mailbox {
       wake_.notify_one();
     };
   }
-  /// Runs tasks until `done`. Returns: false after ten seconds without it.
+  /// Runs tasks until `done`, which also what posts nothing may bring about. Returns: false after
+  /// ten seconds without a task.
   bool run_until(const std::function<bool()>& done) {
+    int looks = 10'000;
     while (!done()) {
       std::unique_lock lock(mutex_);
-      if (!wake_.wait_for(lock, std::chrono::seconds(10), [this] { return !tasks_.empty(); }))
-        return false;
+      if (!wake_.wait_for(lock, std::chrono::milliseconds(1), [this] { return !tasks_.empty(); })) {
+        if (--looks == 0) return false;
+        continue;
+      }
+      looks = 10'000;
       const auto task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();

@@ -113,7 +113,7 @@ TEST_F(StoreWriter, BeginsWithWhatWasPutWhenItIsFlushed) {
 TEST_F(StoreWriter, KeepsTheOrderOfEachThreadWhoeverWrites) {
   const DeviceId gate = add_device(path_, "gate");
   open({.synced = false});
-  auto reader = store_->reader(mailbox_.post());
+  auto reader = store_->reader();
   ASSERT_TRUE(reader);
   constexpr int kEach = 3'000;
   std::vector<Sequence> here;
@@ -154,7 +154,7 @@ TEST_F(StoreWriter, KeepsTheOrderOfEachThreadWhoeverWrites) {
 TEST_F(StoreWriter, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
   open({.synced = false});
   // A reader that stays at its moment holds the log up, and only for so long.
-  auto reader = store_->reader(mailbox_.post());
+  auto reader = store_->reader();
   ASSERT_TRUE(reader);
   const int rounds = 6;
   int asked = 0;
