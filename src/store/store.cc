@@ -195,6 +195,8 @@ void Store::run_writer() {
       lock.lock();
       const bool copied = log_ == Log::kCopied;
       std::vector<Job> batch = copied ? std::vector<Job>() : take_batch();
+      expects_ = std::ranges::any_of(
+          batch, [](const Job& job) { return std::holds_alternative<Add>(job); });
       lock.unlock();
       if (copied)
         finish_log();
@@ -221,12 +223,14 @@ bool Store::await_turn(std::unique_lock<std::mutex>& lock) {
   for (;;) {
     planned_ = due_;
     if (!unfinished_.empty()) planned_ = std::min(planned_, io::now() + kRetryDelay);
-    const auto something_new = [&] { return something() || due_ < planned_; };
-    if (planned_ == base::kNever || !may_write())
-      wake_.wait(lock, something_new);
-    else if (!wake_.wait_for(lock, planned_ - io::now(), something_new))
-      return true;
-    if (!something()) continue;
+    if (!std::exchange(expects_, false)) {
+      const auto something_new = [&] { return something() || due_ < planned_; };
+      if (planned_ == base::kNever || !may_write())
+        wake_.wait(lock, something_new);
+      else if (!wake_.wait_for(lock, planned_ - io::now(), something_new))
+        return true;
+      if (!something()) continue;
+    }
     collects_ = true;
     wake_.wait_for(lock, kDeletionDelay, somebody_waits);
     collects_ = false;

@@ -282,9 +282,12 @@ class Store {
   base::Instant due_ = base::kNever;  // of the writer, unasked; guarded by mutex_
   base::Instant planned_ = base::kNever;  // the writer wakes at it; guarded by mutex_
   bool collects_ = false;                 // the writer waits for more deletions; guarded by mutex_
-  Log log_ = Log::kGrows;                 // guarded by mutex_
-  std::uint32_t log_pages_ = 0;           // guarded by mutex_
-  bool stopping_ = false;                 // guarded by mutex_
+  /// The writer has written pushes: what acknowledges them comes soon, and is collected without
+  /// waking it. Guarded by mutex_.
+  bool expects_ = false;
+  Log log_ = Log::kGrows;        // guarded by mutex_
+  std::uint32_t log_pages_ = 0;  // guarded by mutex_
+  bool stopping_ = false;        // guarded by mutex_
   std::atomic<std::uint64_t> acknowledged_ = 0;
   std::unique_ptr<LogKeeper> keeper_;
   std::thread writer_;

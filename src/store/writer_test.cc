@@ -68,6 +68,20 @@ TEST_F(StoreWriter, SaysWhereOneOfAFewPushesBecameDurableAndWhereOneOfMany) {
   EXPECT_LT(few_, 20 + many / 4);
 }
 
+TEST_F(StoreWriter, WritesADeletionWheneverItComesAfterItsPush) {
+  open({});
+  for (int i = 1; i <= 30; ++i) {
+    add();
+    ASSERT_TRUE(await(i));
+    // While the writer expects it, and when it does so no longer.
+    std::this_thread::sleep_for(std::chrono::milliseconds(i));
+    store_->remove(door_, static_cast<Sequence>(i));
+    ASSERT_TRUE(
+        mailbox_.run_until([&] { return store_->acknowledged() == static_cast<unsigned>(i); }));
+  }
+  EXPECT_EQ(store_->recent(), 0U);
+}
+
 TEST_F(StoreWriter, WritesWhatIsAskedForWhenTheStoreGoes) {
   open({});
   for (int i = 0; i < 3; ++i) add();
