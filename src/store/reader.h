@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,10 +17,6 @@
 namespace wakeline::store {
 
 class Store;
-
-/// Runs a task on one certain thread, later, and not after the store is gone. Must stay callable
-/// until then.
-using Post = std::function<void(std::function<void()>)>;
 
 /// What one thread sees of the store, over connections of its own that no write blocks. A push that
 /// this thread deleted is gone for it at once, before the deletion is written.

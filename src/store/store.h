@@ -51,6 +51,10 @@ inline constexpr base::Duration kRecentAge = std::chrono::seconds(1);
 inline constexpr std::size_t kDeletionsMax = 64;
 inline constexpr base::Duration kDeletionsAge = std::chrono::milliseconds(100);
 
+/// Runs a task on one certain thread, later, and not after the store is gone. Must stay callable
+/// until then.
+using Post = std::function<void(std::function<void()>)>;
+
 struct Options {
   std::string path{};
   std::uint32_t queue_max = kQueueMax;
