@@ -290,11 +290,24 @@ io::UniqueFd PeerListener::accept() const {
 }
 
 TestApp HostTest::accept_app() {
-  PeerConnection report(accept_connection());
-  const std::string hello = report.expect("report ");
-  PeerConnection line(accept_connection());
-  line.expect("line ");
-  return {hello.empty() ? 0 : std::stoi(hello.substr(7)), std::move(report), std::move(line)};
+  // Apps that start together connect in any order: both connections of one app say its pid.
+  while (io::UniqueFd fd = accept_connection()) {
+    PeerConnection connection(std::move(fd));
+    std::istringstream hello(connection.line().value_or(""));
+    std::string kind;
+    pid_t pid = 0;
+    if (!(hello >> kind >> pid)) {
+      ADD_FAILURE() << "an app that does not say what it is: '" << hello.str() << "'";
+      break;
+    }
+    HalfApp& app = half_accepted_[pid];
+    (kind == "report" ? app.report : app.line).emplace(std::move(connection));
+    if (!app.report || !app.line) continue;
+    TestApp whole{pid, std::move(*app.report), std::move(*app.line)};
+    half_accepted_.erase(pid);
+    return whole;
+  }
+  return {0, PeerConnection(io::UniqueFd()), PeerConnection(io::UniqueFd())};
 }
 
 std::optional<wire::host::LedgerLine> HostTest::next_line(const std::string& app,

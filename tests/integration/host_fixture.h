@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -162,8 +163,15 @@ class HostTest : public testing::TestWithParam<std::string> {
   std::string socket() const;
   void connect_control();
 
+  /// An app of which one connection has come, or both.
+  struct HalfApp {
+    std::optional<PeerConnection> report;
+    std::optional<PeerConnection> line;
+  };
+
   std::uint64_t known_line_ = 0;  ///< the ledger's last one when the host was started
   PeerListener listener_;
+  std::map<pid_t, HalfApp> half_accepted_;
 };
 
 }  // namespace wakeline::host
