@@ -42,7 +42,8 @@ DeviceShard::DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& sto
       post_([poller = poller_](std::function<void()> task) { poller->post(std::move(task)); }),
       wheel_(io::now()),
       block_(kBlock),
-      now_(io::now()) {
+      now_(io::now()),
+      slept_from_(now_) {
   config_.keep_alive_max_s = common_->limits.keep_alive_max_s;
   config_.epoch = store.epoch();
   config_.probes = true;
@@ -122,6 +123,7 @@ void DeviceShard::run() {
 
 void DeviceShard::turn(std::span<const epoll_event> events) {
   now_ = io::now();
+  admission_.on_slept(now_ - slept_from_);
   // The reads of a herd's logins share their locks on the file. A task may tell what was written
   // just now: what it reads is of a moment after that.
   if (uses_store_) reader_->begin_moment();
@@ -140,7 +142,8 @@ void DeviceShard::turn(std::span<const epoll_event> events) {
   flush_dirty();
   if (uses_store_) reader_->end_moment();
   move_out();
-  const base::Duration took = io::now() - now_;
+  slept_from_ = io::now();
+  const base::Duration took = slept_from_ - now_;
   accept_batch_ = took > kTurnMax ? std::max(kBatchMin, accept_batch_ / 2)
                                   : std::min(kBatchMax, accept_batch_ + kBatchMin);
 }

@@ -284,6 +284,7 @@ class DeviceShard {
   std::vector<std::uint8_t> block_;  ///< what is read goes here
   base::Bytes encoded_;
   base::Instant now_{};
+  base::Instant slept_from_{};  ///< the end of the last turn
   Key last_guest_ = kGuest;
   std::size_t accept_batch_ = 64;  ///< halved when a turn takes long
   base::Instant accept_from_{};    ///< descriptors ran out: no sooner

@@ -18,14 +18,18 @@ std::optional<base::Duration> Admission::on_arrival(base::Instant now, std::size
 }
 
 void Admission::on_finished(base::Instant now, std::size_t guests) {
-  if (finished_ == 0) measured_from_ = now;
+  if (finished_ == 0) {
+    measured_from_ = now;
+    slept_ = {};
+  }
   ++finished_;
   const base::Duration span = now - measured_from_;
   if (span >= kMeasure) {
+    const base::Duration busy =
+        std::max(span - slept_, base::Duration(std::chrono::microseconds(1)));
     const auto measured = static_cast<std::uint64_t>(finished_ - 1) * 1'000'000'000ULL /
-                          static_cast<std::uint64_t>(span.count());
-    // Only what was busy all the time tells how fast we are; and not faster than twice as before at
-    // once, as one sample may be lucky.
+                          static_cast<std::uint64_t>(busy.count());
+    // A few tell little; and not faster than twice as before at once, as one sample may be lucky.
     if (guests > 0 && finished_ > 16) {
       const std::uint64_t mixed = (3ULL * rate_ + measured) / 4;
       rate_ = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(

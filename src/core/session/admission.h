@@ -10,9 +10,10 @@
 namespace wakeline::session {
 
 /// How many connections may be under way to a session at a time, and when those beyond come back.
-/// It measures what the server really gets through while it is busy; a refused one gets a slot of a
-/// virtual queue that is drained at half of that, so that the other half is for those who come
-/// unasked (link.md §2). A value, as the machines are.
+/// It measures what the server gets through in the time in which it does not sleep: how many come
+/// says nothing, nor does a slow peer. A refused one gets a slot of a virtual queue that is drained
+/// at half of that, so that the other half is for those who come unasked (link.md §2). A value, as
+/// the machines are.
 class Admission {
  public:
   /// The rate before anything was measured, its bounds, in connections a second.
@@ -26,6 +27,8 @@ class Admission {
   /// A connection comes while `guests` have not got through. Returns: nothing when it may go on,
   /// else after what time it may try again.
   std::optional<base::Duration> on_arrival(base::Instant now, std::size_t guests);
+  /// The server had nothing to do for so long.
+  void on_slept(base::Duration time) { slept_ += time; }
   /// One got through; `guests` are left.
   void on_finished(base::Instant now, std::size_t guests);
 
@@ -41,6 +44,7 @@ class Admission {
   std::uint32_t rate_ = kRateFirst;
   std::uint32_t finished_ = 0;  ///< since `measured_from_`, without a pause
   base::Instant measured_from_{};
+  base::Duration slept_{};     ///< since then
   base::Instant last_slot_{};  ///< of the virtual queue
 };
 

@@ -50,6 +50,25 @@ TEST(Admission, LearnsHowFastTheServerIsWhileItIsBusy) {
   EXPECT_EQ(idle.rate(), Admission::kRateFirst);
 }
 
+TEST(Admission, LearnsNothingOfHowManyComeOrOfAPeerThatSaysNothing) {
+  Admission gate;
+  base::Duration now{};
+  // 250 a second, half a millisecond of work each; one guest never gets through.
+  for (int i = 0; i < 5'000; ++i) {
+    gate.on_slept(microseconds(3'500));
+    gate.on_finished(at(now += milliseconds(4)), 1);
+  }
+  EXPECT_NEAR(gate.rate(), 2'000, 100);
+  // It was slow once, and is not any more.
+  for (int i = 0; i < 1'000; ++i) gate.on_finished(at(now += milliseconds(5)), 100);
+  EXPECT_NEAR(gate.rate(), 200, 20);
+  for (int i = 0; i < 5'000; ++i) {
+    gate.on_slept(microseconds(3'500));
+    gate.on_finished(at(now += milliseconds(4)), 1);
+  }
+  EXPECT_NEAR(gate.rate(), 2'000, 100);
+}
+
 TEST(Admission, SpreadsTheReturnOverWhatAllOfThemTake) {
   const Admission gate;
   EXPECT_EQ(gate.spread(100'000), seconds(50));
