@@ -110,7 +110,8 @@ void DeviceShard::publish(Slot slot, const session::Publish& publish) {
   if (publish.withheld > 0 && version == mqtt::Version::k5)
     packet.properties.user.emplace_back(wire::property::kWithheld,
                                         std::to_string(publish.withheld));
-  const bool once = device.session.sends_once(subscription, push->group);
+  // One that went out with QoS 1 stays with it, whatever was subscribed meanwhile (§4.4).
+  const bool once = !publish.duplicate && device.session.sends_once(subscription, push->group);
   if (once) {
     packet.qos = mqtt::Qos::kAtMostOnce;
   } else {

@@ -65,6 +65,27 @@ TEST_F(MqttConformance, Mqtt_4_4_0_1_And_2_WhatIsUnacknowledgedComesAgainUnderIt
   EXPECT_TRUE(again->duplicate);
   EXPECT_EQ(again->packet_id, id);
 }
+TEST_F(MqttConformance, Mqtt_4_4_0_1_WhatWentOutWithQosOneStaysWithIt) {
+  std::uint16_t id = 0;
+  {
+    MqttPeer door = peer();
+    ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+    ASSERT_EQ(push("ring"), 201U);
+    id = door.expect<mqtt::Publish>().value_or(mqtt::Publish{}).packet_id;
+    ASSERT_NE(id, 0);
+    ASSERT_TRUE(door.send(mqtt::Subscribe{
+        .packet_id = 4, .topics = {{.filter = "wakeline/inbox/door", .qos = Qos::kAtMostOnce}}}));
+    ASSERT_TRUE(door.expect<mqtt::Suback>());
+  }
+  for (int i = 0; i < 2; ++i) {  // unacknowledged, it comes each time
+    MqttPeer door = connected(connect(false));
+    const auto again = door.expect<mqtt::Publish>();
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->duplicate);
+    EXPECT_EQ(again->qos, Qos::kAtLeastOnce);
+    EXPECT_EQ(again->packet_id, id);
+  }
+}
 TEST_F(MqttConformance, Mqtt_4_6_0_5_PushesOfOneDeviceComeInOrder) {
   for (int i = 0; i < 20; ++i) ASSERT_EQ(push(std::to_string(i)), 201U);
   MqttPeer door = peer();
