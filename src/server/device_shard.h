@@ -149,6 +149,13 @@ class DeviceShard {
     std::string device{};          ///< of a probe
     std::unique_ptr<Arrival> arrival{};
   };
+  /// What a guest hears whose CONNECT is not accepted.
+  struct Unwelcome {
+    session::Reason reason;
+    const char* what = nullptr;
+    base::Duration retry_after{};
+    std::uint64_t attempt = 0;  ///< the last that was served; 0: nothing of that
+  };
   /// A guest whose socket goes to another file table.
   struct Moving {
     DeviceShard* home;
@@ -211,8 +218,7 @@ class DeviceShard {
   void count_out(Guest& guest);
   base::Result<store::Device> authenticate(const DeviceLine& line,
                                            const wire::mqtt::Connect& connect);
-  void refuse(Key key, wire::mqtt::Version version, session::Reason reason,
-              base::Duration retry_after = {}, std::uint64_t attempt = 0);
+  void refuse(Key key, const wire::mqtt::Connect& connect, const Unwelcome& why);
   void settle(Key key);
   void adopt(DeviceLine line, const Arrival& arrival);
 

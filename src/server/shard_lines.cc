@@ -152,10 +152,15 @@ DeviceShard::Key DeviceShard::on_frames(Key key, base::BytesView bytes) {
   while (!bytes.empty()) {
     DeviceLine* line = line_of(key);
     if (line == nullptr) return 0;
-    if ((key & kGuest) != 0 && guests_.at(key)->phase != Guest::Phase::kArriving &&
-        guests_.at(key)->phase != Guest::Phase::kRefused)
-      break;  // arrived: its shard goes on; leaving: dropped
-    const auto decoded = websocket::decode(bytes, websocket::From::kClient, mqtt::kPacketMax);
+    const bool guest = (key & kGuest) != 0;
+    if (guest) {
+      const Guest::Phase phase = guests_.at(key)->phase;
+      if (phase == Guest::Phase::kLeaving) return key;  // dropped
+      if (phase == Guest::Phase::kArrived) break;       // its shard goes on
+    }
+    // As with packets: nobody has us keep more than a CONNECT before we know who it is.
+    const auto decoded = websocket::decode(bytes, websocket::From::kClient,
+                                           guest ? mqtt::kConnectMax : mqtt::kPacketMax);
     if (!decoded) return on_bad_bytes(key, decoded.error().code);
     if (decoded->consumed == 0) break;
     bytes = bytes.subspan(decoded->consumed);
@@ -241,7 +246,9 @@ DeviceShard::Key DeviceShard::on_bad_bytes(Key key, ErrorCode error) {
   if ((key & kGuest) != 0) {
     // Before CONNECT nothing may be said but that its version is not served.
     if (error == ErrorCode::kUnsupported) {
-      refuse(key, mqtt::Version::k311, Reason::kUnsupportedVersion);
+      mqtt::Connect unknown;
+      unknown.version = mqtt::Version::k311;
+      refuse(key, unknown, {.reason = Reason::kUnsupportedVersion});
       return key;
     }
     drop_guest(key);

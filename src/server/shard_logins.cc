@@ -50,14 +50,14 @@ base::Result<store::Device> DeviceShard::authenticate(const DeviceLine& line,
 DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) {
   Guest& guest = *guests_.at(key);
   if (guest.phase == Guest::Phase::kRefused) {
-    refuse(key, connect.version, Reason::kServerBusy, guest.retry_after);
+    refuse(key, connect, {.reason = Reason::kServerBusy, .retry_after = guest.retry_after});
     return key;
   }
   const std::string& address = guest.place.address();
   const std::string name =
       connect.user_name.value_or(connect.password ? std::string() : guest.line.peer_name());
   if (const auto wait = common_->guard.wait(address, name, now_)) {
-    refuse(key, connect.version, Reason::kConnectionRateExceeded, *wait);
+    refuse(key, connect, {.reason = Reason::kConnectionRateExceeded, .retry_after = *wait});
     return key;
   }
   auto row = authenticate(guest.line, connect);
@@ -69,10 +69,15 @@ DeviceShard::Key DeviceShard::on_connect(Key key, const mqtt::Connect& connect) 
       const bool waits = common_->guard.on_wrong(address, name, now_);
       common_->on_denied({subscriber_text(address), name, waits});
     }
-    refuse(key, connect.version, denied ? Reason::kBadCredentials : Reason::kServerUnavailable);
+    refuse(key, connect, {.reason = denied ? Reason::kBadCredentials : Reason::kServerUnavailable});
     return key;
   }
   common_->guard.on_right(address, row->name);
+  // Here, as it must not end the connection that the device has.
+  if (const auto refused = session::refusal_of(row->name, connect, row->rights)) {
+    refuse(key, connect, {.reason = refused->reason, .what = refused->what});
+    return key;
+  }
   if (connect.version == mqtt::Version::k5 &&
       connect.properties.user_value(wire::property::kProbe)) {
     begin_probe(key, row->name);
@@ -156,8 +161,9 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
       if (!watch(its_line, EPOLLIN, key)) return drop_guest(key);
       // A client that has lost count, as one that was set back to an older state has, goes on from
       // there; the answer to a late attempt nobody reads.
-      return refuse(key, connect.version, Reason::kImplementationSpecific, {},
-                    devices_[known].session.attempt());
+      return refuse(key, connect,
+                    {.reason = Reason::kImplementationSpecific,
+                     .attempt = devices_[known].session.attempt()});
     }
     devices_[known].session.on_expelled(now_, Reason::kSessionTakenOver, asked_);
     carry_out(known);
@@ -194,21 +200,25 @@ void DeviceShard::adopt(DeviceLine line, const Arrival& arrival) {
   }
 }
 
-void DeviceShard::refuse(Key key, mqtt::Version version, Reason reason, base::Duration retry_after,
-                         std::uint64_t attempt) {
-  mqtt::Connack answer{.reason = reason};
-  if (attempt != 0)
-    answer.properties.user.emplace_back(wire::property::kAttempt, std::to_string(attempt));
-  if (retry_after > base::Duration::zero()) {
-    if (version == mqtt::Version::k5)
-      answer.properties.user.emplace_back(
-          wire::property::kRetryAfter,
-          std::to_string(std::chrono::ceil<std::chrono::milliseconds>(retry_after).count()));
-    else
-      answer.reason = Reason::kServerUnavailable;  // the nearest that 3.1.1 knows
+void DeviceShard::refuse(Key key, const mqtt::Connect& connect, const Unwelcome& why) {
+  const bool v5 = connect.version == mqtt::Version::k5;
+  const std::uint32_t packet_max =
+      connect.properties.maximum_packet_size.value_or(mqtt::kPacketMax);
+  mqtt::Connack answer{.reason = why.reason};
+  if (v5 && packet_max >= session::kRoomy) {
+    if (why.what != nullptr) answer.properties.reason_string = why.what;
+    if (why.attempt != 0)
+      answer.properties.user.emplace_back(wire::property::kAttempt, std::to_string(why.attempt));
+    if (why.retry_after > base::Duration::zero()) {
+      const auto ms = std::chrono::ceil<std::chrono::milliseconds>(why.retry_after).count();
+      answer.properties.user.emplace_back(wire::property::kRetryAfter, std::to_string(ms));
+    }
   }
+  // The nearest that 3.1.1 knows.
+  if (!v5 && why.retry_after > base::Duration::zero()) answer.reason = Reason::kServerUnavailable;
   encoded_.clear();
-  if (mqtt::encode(answer, version, encoded_)) send(key, encoded_);
+  if (mqtt::encode(answer, connect.version, encoded_) && encoded_.size() <= packet_max)
+    send(key, encoded_);  // MQTT-3.1.2-24
   Guest& guest = *guests_.at(key);
   if (guest.place) {
     guest.place.leave();

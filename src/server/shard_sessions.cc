@@ -33,9 +33,10 @@ struct DeviceShard::CarryOut {
   void operator()(const session::ChangeGroup& action) const { shard.change_group(slot, action); }
   void operator()(const session::SetUrgency& action) const { shard.set_urgency(slot, action); }
   void operator()(const session::LeaveGroups&) const {
-    // Every clean start says so; few devices are in a group. A read that fails says nothing.
+    // Every clean start says so; few devices are in a group. A read that fails says nothing, and
+    // so does one that a request is before.
     const auto any = shard.reader_->in_any_group(device().id);
-    if (!any || *any) shard.store_.leave_groups(device().id);
+    if (!any || *any || device().session.waiting() > 0) shard.store_.leave_groups(device().id);
   }
 };
 
@@ -121,18 +122,21 @@ void DeviceShard::on_store_failed(Slot slot, base::Error error) {
 
 void DeviceShard::store_report(Slot slot, const session::Report& report) {
   const KnownDevice& device = devices_[slot];
-  const auto stored = [this, name = device.name, id = device.id,
+  const auto stored = [this, name = device.name, id = device.id, line = device.generation,
                        packet = report.packet_id](const base::Result<void>& result) {
+    // Where it says too much, that is its own affair, and no line of the log for each.
     if (!result)
-      base::log(LogLevel::kWarning, "mqtt", "{}: report: {}", name,
-                base::to_string(result.error()));
+      base::log(result.error().code == ErrorCode::kBusy ? LogLevel::kDebug : LogLevel::kWarning,
+                "mqtt", "{}: report: {}", name, base::to_string(result.error()));
     const auto found = devices_.find(name);
-    if (!found || devices_[*found].id != id || packet == 0) return;
+    if (!found || devices_[*found].id != id) return;
     const Reason reason = result                                        ? Reason::kSuccess
                           : result.error().code == ErrorCode::kNotFound ? Reason::kNotAuthorized
                                                                         : Reason::kQuotaExceeded;
     const Slot known = *found;
-    devices_[known].session.on_report_stored(now_, packet, reason, asked_);
+    const bool same = devices_[known].generation == line;
+    devices_[known].session.on_report_stored(now_, same ? packet : std::uint16_t{0}, reason,
+                                             asked_);
     carry_out(known);
   };
   const auto asked = store_.add_report({.device = device.id,
@@ -148,8 +152,8 @@ void DeviceShard::store_report(Slot slot, const session::Report& report) {
 
 void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
   const KnownDevice& device = devices_[slot];
-  const auto changed = [this, name = device.name, id = device.id, packet = change.packet_id,
-                        index = change.index, group = change.group,
+  const auto changed = [this, name = device.name, id = device.id, line = device.generation,
+                        packet = change.packet_id, index = change.index, group = change.group,
                         join = change.join](const base::Result<bool>& result) {
     const auto found = devices_.find(name);
     if (!found || devices_[*found].id != id) return;
@@ -159,7 +163,9 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
     else if (!*result)
       reason = join ? Reason::kNotAuthorized : Reason::kNoSubscriptionExisted;
     const Slot known = *found;
-    devices_[known].session.on_group_done(now_, packet, index, group, reason, asked_);
+    const bool same = devices_[known].generation == line;
+    devices_[known].session.on_group_done(now_, same ? packet : std::uint16_t{0}, index, group,
+                                          reason, asked_);
     carry_out(known);
   };
   const auto asked = store_.change_group(device.id, change.group, change.join, changed, post_);
@@ -173,11 +179,13 @@ void DeviceShard::set_urgency(Slot slot, const session::SetUrgency& set) {
     const auto found = devices_.find(name);
     if (!found || devices_[*found].id != id) return;
     const Slot known = *found;
-    if (done)
-      devices_[known].session.on_urgency_set({lowest, done->withheld_through}, done->highest,
-                                             asked_);
-    else
-      on_store_failed(known, done.error());
+    session::Session& session = devices_[known].session;
+    if (done) {
+      session.on_urgency_set({lowest, done->withheld_through}, done->highest, asked_);
+    } else {
+      base::log(LogLevel::kError, "mqtt", "{}: urgency: {}", name, base::to_string(done.error()));
+      session.on_urgency_failed(now_, asked_);
+    }
     carry_out(known);
   };
   const auto asked = store_.set_lowest(

@@ -85,9 +85,11 @@ Store::~Store() {
 }
 
 base::Result<void> Store::enqueue_if_room(Job job) {
+  // What devices ask for keeps no push out.
+  const std::size_t max = std::holds_alternative<Other>(job) ? kWritesMax / 2 : kWritesMax;
   {
     const std::scoped_lock lock(mutex_);
-    if (urgent_ >= kWritesMax) return base::fail(ErrorCode::kBusy, "store.writes");
+    if (urgent_ >= max) return base::fail(ErrorCode::kBusy, "store.writes");
   }
   enqueue(std::move(job), true);
   return {};

@@ -25,7 +25,8 @@
 
 namespace wakeline::store {
 
-/// Writes that wait for the disk; further pushes are refused with kBusy.
+/// Writes that wait for the disk; further pushes are refused with kBusy, and whatever is no push
+/// from half of that on.
 inline constexpr std::size_t kWritesMax = 16'384;
 /// Writes in one transaction, which is one sync of the disk.
 inline constexpr std::size_t kBatchMax = 512;

@@ -79,6 +79,79 @@ TEST_F(ServerDevice, JoinsAGroupAndGetsItsPushesUnderTheGroupsTopic) {
   EXPECT_EQ(unsuback->reasons, (std::vector{Reason::kSuccess, Reason::kNoSubscriptionExisted}));
 }
 
+TEST_F(ServerDevice, ThatConnectsAgainHearsNothingOfWhatItAskedForBefore) {
+  ASSERT_TRUE(registry().permit_group("door", "family", true));
+  for (int round = 0; round < 5; ++round) {
+    const auto ask = [](const std::string& group) {
+      return mqtt::Subscribe{
+          .packet_id = 7,
+          .topics = {{.filter = "wakeline/group/" + group, .qos = mqtt::Qos::kAtLeastOnce}}};
+    };
+    MqttPeer first = device();
+    ASSERT_TRUE(first.send(connect_packet("door", token_)));
+    ASSERT_TRUE(first.expect<mqtt::Connack>());
+    MqttPeer second = device();
+    ASSERT_TRUE(first.send(ask("family")));  // the answer waits for the disk
+    ASSERT_TRUE(second.send(connect_packet("door", token_)));
+    ASSERT_TRUE(second.send(ask("strangers")));
+    ASSERT_TRUE(second.expect<mqtt::Connack>());
+    const auto suback = second.expect<mqtt::Suback>();
+    ASSERT_TRUE(suback);
+    EXPECT_EQ(suback->reasons, std::vector{Reason::kNotAuthorized});
+    // Its CONNECT was a clean start, which leaves every group.
+    ASSERT_TRUE(
+        second.send(mqtt::Unsubscribe{.packet_id = 8, .filters = {"wakeline/group/family"}}));
+    const auto unsuback = second.expect<mqtt::Unsuback>();
+    ASSERT_TRUE(unsuback);
+    EXPECT_EQ(unsuback->reasons, std::vector{Reason::kNoSubscriptionExisted});
+  }
+}
+
+TEST_F(ServerDevice, MayProbeOverAWebSocket) {
+  WebSocketPeer probe{Line(server_.ports.mqtt)};
+  ASSERT_NE(probe.open().find("101"), std::string::npos);
+  auto connect = connect_packet("door", token_);
+  connect.properties.user = {{"probe", "1"}};
+  ASSERT_TRUE(probe.send(mqtt::Packet(connect)));
+  ASSERT_TRUE(probe.expect<mqtt::Connack>());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(probe.send(mqtt::Packet(mqtt::Pingreq{})));
+    EXPECT_TRUE(probe.expect<mqtt::Pingresp>());
+  }
+  ASSERT_TRUE(probe.send(base::as_bytes("?"), WebSocketPeer::Opcode::kPing));
+  const auto pong = probe.receive();
+  ASSERT_TRUE(pong);
+  EXPECT_EQ(pong->opcode, WebSocketPeer::Opcode::kPong);
+  ASSERT_TRUE(probe.send(mqtt::Packet(mqtt::Subscribe{.packet_id = 1, .topics = {{"a"}}})));
+  EXPECT_TRUE(probe.line.ends());
+}
+
+TEST(ServerStranger, HasTheServerKeepNoMoreThanAConnect) {
+  ServerProcess server{{"connect_ms=60000"}};
+  ASSERT_TRUE(server.start());
+  WebSocketPeer stranger{Line(server.ports.mqtt)};
+  ASSERT_NE(stranger.open().find("101"), std::string::npos);
+  base::Bytes frame;
+  wire::websocket::encode_masked(WebSocketPeer::Opcode::kBinary, base::Bytes(mqtt::kConnectMax + 1),
+                                 {1, 2, 3, 4}, frame);
+  ASSERT_TRUE(stranger.line.send(base::BytesView(frame).first(100)));
+  EXPECT_TRUE(stranger.line.ends());
+}
+
+TEST_F(ServerDevice, ThatTakesSmallPacketsIsRefusedInOne) {
+  auto small = connect_packet("door", "wrong");
+  small.properties.maximum_packet_size = 20;
+  for (int i = 0; i < 40; ++i) {  // in the end it is told to wait, and for how long
+    MqttPeer door = device();
+    ASSERT_TRUE(door.send(small));
+    const auto answer = door.expect<mqtt::Connack>();
+    ASSERT_TRUE(answer);
+    EXPECT_TRUE(answer->properties.user.empty());
+    if (answer->reason == Reason::kConnectionRateExceeded) return;
+  }
+  ADD_FAILURE() << "never kept out";
+}
+
 TEST_F(ServerDevice, AcknowledgesAReportThatIsDurable) {
   MqttPeer door = device();
   ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);

@@ -209,6 +209,28 @@ TEST_F(MqttConformance, Mqtt_3_1_4_3_TheOlderConnectionOfADeviceIsToldAndClosed)
   EXPECT_TRUE(second.expect<mqtt::Pingresp>());
 }
 
+TEST_F(MqttConformance, Mqtt_3_1_4_3_ARefusedConnectEndsNoOtherConnection) {
+  MqttPeer first = connected();
+  auto other_name = connect();
+  other_name.client_id = "window";
+  auto other_will = connect();
+  other_will.will = mqtt::Will{.topic = "x/y"};
+  auto method = connect();
+  method.properties.auth_method = "SCRAM-SHA-1";
+  auto older = other_name;
+  older.version = Version::k311;
+  older.properties = {};
+  for (const mqtt::Connect& packet : {other_name, other_will, method, older}) {
+    MqttPeer second = peer(packet.version);
+    ASSERT_TRUE(second.send(packet));
+    const auto answer = second.expect<mqtt::Connack>();
+    ASSERT_TRUE(answer);
+    EXPECT_GE(answer->reason, packet.version == Version::k5 ? Reason::kUnspecified : Reason{1});
+    EXPECT_TRUE(second.line.ends());
+    ASSERT_TRUE(first.send(mqtt::Pingreq{}));
+    EXPECT_TRUE(first.expect<mqtt::Pingresp>());
+  }
+}
 TEST_F(MqttConformance, Mqtt_3_1_4_6_NothingBehindARefusedConnectIsServed) {
   auto wrong = connect();
   wrong.password = Bytes{'?'};

@@ -35,11 +35,6 @@ bool may(Rights rights, wire::ReportKind kind) {
   return (rights >> static_cast<unsigned>(kind) & 1U) != 0;
 }
 
-struct Refusal {
-  Reason reason;
-  const char* what;
-};
-
 /// A will is the device's presence, told when it is gone without a word.
 std::optional<Refusal> will_refusal(std::string_view device, const mqtt::Connect& connect,
                                     Rights rights) {
@@ -57,8 +52,10 @@ std::optional<Refusal> will_refusal(std::string_view device, const mqtt::Connect
   return std::nullopt;
 }
 
-std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& connect,
-                               Rights rights) {
+}  // namespace
+
+std::optional<Refusal> refusal_of(std::string_view device, const mqtt::Connect& connect,
+                                  Rights rights) {
   const mqtt::Properties& properties = connect.properties;
   const bool v5 = connect.version == Version::k5;
   if (!connect.client_id.empty() && connect.client_id != device)
@@ -76,15 +73,13 @@ std::optional<Refusal> refusal(std::string_view device, const mqtt::Connect& con
   return std::nullopt;
 }
 
-}  // namespace
-
 void Session::on_connect(Instant now, const Config& config, std::string_view device,
                          const mqtt::Connect& connect, Actions& out, Rights rights,
                          const Quiet& quiet) {
   WL_CHECK(!online_);
   on_deadline(now, out);       // an expiry that is due, though its timer has not fired yet
   version_ = connect.version;  // a refusal speaks it as well
-  if (const auto refused = refusal(device, connect, rights)) {
+  if (const auto refused = refusal_of(device, connect, rights)) {
     mqtt::Connack answer{.reason = refused->reason};
     const bool roomy = connect.properties.maximum_packet_size.value_or(kRoomy) >= kRoomy;
     if (connect.version == Version::k5 && roomy) answer.properties.reason_string = refused->what;

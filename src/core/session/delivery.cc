@@ -122,12 +122,21 @@ void Session::send(InFlight& push, bool duplicate, Actions& out) {
 void Session::ask_for(wire::Urgency lowest, Sequence after, Actions& out) {
   if (lowest == lowest_ && !settling_) return;
   lowest_ = lowest;
+  // When the one under way is answered; a device that changes its mind all the time has the disk
+  // write no more often than that.
+  if (settling_) {
+    spares_ = spares_ || after == SetUrgency::kNone;
+    return;
+  }
   settling_ = true;
   out.push(SetUrgency{lowest, after});
 }
 
 void Session::on_urgency_set(const Quiet& quiet, Sequence highest, Actions& out) {
-  if (!settling_ || quiet.lowest != lowest_) return;  // another is under way
+  if (!settling_) return;
+  const bool spares = std::exchange(spares_, false);
+  if (quiet.lowest != lowest_)
+    return out.push(SetUrgency{lowest_, spares ? SetUrgency::kNone : sent_through_});
   settling_ = false;
   // What was withheld has numbers that were never announced.
   stored_through_ = std::max(stored_through_, highest);
@@ -135,6 +144,14 @@ void Session::on_urgency_set(const Quiet& quiet, Sequence highest, Actions& out)
   if (online_ && (over || extra_)) extra_.get().withheld_through = over ? quiet.through : 0;
   if (subscribed()) unasked_ = true;
   if (online_) pump(out);
+}
+
+void Session::on_urgency_failed(Instant now, Actions& out) {
+  if (!settling_) return;
+  settling_ = spares_ = false;
+  // Nothing is passed over; what counts is said when the device connects again.
+  lowest_ = wire::Urgency::kVeryLow;
+  if (online_) disconnect(now, Reason::kServerBusy, "the urgency could not be stored", out);
 }
 
 std::size_t Session::unacknowledged() const {

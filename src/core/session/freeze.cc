@@ -51,8 +51,10 @@ void Session::freeze(base::Bytes& out) const {
   writer.u8(rights_);
   writer.u8(static_cast<std::uint8_t>(version_));
   writer.u8(static_cast<std::uint8_t>(lowest_));
-  for (const bool value : {online_, exists_, subscribed_, topic_alias_, fetching_, unasked_,
-                           unwanted_, rereads_, static_cast<bool>(extra_), once_})
+  // The answer to an urgency under way never comes: what it made of the numbers is asked for.
+  for (const bool value :
+       {online_, exists_, subscribed_, topic_alias_, fetching_, unasked_ || settling_, unwanted_,
+        rereads_, static_cast<bool>(extra_), once_})
     writer.u8(value ? 1 : 0);
   writer.u32(static_cast<std::uint32_t>(in_flight_.size()));
   for (const InFlight& push : in_flight_) {
@@ -143,6 +145,7 @@ bool Session::thaw_extra(base::ByteReader& reader, bool with_quiet) {
   const std::uint32_t reports = reader.u32();
   if (!reader.ok() || reports > kReportsMax) return false;
   for (std::uint32_t i = 0; i < reports; ++i) extra.reports.push_back(reader.u16());
+  extra.waiting = reports;
   const std::uint32_t aliases = reader.u32();
   if (!reader.ok() || aliases > kTopicAliasMax) return false;
   for (std::uint32_t i = 0; i < aliases; ++i)
@@ -158,8 +161,10 @@ bool Session::thaw_extra(base::ByteReader& reader, bool with_quiet) {
   return reader.ok();
 }
 
-void Session::on_thawed(Instant, const Config&, Actions& out) {
-  if (online_) pump(out);
+void Session::on_thawed(Instant now, const Config&, Actions& out) {
+  if (!online_) return;
+  heard(now);  // what it said meanwhile is not read yet
+  pump(out);
 }
 
 }  // namespace wakeline::session

@@ -12,20 +12,18 @@ namespace mqtt = wire::mqtt;
 
 namespace {
 
-struct Refusal {
-  Reason reason;
-  const char* what;
-};
-
 /// What ends the connection, as CONNACK has told (§3.2.2.3).
-std::optional<Refusal> refusal(const mqtt::Publish& publish, std::size_t waiting) {
+std::optional<Refusal> refusal(const mqtt::Publish& publish, std::size_t reports,
+                               std::size_t waiting) {
   if (publish.qos == mqtt::Qos::kExactlyOnce)
     return Refusal{Reason::kQosNotSupported, "the maximum QoS is 1"};
   if (publish.retain) return Refusal{Reason::kRetainNotSupported, "retained messages"};
   if (publish.properties.subscription_id)  // MQTT-3.3.4-6
     return Refusal{Reason::kProtocolError, "a subscription identifier from a client"};
-  if (publish.qos != mqtt::Qos::kAtMostOnce && waiting >= kReportsMax)
+  if (publish.qos != mqtt::Qos::kAtMostOnce && reports >= kReportsMax)
     return Refusal{Reason::kReceiveMaximumExceeded, "more than the receive maximum"};
+  if (waiting >= kWaitingMax)
+    return Refusal{Reason::kQuotaExceeded, "more than may wait for the disk"};
   return std::nullopt;
 }
 
@@ -33,7 +31,7 @@ std::optional<Refusal> refusal(const mqtt::Publish& publish, std::size_t waiting
 
 void Session::on_publish(Instant now, std::string_view device, const mqtt::Publish& publish,
                          Actions& out) {
-  if (const auto refused = refusal(publish, extra_ ? extra_->reports.size() : 0))
+  if (const auto refused = refusal(publish, extra_ ? extra_->reports.size() : 0, waiting()))
     return disconnect(now, refused->reason, refused->what, out);
   std::string_view topic = publish.topic;
   if (const auto alias = publish.properties.topic_alias) {
@@ -73,18 +71,25 @@ void Session::on_publish(Instant now, std::string_view device, const mqtt::Publi
       return;  // under way already
     reports.push_back(publish.packet_id);
   }
-  out.push(Report{*kind, publish.packet_id, publish.payload,
-                  publish.properties.content_type.value_or(""),
-                  publish.properties.correlation_data.value_or(base::Bytes()), std::string(key)});
+  tell({*kind, publish.packet_id, publish.payload, publish.properties.content_type.value_or(""),
+        publish.properties.correlation_data.value_or(base::Bytes()), std::string(key)},
+       out);
+}
+
+void Session::tell(Report report, Actions& out) {
+  ++extra_.get().waiting;
+  out.push(std::move(report));
 }
 
 void Session::on_report_stored(Instant, std::uint16_t packet_id, Reason reason, Actions& out) {
   if (!extra_) return;
+  if (extra_->waiting > 0) --extra_->waiting;
+  if (!online_) return drop_connection_state();
   const auto it = std::ranges::find(extra_->reports, packet_id);
-  if (it == extra_->reports.end()) return;  // published on a connection that is gone
+  if (it == extra_->reports.end()) return;
   extra_->reports.erase(it);
   // 3.1.1 knows no refusal: a report that could not be stored is not acknowledged, and comes again.
-  if (!online_ || (version_ != Version::k5 && reason != Reason::kSuccess)) return;
+  if (version_ != Version::k5 && reason != Reason::kSuccess) return;
   out.push(
       Write{mqtt::Ack{.kind = mqtt::AckKind::kPuback, .packet_id = packet_id, .reason = reason}});
 }
@@ -103,9 +108,9 @@ void Session::publish_will(Actions& out) {
   const mqtt::Will will = std::move(extra_->will.front());
   extra_->will.clear();
   extra_->will_at = base::kNever;
-  out.push(Report{wire::ReportKind::kPresence, 0, will.payload,
-                  will.properties.content_type.value_or(""),
-                  will.properties.correlation_data.value_or(base::Bytes())});
+  tell({wire::ReportKind::kPresence, 0, will.payload, will.properties.content_type.value_or(""),
+        will.properties.correlation_data.value_or(base::Bytes())},
+       out);
 }
 
 /// What belongs to one network connection, not to the session.
@@ -115,7 +120,7 @@ void Session::drop_connection_state() {
   extra_->reports.clear();
   extra_->group_requests.clear();
   extra_->withheld_through = 0;
-  if (extra_->will.empty() && extra_->groups.empty()) extra_.reset();
+  if (extra_->will.empty() && extra_->groups.empty() && extra_->waiting == 0) extra_.reset();
 }
 
 }  // namespace wakeline::session

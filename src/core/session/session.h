@@ -37,6 +37,14 @@ inline constexpr std::uint16_t kReportsMax = 16;
 inline constexpr std::uint16_t kTopicAliasMax = 4;
 /// SUBSCRIBEs and UNSUBSCRIBEs of one device that wait for the disk.
 inline constexpr std::size_t kGroupRequestsMax = 4;
+/// All that one device has waiting for the disk, over its connections: reports, also those with QoS
+/// 0, and groups. Whoever says more is sent away: the disk is there for all. Origin: four requests
+/// of wire::mqtt::kTopicsMax groups.
+inline constexpr std::size_t kWaitingMax = kGroupRequestsMax * wire::mqtt::kTopicsMax;
+
+/// A device that takes smaller packets, in bytes, gets no reason strings and user properties
+/// (§3.1.2.11.4).
+inline constexpr std::uint32_t kRoomy = 256;
 
 /// What a device may publish: one bit for each wire::ReportKind.
 using Rights = std::uint8_t;
@@ -98,7 +106,8 @@ struct RemoveThrough {
   Sequence sequence;
   friend bool operator==(const RemoveThrough&, const RemoveThrough&) = default;
 };
-/// Store what the device published (or left as its will), durably, then call on_report_stored.
+/// Store what the device published (or left as its will), durably, then call on_report_stored, also
+/// when its connection is gone.
 struct Report {
   wire::ReportKind kind;
   std::uint16_t packet_id;  ///< 0: nobody waits for it (QoS 0, or a will)
@@ -109,7 +118,7 @@ struct Report {
   friend bool operator==(const Report&, const Report&) = default;
 };
 /// The device asks to join or leave a group. Check that it may, make it durable, then call
-/// on_group_done.
+/// on_group_done, also when its connection is gone.
 struct ChangeGroup {
   std::uint16_t packet_id;
   std::uint16_t index;  ///< which of the packet's filters
@@ -118,8 +127,9 @@ struct ChangeGroup {
   friend bool operator==(const ChangeGroup&, const ChangeGroup&) = default;
 };
 /// Make it durable that of this device's pushes only those of that urgency, or higher ones, go out,
-/// now and for those to come; then call on_urgency_set. Lower ones are withheld; when the device
-/// takes them again, they get new numbers, above all others.
+/// now and for those to come; then call on_urgency_set, or on_urgency_failed. Lower ones are
+/// withheld; when the device takes them again, they get new numbers, above all others. One of a
+/// session is under way at a time.
 struct SetUrgency {
   /// Nothing is withheld of what is in the store already.
   static constexpr Sequence kNone = ~Sequence{0};
@@ -144,6 +154,16 @@ using Actions = base::BoundedList<Action, 2 * wire::mqtt::kTopicsMax>;
 
 /// "PUBLISH seq=7 id=3 dup": one line for traces; never a password or payload.
 std::string to_line(const Action& action);
+
+/// What a device is told that may not do what it asks for.
+struct Refusal {
+  Reason reason;
+  const char* what;
+};
+/// Why the CONNECT of a device that has authenticated is not accepted; nothing where it is. To be
+/// asked before an older connection of the device is ended for it (MQTT-3.1.4-3).
+std::optional<Refusal> refusal_of(std::string_view device, const wire::mqtt::Connect& connect,
+                                  Rights rights);
 
 /// The session of one device. A value; small, because a server holds very many that sleep: while
 /// nothing is in flight it owns no heap memory. The device's name and token stay with the driver,
@@ -188,13 +208,17 @@ class Session {
   void on_written(Actions& out);
   /// Whether on_written would change anything.
   bool awaits_writing() const { return std::ranges::any_of(in_flight_, &InFlight::once); }
-  /// The report of that packet id is durable (kSuccess), or why not.
+  /// The report of that packet id is durable (kSuccess), or why not. `packet_id` 0: nobody waits
+  /// for it, or who did was on a connection that is gone.
   void on_report_stored(Instant now, std::uint16_t packet_id, Reason reason, Actions& out);
   /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
+  /// `packet_id` 0: of a connection that is gone.
   void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index,
                      std::string_view group, Reason reason, Actions& out);
   /// What SetUrgency asked for is durable. `highest`: the highest number that the device has now.
   void on_urgency_set(const Quiet& quiet, Sequence highest, Actions& out);
+  /// It could not be made durable: the device hears at its next CONNECT what counts.
+  void on_urgency_failed(Instant now, Actions& out);
   /// The server stops or moves: DISCONNECT with `drain`, and close.
   void on_server_stopping(Instant now, Duration drain, Actions& out);
   /// The driver ends the connection: taken over, device removed, store failed.
@@ -228,8 +252,12 @@ class Session {
   std::size_t in_flight() const { return in_flight_.size(); }
   /// The largest packet that the device takes, in bytes.
   std::uint32_t packet_max() const { return packet_max_; }
-  /// Offline, and nothing to remember: the driver may drop the value.
-  bool forgettable() const { return !online_ && !exists_ && will_at() == base::kNever; }
+  /// Reports and groups that wait for the disk, of former connections too.
+  std::size_t waiting() const { return extra_ ? extra_->waiting : 0; }
+  /// Offline, nothing to remember, and no answer to come: the driver may drop the value.
+  bool forgettable() const {
+    return !online_ && !exists_ && !settling_ && waiting() == 0 && will_at() == base::kNever;
+  }
   /// Whether the device takes a topic alias from us; one is enough, for its inbox.
   bool takes_topic_alias() const { return online_ && topic_alias_; }
 
@@ -240,10 +268,6 @@ class Session {
   friend bool operator==(const Session&, const Session&) = default;
 
  private:
-  /// A device that takes smaller packets, in bytes, gets no reason strings and user properties
-  /// (§3.1.2.11.4).
-  static constexpr std::uint32_t kRoomy = 256;
-
   struct InFlight {
     Sequence sequence;
     std::uint16_t packet_id;
@@ -265,7 +289,8 @@ class Session {
   struct Extra {
     std::vector<wire::mqtt::Will> will;        ///< at most one
     Instant will_at = base::kNever;            ///< offline: when it is due
-    std::vector<std::uint16_t> reports;        ///< packet ids that wait for the disk
+    std::size_t waiting = 0;                   ///< Report and ChangeGroup without an answer
+    std::vector<std::uint16_t> reports;        ///< packet ids of them; of this connection
     std::vector<std::string> aliases;          ///< by number - 1; of this connection
     std::vector<GroupRequest> group_requests;  ///< at most kGroupRequestsMax; of this connection
     std::vector<std::string> groups;           ///< joined in this session, by name
@@ -296,6 +321,7 @@ class Session {
                     Actions& out);
   void on_unsubscribe(Instant now, std::string_view device,
                       const wire::mqtt::Unsubscribe& unsubscribe, Actions& out);
+  void tell(Report report, Actions& out);
   bool take_group_request(Instant now, const GroupRequest& request, Actions& out);
   void on_publish(Instant now, std::string_view device, const wire::mqtt::Publish& publish,
                   Actions& out);
@@ -325,6 +351,7 @@ class Session {
   Version version_ = Version::k5;
   wire::Urgency lowest_ = wire::Urgency::kVeryLow;  ///< of the pushes that go out
   bool settling_ = false;  ///< SetUrgency is under way: no push goes out before its answer
+  bool spares_ = false;    ///< another is to come, with SetUrgency::kNone
   bool online_ = false;
   bool exists_ = false;      ///< the standard's session state is there: "session present"
   bool subscribed_ = false;  ///< to its inbox

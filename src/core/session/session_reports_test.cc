@@ -82,6 +82,53 @@ TEST(ReportOfADevice, OverTheReceiveMaximumEndsTheConnection) {
             Action(CloseLink{Reason::kReceiveMaximumExceeded}));
 }
 
+TEST(ReportOfADevice, OverWhatMayWaitForTheDiskEndsTheConnectionWhateverItsQosAndConnection) {
+  Bench bench = Bench::ready();
+  const auto say = [&] { return bench.packet(publish("wakeline/reply/door", 0)); };
+  for (std::size_t i = 0; i < kWaitingMax; ++i) ASSERT_EQ(say().size(), 1U);
+  EXPECT_EQ(say().back(), Action(CloseLink{Reason::kQuotaExceeded}));
+  bench.connect(connect_v5(false), at(seconds(2)));
+  EXPECT_EQ(say().back(), Action(CloseLink{Reason::kQuotaExceeded}));
+  bench.connect(connect_v5(false), at(seconds(2)));
+  const mqtt::Subscribe group = subscribe("wakeline/group/family");
+  EXPECT_EQ(bench.packet(group).back(), Action(CloseLink{Reason::kQuotaExceeded}));
+  bench.connect(connect_v5(false), at(seconds(3)));
+  bench.session.on_report_stored(at(seconds(3)), 0, Reason::kSuccess, bench.out);
+  EXPECT_EQ(bench.take(), List{});
+  EXPECT_EQ(say().size(), 1U);
+  EXPECT_EQ(bench.session.waiting(), kWaitingMax);
+}
+
+TEST(ReportOfADevice, OfAFormerConnectionAcknowledgesNothingOfThisOne) {
+  Bench bench = Bench::ready();
+  bench.packet(publish("wakeline/reply/door", 9));
+  bench.session.on_closed(at(seconds(1)));
+  bench.connect(connect_v5(false), at(seconds(2)));
+  bench.packet(publish("wakeline/reply/door", 9));
+  bench.session.on_report_stored(at(seconds(3)), 0, Reason::kSuccess, bench.out);
+  EXPECT_EQ(bench.take(), List{});
+  bench.session.on_report_stored(at(seconds(3)), 9, Reason::kSuccess, bench.out);
+  EXPECT_EQ(bench.take(), List{puback(9)});
+  EXPECT_EQ(bench.session.waiting(), 0U);
+}
+
+TEST(ReportOfADevice, IsWaitedForAlsoWhenItsSessionIsOver) {
+  Bench bench = Bench::ready(connect_v5(true, 0));
+  bench.packet(publish("wakeline/reply/door", 0));
+  bench.packet(subscribe("wakeline/group/family"));
+  bench.session.on_closed(at(seconds(1)));
+  bench.session.on_report_stored(at(seconds(3)), 0, Reason::kSuccess, bench.out);
+  EXPECT_FALSE(bench.session.forgettable());
+  bench.session.on_group_done(at(seconds(3)), 0, 0, "family", Reason::kSuccess, bench.out);
+  EXPECT_EQ(bench.take(), List{});
+  EXPECT_TRUE(bench.session.forgettable());
+  EXPECT_EQ(bench.session, [] {  // and nothing is left of it
+    Bench other = Bench::ready(connect_v5(true, 0));
+    other.session.on_closed(at(seconds(1)));
+    return other.session;
+  }());
+}
+
 TEST(TopicAlias, StandsForTheTopicOfThisConnection) {
   Bench bench = Bench::ready();
   auto first = publish("wakeline/reply/door", 0);
@@ -146,6 +193,8 @@ TEST(WillOfADevice, WaitsItsDelayAndNotWhenTheDeviceIsBackInTime) {
   expired.connect(short_lived);
   expired.session.on_closed(at(seconds(10)));
   EXPECT_EQ(expired.deadline(at(seconds(70))), List{kGone});
+  EXPECT_FALSE(expired.session.forgettable());
+  expired.session.on_report_stored(at(seconds(71)), 0, Reason::kSuccess, expired.out);
   EXPECT_TRUE(expired.session.forgettable());
 }
 

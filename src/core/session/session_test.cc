@@ -117,6 +117,18 @@ TEST(End, ByAStoppingServerSaysHowLongTheMoveMayTake) {
                                   CloseLink{Reason::kServerShuttingDown}}));
 }
 
+TEST(End, ByKeepAliveIsNotNearAfterTheServerWasReplaced) {
+  Bench bench = Bench::ready();
+  base::Bytes frozen;
+  bench.session.freeze(frozen);
+  auto thawed = Session::thaw(frozen);
+  ASSERT_TRUE(thawed);
+  // What the device said since then is in its socket.
+  const Instant late = at(std::chrono::hours(1));
+  thawed->on_thawed(late, bench.config, bench.out);
+  EXPECT_EQ(thawed->next_deadline(), late + seconds(900));
+}
+
 TEST(End, ByTakeOverIsSaidInVersion5) {
   Bench bench = Bench::ready();
   bench.session.on_expelled(at(seconds(2)), Reason::kSessionTakenOver, bench.out);

@@ -152,6 +152,82 @@ TEST(SessionUrgency, ThatIsNoneIsRefused) {
   EXPECT_EQ(refused[1], Action(CloseLink{Reason::kImplementationSpecific}));
 }
 
+/// What the store did with it; then the device is served, or knows that it is not.
+List fail(Bench& bench) {
+  bench.session.on_urgency_failed(at(seconds(2)), bench.out);
+  return bench.take();
+}
+
+TEST(SessionUrgency, ThatCannotBeStoredEndsTheConnectionAndTheNextOneIsServed) {
+  Bench bench = Bench::ready();
+  bench.packet(quiet_subscribe("high"));
+  EXPECT_EQ(bench.stored(1), List{});
+  EXPECT_EQ(fail(bench), (List{disconnect(Reason::kServerBusy, "the urgency could not be stored"),
+                               CloseLink{Reason::kServerBusy}}));
+  const List again = connect_as(bench, connect_v5(false), {});
+  EXPECT_EQ(urgency_told(again), std::nullopt);  // what counts
+  EXPECT_EQ(again.back(), Action(FetchPending{2, 0, 3}));
+  EXPECT_EQ(bench.pending(2, {1}), (List{Publish{1, 1, false}}));
+  EXPECT_EQ(bench.stored(2), (List{Publish{2, 2, false}}));
+}
+
+TEST(SessionUrgency, ThatCannotBeStoredWhileTheDeviceIsAwayIsToldWhenItComes) {
+  Bench bench = Bench::ready();
+  bench.packet(quiet_subscribe("high"));
+  bench.session.on_closed(at(seconds(1)));
+  EXPECT_EQ(fail(bench), List{});
+  EXPECT_EQ(bench.session.lowest_urgency(), Urgency::kVeryLow);
+  const List again = connect_as(bench, connect_v5(false), {Urgency::kNormal});
+  EXPECT_EQ(urgency_told(again), "normal");
+  EXPECT_EQ(again.back(), Action(FetchPending{2, 0, 3}));
+  EXPECT_EQ(fail(bench), List{});  // nothing is under way
+}
+
+TEST(SessionUrgency, IsStoredOnceAtATimeAndTheLastWordCounts) {
+  Bench bench = Bench::ready();
+  EXPECT_EQ(bench.packet(quiet_subscribe("high")).back(), Action(SetUrgency{Urgency::kHigh, 0}));
+  for (const char* urgency : {"low", "high", "normal"})
+    EXPECT_EQ(bench.packet(quiet_subscribe(urgency)), (List{Write{suback(Reason::kGrantedQos1)}}));
+  EXPECT_EQ(set(bench, Urgency::kHigh, 2), (List{SetUrgency{Urgency::kNormal, 0}}));
+  EXPECT_EQ(bench.stored(3), List{});
+  EXPECT_EQ(set(bench, Urgency::kNormal, 3), (List{FetchPending{2, 0, 3}}));
+  // Back to what is under way: that answers both.
+  bench.packet(quiet_subscribe("low"));
+  bench.packet(quiet_subscribe("high"));
+  bench.packet(quiet_subscribe("low"));
+  EXPECT_EQ(set(bench, Urgency::kLow, 4), List{});  // a question is under way
+  EXPECT_EQ(bench.pending(2, {}), (List{FetchPending{3, 3, 3}}));
+}
+
+TEST(SessionUrgency, OfAConnectWithoutASessionWithholdsNothingOfWhatIsThere) {
+  Bench bench;
+  auto packet = connect_v5(false, 0);
+  packet.properties.user = {{"attempt", "1"}, {"urgency", "high"}};
+  EXPECT_EQ(connect_as(bench, packet, {}).back(),
+            Action(SetUrgency{Urgency::kHigh, SetUrgency::kNone}));
+  bench.session.on_closed(at(seconds(4)));  // and its session is over
+  EXPECT_FALSE(bench.session.forgettable());
+  packet.properties.user.back().second = "low";
+  EXPECT_TRUE(std::holds_alternative<Write>(connect_as(bench, packet, {}).back()));
+  EXPECT_EQ(set(bench, Urgency::kHigh, 2), (List{SetUrgency{Urgency::kLow, SetUrgency::kNone}}));
+  bench.session.on_closed(at(seconds(5)));
+  EXPECT_FALSE(bench.session.forgettable());
+  EXPECT_EQ(set(bench, Urgency::kLow, 2), List{});
+  EXPECT_TRUE(bench.session.forgettable());
+}
+
+TEST(SessionUrgency, ThatIsUnderWayWhenTheServerIsReplacedLosesNoPush) {
+  Bench bench = Bench::ready();
+  bench.packet(quiet_subscribe("high"));
+  EXPECT_EQ(bench.stored(1), List{});
+  base::Bytes frozen;
+  bench.session.freeze(frozen);
+  auto thawed = Session::thaw(frozen);
+  ASSERT_TRUE(thawed);
+  thawed->on_thawed(at(seconds(2)), bench.config, bench.out);
+  EXPECT_EQ(bench.take(), (List{FetchPending{2, 0, 3}}));
+}
+
 TEST(SessionUrgency, PassesOverAnAnswerThatMayHoldWhatIsWithheldByNow) {
   Bench bench;
   bench.connect(connect_v5());

@@ -103,18 +103,22 @@ bool Session::take_group_request(Instant now, const GroupRequest& request, Actio
   auto& requests = extra_.get().group_requests;
   const bool known =
       std::ranges::find(requests, request.packet_id, &GroupRequest::packet_id) != requests.end();
-  if (known || requests.size() >= kGroupRequestsMax) {
+  const std::size_t waiting = extra_->waiting + request.waits;
+  if (known || requests.size() >= kGroupRequestsMax || waiting > kWaitingMax) {
     disconnect(now, known ? Reason::kProtocolError : Reason::kQuotaExceeded,
                known ? "a packet id that is in use" : "too many requests at a time", out);
     return false;
   }
   requests.push_back(request);
+  extra_->waiting = waiting;
   return true;
 }
 
 void Session::on_group_done(Instant, std::uint16_t packet_id, std::uint16_t index,
                             std::string_view group, Reason reason, Actions& out) {
-  if (!online_ || !extra_) return;
+  if (!extra_) return;
+  if (extra_->waiting > 0) --extra_->waiting;
+  if (!online_) return drop_connection_state();
   auto& requests = extra_->group_requests;
   const auto it = std::ranges::find(requests, packet_id, &GroupRequest::packet_id);
   if (it == requests.end() || index >= it->reasons.size() || !is_undecided(it->reasons[index]))
