@@ -27,7 +27,7 @@ class World {
   void step() {
     now_ += random_.between(Duration::zero(), std::chrono::seconds(30));
     if (session_.next_deadline() <= now_) event([&] { session_.on_deadline(now_, out_); });
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
       case 0:
       case 1:
       case 2:
@@ -45,6 +45,8 @@ class World {
         return random_.chance(1, 2) ? join() : unsubscribe();
       case 10:
         return connected_ ? subscribe() : connect();
+      case 11:
+        return settle_urgency(random_.chance(2, 3));
       default:
         return random_.chance(1, 3)   ? lose_connection()
                : random_.chance(1, 3) ? restart_server()
@@ -54,14 +56,16 @@ class World {
 
   /// Left alone with a good line, the device gets all that is there.
   void settle() {
+    while (!urgencies_.empty()) settle_urgency(true);
     if (!session_.online()) connect();
     subscribe();
     // A push that expired on its way is in no store and still has to be acknowledged.
     const auto at_rest = [&] {
-      return stored_.empty() && questions_.empty() && on_the_line_.empty();
+      return stored_.empty() && questions_.empty() && on_the_line_.empty() && urgencies_.empty();
     };
     for (int i = 0; i < 10'000 && !at_rest(); ++i) {
       announce_all();
+      settle_urgency(true);
       answer();
       acknowledge();
       write();
@@ -95,6 +99,7 @@ class World {
     if (const auto* change = std::get_if<ChangeGroup>(&action))
       session_.on_group_done(now_, change->packet_id, change->index, change->group,
                              Reason::kSuccess, out_);
+    if (const auto* set = std::get_if<SetUrgency>(&action)) urgencies_.push_back(set->lowest);
     if (std::holds_alternative<CloseLink>(action)) connection_over();
   }
 
@@ -140,7 +145,9 @@ class World {
     if (random_.chance(1, 3))
       packet.properties.receive_maximum = static_cast<std::uint16_t>(1 + random_.below(6));
     connected_ = true;
-    event([&] { session_.on_connect(now_, config_, kDevice, packet, out_); });
+    event([&] {
+      session_.on_connect(now_, config_, kDevice, packet, out_, kAllRights, {.lowest = lowest_});
+    });
     if (random_.chance(1, 4)) join();
     if (random_.chance(3, 4)) subscribe();
   }
@@ -183,12 +190,26 @@ class World {
   void subscribe() {
     // What waited for this subscription comes now, after others.
     if (session_.subscription_for("") == Session::Subscription::kNone) last_published_ = 0;
-    const mqtt::Qos qos = any_qos();
+    mqtt::Subscribe packet{.packet_id = 1,
+                           .topics = {{.filter = "wakeline/inbox/door", .qos = any_qos()}}};
+    if (random_.chance(1, 3))
+      packet.properties.user = {{"urgency", random_.chance(1, 2) ? "high" : "normal"}};
+    event([&] { session_.on_packet(now_, config_, kDevice, packet, out_); });
+  }
+
+  /// Every push is urgent: none is withheld. But while the device's wish is under way none goes
+  /// out.
+  void settle_urgency(bool stored) {
+    RC_ASSERT(urgencies_.size() <= 1U);
+    if (urgencies_.empty()) return;
+    const wire::Urgency lowest = urgencies_.front();
+    urgencies_.clear();
+    if (stored) lowest_ = lowest;
     event([&] {
-      session_.on_packet(now_, config_, kDevice,
-                         mqtt::Subscribe{.packet_id = 1,
-                                         .topics = {{.filter = "wakeline/inbox/door", .qos = qos}}},
-                         out_);
+      if (stored)
+        session_.on_urgency_set({.lowest = lowest}, last_stored_, out_);
+      else
+        session_.on_urgency_failed(now_, out_);
     });
   }
 
@@ -228,6 +249,7 @@ class World {
     connection_over();
     session_ = Session();
     questions_.clear();
+    urgencies_.clear();
     unannounced_.clear();
     seen_.clear();
   }
@@ -248,8 +270,10 @@ class World {
   std::set<Sequence> stored_;  ///< what the store holds
   std::vector<Sequence> unannounced_;
   std::vector<FetchPending> questions_;
-  std::map<std::uint16_t, Sequence> on_the_line_;  ///< unacknowledged on this connection
-  std::set<Sequence> unwritten_;                   ///< queued with QoS 0 on this connection
+  std::vector<wire::Urgency> urgencies_;            ///< to be stored: at most one
+  wire::Urgency lowest_ = wire::Urgency::kVeryLow;  ///< stored
+  std::map<std::uint16_t, Sequence> on_the_line_;   ///< unacknowledged on this connection
+  std::set<Sequence> unwritten_;                    ///< queued with QoS 0 on this connection
   std::set<Sequence> seen_;
   Sequence last_stored_ = 0;
   Sequence last_published_ = 0;
