@@ -70,6 +70,8 @@ Refusal store_refusal(base::Error error) {
       return {404, error.code, "there is no device of this name", "device"};
     case ErrorCode::kBusy:
       return {429, error.code, "too many pushes wait for this device", "device", kRetryLater};
+    case ErrorCode::kAlreadyExists:
+      return {422, error.code, "this key was used for another push", "idempotency_key"};
     case ErrorCode::kStorageFull:
       return {507, error.code, std::string(base::describe(error.code))};
     default:

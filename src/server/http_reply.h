@@ -29,7 +29,7 @@ HttpResponse failure_reply(unsigned status, base::ErrorCode code, std::string_vi
 HttpResponse method_reply(std::string_view allow);
 /// 503 with Retry-After: the store failed.
 HttpResponse unavailable_reply(base::Error error);
-/// Why the store refused a push: 404, 429, 503, 507.
+/// Why the store refused a push: 404, 422, 429, 503, 507.
 Refusal store_refusal(base::Error error);
 HttpResponse json_reply(unsigned status, std::string body);
 HttpResponse with(HttpResponse response, std::string name, std::string value);

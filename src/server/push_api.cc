@@ -166,7 +166,8 @@ void PushApi::send(const wire::PushRequest& push, std::size_t index,
   if (!body) {
     return answers->refuse(index, push.device, {400, body.error().code, "the text cannot be sent"});
   }
-  if (!push.device.empty()) return send_to(push.device, push, std::move(*body), index, answers);
+  if (!push.device.empty())
+    return send_to(push.device, push, std::move(*body), index, sender.name, answers);
   const auto devices = directory_.members().devices(
       user ? store::MemberKind::kUser : store::MemberKind::kGroup, name);
   if (!devices) return answers->refuse(index, {}, store_refusal(devices.error()));
@@ -181,11 +182,13 @@ void PushApi::send(const wire::PushRequest& push, std::size_t index,
         {413, ErrorCode::kTooLarge,
          fmt::format("one request reaches at most {} devices", kDevicesMax), kind});
   }
-  for (const std::string& device : *devices) send_to(device, push, *body, index, answers);
+  for (const std::string& device : *devices)
+    send_to(device, push, *body, index, sender.name, answers);
 }
 
 void PushApi::send_to(const std::string& device, const wire::PushRequest& push, base::Bytes body,
-                      std::size_t index, const std::shared_ptr<Answers>& answers) {
+                      std::size_t index, const std::string& sender,
+                      const std::shared_ptr<Answers>& answers) {
   ++answers->places;
   if (const auto wait = by_device_.take(device, io::now())) {
     return answers->refuse(
@@ -197,6 +200,7 @@ void PushApi::send_to(const std::string& device, const wire::PushRequest& push, 
                   .ttl_s = push.ttl_s,
                   .urgency = push.urgency,
                   .topic = push.topic,
+                  .sender = sender,
                   .idempotency_key = push.idempotency_key,
                   .group = push.group};
   ++answers->open;
@@ -207,7 +211,8 @@ void PushApi::send_to(const std::string& device, const wire::PushRequest& push, 
           answers->results.push_back({index, device, result->sequence, std::nullopt});
         } else {
           const bool its_own = result.error().code == ErrorCode::kNotFound ||
-                               result.error().code == ErrorCode::kBusy;
+                               result.error().code == ErrorCode::kBusy ||
+                               result.error().code == ErrorCode::kAlreadyExists;
           base::log(its_own ? base::LogLevel::kInfo : base::LogLevel::kError, "http",
                     "push to {}: {}", device, base::to_string(result.error()));
           answers->refuse(index, device, store_refusal(result.error()));

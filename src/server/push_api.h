@@ -25,7 +25,8 @@ class PushApi {
   void send(const wire::PushRequest& push, std::size_t index, const Authorizer::Sender& sender,
             const std::shared_ptr<Answers>& answers);
   void send_to(const std::string& device, const wire::PushRequest& push, base::Bytes body,
-               std::size_t index, const std::shared_ptr<Answers>& answers);
+               std::size_t index, const std::string& sender,
+               const std::shared_ptr<Answers>& answers);
 
   Authorizer& authorizer_;
   store::Directory& directory_;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/push_desk.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "base/log.h"
 #include "io/clock.h"
+#include "server/tokens.h"
 
 namespace wakeline::server {
 
@@ -15,6 +19,18 @@ namespace {
 constexpr base::Duration kSweepPause = std::chrono::seconds(60);
 /// What TTL 0 gives a device that is connected: the time to acknowledge, also over a reconnect.
 constexpr base::Duration kZeroTtlGrace = std::chrono::seconds(30);
+
+/// Of texts of any content and length, 43 visible characters.
+std::string digest(std::initializer_list<std::string_view> texts) {
+  std::string framed;
+  for (const std::string_view text : texts) framed += fmt::format("{}:{}", text.size(), text);
+  return base::to_base64url(hash_token(base::as_bytes(framed)));
+}
+
+std::string fingerprint_of(const PushOrder& order) {
+  return digest({base::as_text(order.body), order.topic, order.group, std::to_string(order.ttl_s),
+                 wire::name(order.urgency)});
+}
 
 }  // namespace
 
@@ -31,6 +47,11 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
   const base::WallTime now = io::wall_now();
   base::Duration lives = std::chrono::seconds(order.ttl_s);
   if (order.ttl_s == 0 && devices_.receives(order.device)) lives = kZeroTtlGrace;
+  std::string key, fingerprint;
+  if (!order.idempotency_key.empty()) {
+    key = digest({order.sender, order.idempotency_key});
+    fingerprint = fingerprint_of(order);
+  }
   auto push = std::make_shared<const store::NewPush>(
       store::NewPush{.device = order.device,
                      .body = std::move(order.body),
@@ -40,7 +61,8 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
                      .encoding = static_cast<std::uint8_t>(order.encoding),
                      .accepted = now,
                      .expires = now + lives,
-                     .idempotency_key = std::move(order.idempotency_key),
+                     .idempotency_key = std::move(key),
+                     .fingerprint = std::move(fingerprint),
                      .receipt = order.receipt});
   return store_.put(
       push,

@@ -18,8 +18,9 @@ struct PushOrder {
   wire::BodyEncoding encoding = wire::BodyEncoding::kContent;
   std::uint32_t ttl_s = wire::kTtlMax;  ///< 0: only for a device that is connected now
   wire::Urgency urgency = wire::Urgency::kNormal;
-  std::string topic{};  ///< replaces a waiting push of the device with this one; empty: none
-  std::string idempotency_key{};  ///< empty: none
+  std::string topic{};   ///< replaces a waiting push of the device with this one; empty: none
+  std::string sender{};  ///< whose the key is
+  std::string idempotency_key{};  ///< stands for this push among those of its sender; empty: none
   std::string group{};            ///< that it was sent to; empty: to the device itself
   std::uint64_t receipt = 0;      ///< where a receipt goes, see store::NewPush
 };

@@ -10,6 +10,14 @@ namespace wakeline::store {
 
 using base::ErrorCode;
 
+namespace {
+
+/// In `keys`, a push has its key and its fingerprint with a blank between. What older versions
+/// wrote is the key alone: no blank is in it, so it is never found, and goes when it expires.
+std::string key_of(const NewPush& push) { return push.idempotency_key + ' ' + push.fingerprint; }
+
+}  // namespace
+
 base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t queue_max) {
   PushTable table(database, queue_max);
   const struct {
@@ -20,7 +28,9 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        "SELECT id, last_sequence, waiting, lowest FROM devices JOIN queues ON device = id"
        " WHERE name = ?1"},
       {table.find_key_,
-       "SELECT sequence FROM keys WHERE device = ?1 AND key = ?2 AND expires > ?3"},
+       "SELECT sequence, key = ?4 FROM keys"
+       " WHERE device = ?1 AND key >= ?2 AND key < ?3 AND expires > ?5"
+       " ORDER BY expires DESC LIMIT 1"},
       {table.add_key_,
        "INSERT OR REPLACE INTO keys (device, key, sequence, expires) VALUES (?1, ?2, ?3, ?4)"},
       {table.take_number_,
@@ -104,13 +114,12 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
                     .held = push.urgency < (*target)->lowest};
 
   if (!push.idempotency_key.empty()) {
-    const auto row = find_key_.with(device, push.idempotency_key, now).step();
-    if (!row) return base::fail(row.error());
-    if (*row) {
-      accepted.sequence = static_cast<Sequence>(find_key_.integer(0));
+    const auto first = find_key(device, push, now);
+    if (!first) return base::fail(first.error());
+    if (*first) {
+      accepted.sequence = **first;
       accepted.repeated = true;
       accepted.waits = false;
-      find_key_.reset();
       return accepted;
     }
   }
@@ -146,10 +155,24 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   }
   if (!push.idempotency_key.empty()) {
     const std::int64_t until = to_ms(std::max(push.accepted, push.expires) + kIdempotencyKept);
-    auto ran = add_key_.with(device, push.idempotency_key, sequence, until).run();
+    auto ran = add_key_.with(device, key_of(push), sequence, until).run();
     if (!ran) return base::fail(ran.error());
   }
   return accepted;
+}
+
+/// The number of the push that its key stands for. Errors: kKeyTaken, kStorage.
+base::Result<std::optional<Sequence>> PushTable::find_key(std::int64_t device, const NewPush& push,
+                                                          std::int64_t now) {
+  const std::string& key = push.idempotency_key;
+  const auto row = find_key_.with(device, key + ' ', key + '!', key_of(push), now).step();
+  if (!row) return base::fail(row.error());
+  if (!*row) return std::nullopt;
+  const auto first = static_cast<Sequence>(find_key_.integer(0));
+  const bool same = find_key_.integer(1) != 0;
+  find_key_.reset();
+  if (!same) return base::fail(kKeyTaken);
+  return first;
 }
 
 /// A full queue is refused only when none of it has expired; nothing but that is changed then.

@@ -12,6 +12,9 @@
 
 namespace wakeline::store {
 
+/// The idempotency key of a push stands for one with another fingerprint.
+inline constexpr base::Error kKeyTaken{base::ErrorCode::kAlreadyExists, "store.key"};
+
 /// A device as who sends to it must know it.
 struct Target {
   DeviceId device{};
@@ -21,13 +24,14 @@ struct Target {
 };
 
 /// The statements on pushes over one connection. Changes belong to the caller's transaction; after
-/// an error other than kNotFound and kBusy it must be rolled back.
+/// an error other than kNotFound, kBusy and kKeyTaken it must be rolled back.
 class PushTable {
  public:
   /// `database` must outlive the table.
   static base::Result<PushTable> prepare(Database& database, std::uint32_t queue_max);
 
-  /// Errors: kNotFound (no such device), kBusy (its queue is full), kStorageFull, kStorage.
+  /// Errors: kNotFound (no such device), kBusy (its queue is full), kKeyTaken, kStorageFull,
+  /// kStorage.
   base::Result<Accepted> add(const NewPush& push);
   /// What `add` looks at first. Nothing when there is no such device. Errors: kStorage.
   base::Result<std::optional<Target>> find_target(std::string_view name);
@@ -65,6 +69,8 @@ class PushTable {
  private:
   PushTable(Database& database, std::uint32_t queue_max)
       : database_(&database), queue_max_(queue_max) {}
+  base::Result<std::optional<Sequence>> find_key(std::int64_t device, const NewPush& push,
+                                                 std::int64_t now);
   base::Result<void> make_room(std::int64_t device, std::int64_t waiting, std::int64_t now);
 
   Database* database_;

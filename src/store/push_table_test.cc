@@ -159,6 +159,39 @@ TEST_F(PushTableTest, AnswersARepeatedKeyWithTheFirstNumberAlsoAfterDelivery) {
   EXPECT_EQ(add(push), 2U);
 }
 
+TEST_F(PushTableTest, RefusesAKeyThatStandsForAnotherPush) {
+  auto push = push_to("door");
+  push.idempotency_key = "k1";
+  push.fingerprint = "a";
+  EXPECT_EQ(add(push), 1U);
+  auto other = push;
+  other.fingerprint = "b";
+  EXPECT_EQ(table_->add(other).error(), kKeyTaken);
+  other.idempotency_key = "k";  // the beginning of the first one's
+  EXPECT_EQ(add(other), 2U);
+  other.idempotency_key = "k1!";
+  EXPECT_EQ(add(other), 3U);
+  EXPECT_EQ(table_->add(push), (Accepted{door_, 1, false, true}));
+  // Once it is forgotten it may stand for another, swept or not.
+  other.idempotency_key = "k1";
+  other.accepted = at(hours(1) + kIdempotencyKept);
+  other.expires = other.accepted + hours(1);
+  EXPECT_EQ(add(other), 4U);
+  push.accepted = other.accepted;
+  EXPECT_EQ(table_->add(push).error(), kKeyTaken);
+}
+
+TEST_F(PushTableTest, ForgetsTheKeysOfOlderVersionsAndSweepsThemInTheirTime) {
+  // They had no fingerprint, and did not say whose they were.
+  ASSERT_TRUE(
+      database_->run("INSERT INTO keys (device, key, sequence, expires)"
+                     " SELECT id, 'k1', 17, 4e12 FROM devices WHERE name = 'door'"));
+  auto push = push_to("door");
+  push.idempotency_key = "k1";
+  EXPECT_EQ(table_->add(push), (Accepted{door_, 1, true, false}));
+  EXPECT_EQ(*table_->sweep(base::WallTime(std::chrono::milliseconds(4'000'000'000'000)), 10), 3);
+}
+
 TEST_F(PushTableTest, RefusesAPushWhenTheQueueIsFull) {
   for (int i = 0; i < 3; ++i) add(push_to("door"));
   EXPECT_EQ(table_->add(push_to("door")).error().code, ErrorCode::kBusy);

@@ -94,7 +94,7 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   /// `done` is posted when the push is durable, in the order of the calls.
-  /// Errors (to `done`): kNotFound, kBusy (the device's queue), kStorageFull, kStorage.
+  /// Errors (to `done`): kNotFound, kBusy (the device's queue), kKeyTaken, kStorageFull, kStorage.
   /// Errors (at once):   kBusy (kWritesMax).
   base::Result<void> add(NewPush push, OnAdded done);
   /// The same, of many: what is put is written once `flush` was called, or soon. `stored` is called

@@ -213,7 +213,8 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    const auto accepted = write_->add(*add.push);
                    if (accepted) return Outcome(*accepted);
                    const base::Error error = accepted.error();
-                   if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy)
+                   if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kBusy ||
+                       error == kKeyTaken)
                      return Outcome(base::fail(error));
                    return base::fail(error);
                  },

@@ -60,7 +60,8 @@ struct NewPush {
   std::uint8_t encoding = 0;  ///< of the body; 0: our own JSON
   base::WallTime accepted{};
   base::WallTime expires{};
-  std::string idempotency_key{};  ///< empty: none
+  std::string idempotency_key{};  ///< of its sender; visible ASCII, empty: none
+  std::string fingerprint{};      ///< of all that its sender said, to tell repetition from misuse
   std::uint64_t receipt = 0;      ///< the group that a receipt goes to, below 2^63; 0: none
   friend bool operator==(const NewPush&, const NewPush&) = default;
 };

@@ -125,6 +125,43 @@ TEST_F(ServerPushApi, AnswersARepeatedBatchAsTheFirstAlsoAfterTheServerWasKilled
   EXPECT_EQ(push(body, "Idempotency-Key: " + std::string(61, 'k') + "\r\n").status, 400U);
 }
 
+TEST_F(ServerPushApi, TakesTheSameKeyOfTwoSendersForTwoPushes) {
+  for (const char* name : {"shopa", "shopb"}) {
+    const std::string token = "Bearer " + token_with(name, "push:device/door");
+    const std::string body = std::string(R"({"device":"door","title":"of )") + name +
+                             R"(","idempotency_key":"order-17"})";
+    const HttpAnswer first = ask("POST", "/v1/push", token, body);
+    EXPECT_EQ(first.status, 201U);
+    EXPECT_EQ(ask("POST", "/v1/push", token, body).body, first.body);
+  }
+  EXPECT_EQ(waiting("door"), 2U);
+}
+
+TEST_F(ServerPushApi, RefusesAKeyThatItsSenderUsedForAnotherPush) {
+  const auto with_key = [](const std::string& more) {
+    return R"({"device":"door","idempotency_key":"order-17",)" + more + "}";
+  };
+  ASSERT_EQ(push(with_key(R"("title":"a")")).status, 201U);
+  for (const char* other : {R"("title":"b")", R"("title":"a","ttl_s":60)",
+                            R"("title":"a","urgency":"high")", R"("title":"a","topic":"t")"}) {
+    const HttpAnswer refused = push(with_key(other));
+    EXPECT_EQ(refused.status, 422U) << other;
+    EXPECT_NE(refused.body.find(R"("error":"already_exists","field":"idempotency_key")"),
+              std::string::npos)
+        << refused.body;
+  }
+  const HttpAnswer batch =
+      push(R"({"pushes":[{"device":"door","title":"c","idempotency_key":"order-18"},)"
+           R"({"device":"door","title":"d","idempotency_key":"order-18"},)"
+           R"({"device":"door","title":"c","idempotency_key":"order-18"}]})");
+  EXPECT_EQ(batch.status, 207U);
+  const json::value results = json::parse(batch.body).at("results");
+  ASSERT_EQ(results.as_array().size(), 3U) << batch.body;
+  EXPECT_EQ(results.at(0).at("sequence"), results.at(2).at("sequence"));
+  EXPECT_EQ(results.at(1).at("status").to_number<int>(), 422);
+  EXPECT_EQ(waiting("door"), 2U);
+}
+
 TEST_F(ServerPushApi, LetsATokenDoWhatItsScopesSayAndNoMore) {
   const std::string some = "Bearer " + token_with("shop", "push:device/do* push:group/staff");
   const auto as_shop = [&](const std::string& body) { return ask("POST", "/v1/push", some, body); };
@@ -328,6 +365,10 @@ TEST_F(ServerPushApi, AnswersAsItsDescriptionSays) {
       {"POST", "/v1/push", bearer(), R"({"user":"ada","title":"x"})", "/v1/push", 201},
       {"POST", "/v1/push", bearer(), R"({"pushes":[{"device":"no","title":"x"}]})", "/v1/push",
        207},
+      {"POST", "/v1/push", bearer(), R"({"device":"door","title":"x","idempotency_key":"k"})",
+       "/v1/push", 201},
+      {"POST", "/v1/push", bearer(), R"({"device":"door","title":"y","idempotency_key":"k"})",
+       "/v1/push", 422},
       {"POST", "/v1/push", bearer(), "{", "/v1/push", 400},
       {"POST", "/v1/push", "", "{}", "/v1/push", 401},
       {"POST", "/v1/push", bearer(), push_json("no", "x"), "/v1/push", 404},
