@@ -39,6 +39,7 @@ base::Result<PushTable> PushTable::prepare(Database& database, std::uint32_t que
        "INSERT INTO pushes (device, sequence, urgency, expires, topic, body, encoding, of_group,"
        " held, receipt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, nullif(?10, 0))"},
       {table.remove_, "DELETE FROM pushes WHERE device = ?1 AND sequence = ?2"},
+      {table.find_topic_, "SELECT 1 FROM pushes WHERE device = ?1 AND topic = ?2"},
       {table.remove_topic_, "DELETE FROM pushes WHERE device = ?1 AND topic = ?2"},
       {table.remove_through_,
        "DELETE FROM pushes WHERE device = ?1 AND sequence <= ?2 AND held = 0"},
@@ -107,7 +108,6 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   if (!*target) return base::fail(ErrorCode::kNotFound, "store.device");
   const auto device = static_cast<std::int64_t>((*target)->device.value);
   const auto sequence = static_cast<std::int64_t>((*target)->last + 1);
-  std::int64_t waiting = (*target)->waiting;
   Accepted accepted{.device = (*target)->device,
                     .sequence = static_cast<Sequence>(sequence),
                     .waits = push.expires > push.accepted,
@@ -126,15 +126,15 @@ base::Result<Accepted> PushTable::add(const NewPush& push) {
   if (push.receipt != 0) {
     if (auto room = receipts_->check_room(push.receipt); !room) return base::fail(room.error());
   }
+  if (accepted.waits) {
+    if (auto room = make_room(**target, push.topic, now); !room) return base::fail(room.error());
+  }
+  // Not before it is sure that the push is taken.
   if (!push.topic.empty()) {
     if (auto noted = receipts_->note_topic(accepted.device, push.topic); !noted)
       return base::fail(noted.error());
     if (auto ran = remove_topic_.with(device, push.topic).run(); !ran)
       return base::fail(ran.error());
-    waiting -= database_->changes();
-  }
-  if (accepted.waits) {
-    if (auto room = make_room(device, waiting, now); !room) return base::fail(room.error());
   }
   if (auto ran = take_number_.with(device, sequence, accepted.waits ? 1 : 0).run(); !ran)
     return base::fail(ran.error());
@@ -175,14 +175,21 @@ base::Result<std::optional<Sequence>> PushTable::find_key(std::int64_t device, c
   return first;
 }
 
-/// A full queue is refused only when none of it has expired; nothing but that is changed then.
-base::Result<void> PushTable::make_room(std::int64_t device, std::int64_t waiting,
+/// For one more push; one that replaces another needs no room, also where the queue is longer than
+/// it may be now. A full queue is refused only when none of it has expired; nothing but that is
+/// changed then.
+base::Result<void> PushTable::make_room(const Target& target, std::string_view topic,
                                         std::int64_t now) {
-  if (waiting < queue_max_) return {};
-  const DeviceId id{static_cast<std::uint64_t>(device)};
-  if (auto noted = receipts_->note_expired_of(id, now); !noted) return noted;
-  if (auto ran = remove_expired_of_.with(device, now).run(); !ran) return ran;
-  if (waiting - database_->changes() < queue_max_) return {};
+  if (target.waiting < queue_max_) return {};
+  if (!topic.empty()) {
+    const auto replaces = find_topic_.with(target.device.value, topic).step();
+    find_topic_.reset();
+    if (!replaces) return base::fail(replaces.error());
+    if (*replaces) return {};
+  }
+  if (auto noted = receipts_->note_expired_of(target.device, now); !noted) return noted;
+  if (auto ran = remove_expired_of_.with(target.device.value, now).run(); !ran) return ran;
+  if (target.waiting - database_->changes() < queue_max_) return {};
   return base::fail(ErrorCode::kBusy, "store.queue");
 }
 

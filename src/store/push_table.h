@@ -71,15 +71,15 @@ class PushTable {
       : database_(&database), queue_max_(queue_max) {}
   base::Result<std::optional<Sequence>> find_key(std::int64_t device, const NewPush& push,
                                                  std::int64_t now);
-  base::Result<void> make_room(std::int64_t device, std::int64_t waiting, std::int64_t now);
+  base::Result<void> make_room(const Target& target, std::string_view topic, std::int64_t now);
 
   Database* database_;
   std::uint32_t queue_max_;
   std::optional<ReceiptTable> receipts_;
-  Statement find_device_, find_key_, add_key_, take_number_, add_, remove_, remove_topic_,
-      remove_through_, remove_expired_of_, sweep_pushes_, sweep_keys_, find_, pending_,
-      next_expiry_, any_through_, withdraw_, find_accepted_, add_known_, raise_, raise_named_,
-      raise_floor_;
+  Statement find_device_, find_key_, add_key_, take_number_, add_, remove_, find_topic_,
+      remove_topic_, remove_through_, remove_expired_of_, sweep_pushes_, sweep_keys_, find_,
+      pending_, next_expiry_, any_through_, withdraw_, find_accepted_, add_known_, raise_,
+      raise_named_, raise_floor_;
 };
 
 }  // namespace wakeline::store

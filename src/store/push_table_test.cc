@@ -214,6 +214,22 @@ TEST_F(PushTableTest, MakesRoomInAFullQueueByWhatExpiredOrIsReplaced) {
   EXPECT_EQ(waiting("door"), 3U);
 }
 
+TEST_F(PushTableTest, ReplacesAPushInAQueueThatIsLongerThanItMayBe) {
+  auto push = push_to("door");
+  push.topic = "keep";
+  add(push);
+  for (int i = 0; i < 2; ++i) add(push_to("door"));
+  auto smaller = PushTable::prepare(*database_, 1);
+  ASSERT_TRUE(smaller);
+  const auto replaced = smaller->add(push);
+  ASSERT_TRUE(replaced) << to_string(replaced.error());
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{2, 3, 4}));
+  push.topic = "another";
+  EXPECT_EQ(smaller->add(push).error().code, ErrorCode::kBusy);
+  EXPECT_EQ(pending(door_), (std::vector<Sequence>{2, 3, 4}));
+  EXPECT_EQ(waiting("door"), 3U);
+}
+
 TEST_F(PushTableTest, KeepsNoPushThatIsOverWhenItComes) {
   auto push = push_to("door");
   push.topic = "lock";
