@@ -46,7 +46,8 @@ LastResort::LastResort(Parts parts, const FallbackOptions& options, Key key)
       parts_(std::move(parts)),
       options_(options),
       signer_(std::move(key), options.apns_key_id, options.apns_team_id),
-      http_(Http2Client::create(parts_.loop, options.ca_file)) {
+      http_(parts_.http ? std::move(parts_.http)
+                        : Http2Client::create(parts_.loop, options.ca_file)) {
   plan(io::now());  // what waited before the start
 }
 
@@ -112,8 +113,9 @@ void LastResort::send(const store::Fallback& fallback, const store::Push& push, 
           ? apns_request(options_, fallback, push, wall, signer_.token(wall))
           : web_push_request(fallback, push, wall, vapid_.authorization(fallback.address, wall));
   http_->post(std::move(request), kRequestTimeout,
-              [this, fallback, sequence = push.sequence](base::Result<Http2Client::Answer> answer) {
-                on_answer(fallback, sequence, answer);
+              [this, alive = std::weak_ptr(alive_), fallback,
+               sequence = push.sequence](base::Result<Http2Client::Answer> answer) {
+                if (!alive.expired()) on_answer(fallback, sequence, answer);
               });
 }
 
@@ -166,7 +168,8 @@ void LastResort::note_sent(const store::Fallback& fallback, store::Sequence sequ
         if (!fallbacks) return base::fail(fallbacks.error());
         return fallbacks->set_sent(id, sequence);
       },
-      [this, device = fallback.device](base::Result<void> done) {
+      [this, alive = std::weak_ptr(alive_), device = fallback.device](base::Result<void> done) {
+        if (alive.expired()) return;
         cases_[device].under_way = false;
         if (!done) {
           base::log(LogLevel::kError, "fallback", "{}", base::to_string(done.error()));
@@ -188,7 +191,8 @@ void LastResort::forget_address(const store::Fallback& fallback) {
         if (!fallbacks) return base::fail(fallbacks.error());
         return fallbacks->remove_address(id, address);
       },
-      [this, device = fallback.device](base::Result<void> done) {
+      [this, alive = std::weak_ptr(alive_), device = fallback.device](base::Result<void> done) {
+        if (alive.expired()) return;
         if (done) return plan(io::now());
         base::log(LogLevel::kError, "fallback", "{}", base::to_string(done.error()));
         try_again(device, base::Duration::zero());

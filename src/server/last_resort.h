@@ -33,6 +33,7 @@ class LastResort : public Timed {
     /// Whether the device is connected, awake or asleep.
     std::function<bool(std::string_view device)> present;
     std::function<void(std::string_view event, std::string_view device)> audit;
+    std::unique_ptr<Http2Client> http{};  ///< none: one that trusts `FallbackOptions::ca_file`
   };
   /// Errors: those of read_p256_key and of the key's file; kInvalidArgument (a key without its
   /// ids).
@@ -77,6 +78,7 @@ class LastResort : public Timed {
   base::Instant look_at_ = base::kNever;
   base::Instant round_at_{};        ///< when the round over all devices began
   store::DeviceId seen_through_{};  ///< of that round; 0: it begins anew
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for what the store posts
 };
 
 }  // namespace wakeline::server

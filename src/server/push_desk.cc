@@ -100,15 +100,22 @@ void PushDesk::plan_sweep(base::WallTime expiry) {
 void PushDesk::on_deadline(base::Instant now) {
   sweep_at_ = base::kNever;
   swept_at_ = now;
-  store_.sweep(io::wall_now(), [this](base::Result<std::int64_t> count) { on_swept(count); });
+  sweep();
+}
+
+/// An upgrade may find one under way: nobody waits for it.
+void PushDesk::sweep() {
+  store_.sweep(io::wall_now(),
+               [this, alive = std::weak_ptr(alive_)](base::Result<std::int64_t> count) {
+                 if (!alive.expired()) on_swept(count);
+               });
 }
 
 void PushDesk::on_swept(base::Result<std::int64_t> count) {
   if (!count) {
     base::log(base::LogLevel::kError, "server", "sweep: {}", base::to_string(count.error()));
   } else if (*count >= static_cast<std::int64_t>(store::kBatchMax)) {
-    store_.sweep(io::wall_now(), [this](base::Result<std::int64_t> more) { on_swept(more); });
-    return;
+    return sweep();
   }
   const auto next = store_.next_expiry();
   if (!next) {

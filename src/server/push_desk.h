@@ -53,6 +53,7 @@ class PushDesk : public Timed {
 
  private:
   void plan_sweep(base::WallTime expiry);
+  void sweep();
   void on_swept(base::Result<std::int64_t> count);
 
   TimerQueue& timers_;
@@ -63,6 +64,7 @@ class PushDesk : public Timed {
   std::uint64_t accepted_ = 0;
   base::Instant sweep_at_ = base::kNever;
   base::Instant swept_at_{};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for what the store posts
 };
 
 }  // namespace wakeline::server

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/last_resort.h"
+
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+
+#include <vector>
+
+#include "io/clock.h"
+#include "io/loop.h"
+#include "io/testing.h"
+#include "store/store_testing.h"
+
+namespace wakeline::server {
+namespace {
+
+/// What was asked of another service, to be answered by the test.
+struct Asked {
+  Http2Client::Request request;
+  Http2Client::OnDone done;
+};
+
+class FakeClient : public Http2Client {
+ public:
+  explicit FakeClient(std::vector<Asked>& asked) : asked_(asked) {}
+  void post(Request request, base::Duration, OnDone done) override {
+    asked_.push_back({std::move(request), std::move(done)});
+  }
+
+ private:
+  std::vector<Asked>& asked_;
+};
+
+class LastResortTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    store::add_device(path_, "door");
+    auto arranged = store::Directory::open(path_, store::Database::Mode::kWrite);
+    ASSERT_TRUE(arranged);
+    ASSERT_TRUE((*arranged)->fallbacks().set(
+        {.device = "door", .address = "ab12cd", .topic = "org.example.door"}));
+    auto store = store::Store::open({.path = path_}, mailbox_.post());
+    ASSERT_TRUE(store) << to_string(store.error());
+    store_ = std::move(*store);
+    auto directory = store::Directory::open(path_, store::Database::Mode::kRead);
+    ASSERT_TRUE(directory);
+    directory_ = std::move(*directory);
+    options_.after = base::Duration::zero();
+    options_.apns_key_file = folder_.file("key.p8");
+    options_.apns_key_id = options_.apns_team_id = "WAKELINE10";
+    const Key key = make_p256_key();
+    FILE* file = std::fopen(options_.apns_key_file.c_str(), "we");
+    ASSERT_NE(file, nullptr);
+    ASSERT_EQ(PEM_write_PKCS8PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
+    ASSERT_EQ(std::fclose(file), 0);
+  }
+  /// One that has just asked the service to take a push for the device.
+  void ask() {
+    store::NewPush push = store::push_to("door");
+    push.topic = "for the tables";
+    push.accepted = io::wall_now();
+    push.expires = push.accepted + std::chrono::hours(1);
+    bool stored = false;
+    ASSERT_TRUE(store_->add(push, [&](const auto& result) { stored = result.has_value(); }));
+    ASSERT_TRUE(mailbox_.run_until([&] { return stored; }));
+    auto made = LastResort::create({.loop = loop_,
+                                    .timers = timers_,
+                                    .store = *store_,
+                                    .directory = *directory_,
+                                    .metrics = metrics_,
+                                    .present = [](std::string_view) { return false; },
+                                    .audit = [](std::string_view, std::string_view) {},
+                                    .http = std::make_unique<FakeClient>(asked_)},
+                                   options_);
+    ASSERT_TRUE(made) << to_string(made.error());
+    last_resort_ = std::move(*made);
+    asked_.clear();
+    last_resort_->on_deadline(io::now());
+    ASSERT_EQ(asked_.size(), 1U);
+  }
+  void answer(unsigned status, const std::string& body = {}) {
+    asked_.front().done(Http2Client::Answer{.status = status, .body = body});
+  }
+  /// Runs what the store has posted of all that it was asked for.
+  void settle() {
+    bool done = false;
+    ASSERT_TRUE(store_->run([](store::Database&) { return base::Result<void>(); },
+                            [&](const auto&) { done = true; }));
+    ASSERT_TRUE(mailbox_.run_until([&] { return done; }));
+  }
+  std::optional<store::Fallback> registered() { return *directory_->fallbacks().find("door"); }
+
+  io::TestFolder folder_;
+  const std::string path_ = folder_.file("store.db");
+  store::Mailbox mailbox_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Directory> directory_;
+  io::Loop loop_;
+  int armed_ = 0;
+  TimerQueue timers_{[this](base::Instant) { ++armed_; }};
+  Metrics metrics_;
+  FallbackOptions options_;
+  std::vector<Asked> asked_;
+  std::unique_ptr<LastResort> last_resort_;
+};
+
+TEST_F(LastResortTest, IsLeftAloneByWhatTheStorePostsOnceItIsGone) {
+  for (const unsigned status : {200U, 410U}) {
+    ask();
+    answer(status);  // the store is to write what came of it, and to say so
+    last_resort_.reset();
+    armed_ = 0;
+    settle();
+    EXPECT_EQ(armed_, 0) << status;
+  }
+  EXPECT_FALSE(registered());
+}
+
+}  // namespace
+}  // namespace wakeline::server
