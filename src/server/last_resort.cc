@@ -23,6 +23,8 @@ constexpr base::Duration kLookPause = std::chrono::seconds(1);
 /// After a failure, doubled each time.
 constexpr base::Duration kRetryFirst = std::chrono::seconds(2);
 constexpr base::Duration kRetryLast = std::chrono::minutes(10);
+/// Where the vendor says that a token of a device is wrong, which may be so for good.
+constexpr base::Duration kRetrySeldom = std::chrono::hours(1);
 
 }  // namespace
 
@@ -93,6 +95,11 @@ void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
   }
   Case& its = cases_.try_emplace(fallback.device, Case{.gone_since = now}).first->second;
   its.looked_at = now;
+  if (its.address != fallback.address) {  // what was wrong with another one is over
+    its.address = fallback.address;
+    its.failures = 0;
+    its.try_at = {};
+  }
   if (its.under_way || now < its.try_at || now - its.gone_since < options_.after) return;
   const base::WallTime wall = io::wall_now();
   const auto waiting = parts_.store.pending(fallback.id, fallback.sent_through, 1, wall);
@@ -127,7 +134,7 @@ void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequ
     count(fallback, "unreachable");
     return try_again(fallback.device, base::Duration::zero());
   }
-  switch (verdict_of(*answer)) {
+  switch (verdict_of(*answer, fallback.kind)) {
     case Verdict::kSent:
       its.failures = 0;
       count(fallback, "sent");
@@ -143,11 +150,14 @@ void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequ
       return note_sent(fallback, sequence);
     case Verdict::kTryAgain:
       count(fallback, "later");
-      if (answer->status == 401 || answer->status == 403) {
-        base::log(LogLevel::kError, "fallback", "the service does not believe us: {}",
-                  answer->body.substr(0, 200));
-      }
       return try_again(fallback.device, answer->retry_after);
+    case Verdict::kWrongSetup:
+      count(fallback, "later");
+      base::log(LogLevel::kError, "fallback",
+                "{}: push {} was answered with {} {}: are the service's URL, the key and the kind "
+                "of pushes right?",
+                fallback.device, sequence, answer->status, reason_of(*answer));
+      return try_again(fallback.device, answer->status == 400 ? kRetrySeldom : answer->retry_after);
   }
 }
 

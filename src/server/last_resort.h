@@ -55,6 +55,7 @@ class LastResort : public Timed {
     base::Instant looked_at{};  ///< last; a case that nobody looks at is over
     int failures = 0;
     bool under_way = false;
+    std::string address{};  ///< that was tried
   };
 
   LastResort(Parts parts, const FallbackOptions& options, Key key);

@@ -132,17 +132,33 @@ Http2Client::Request web_push_request(const store::Fallback& fallback, const sto
   return request;
 }
 
-Verdict verdict_of(const Http2Client::Answer& answer) {
-  const auto says = [&](std::string_view reason) {
-    return answer.body.find(reason) != std::string::npos;
-  };
-  if (answer.status >= 200 && answer.status < 300) return Verdict::kSent;
-  if (answer.status == 410 || answer.status == 404 ||
-      (answer.status == 400 && (says("BadDeviceToken") || says("DeviceTokenNotForTopic"))))
-    return Verdict::kAddressGone;
+std::string reason_of(const Http2Client::Answer& answer) {
+  constexpr std::size_t kLongest = 64;
+  json::error_code error;
+  const json::value body = json::parse(answer.body, error);
+  const json::object* object = error ? nullptr : body.if_object();
+  const json::value* reason = object == nullptr ? nullptr : object->if_contains("reason");
+  if (reason == nullptr || !reason->is_string()) return {};
+  const std::string word(reason->as_string());
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  return word.size() <= kLongest && std::ranges::all_of(word, is_letter) ? word : std::string();
+}
+
+Verdict verdict_of(const Http2Client::Answer& answer, store::FallbackKind kind) {
+  const unsigned status = answer.status;
+  if (status >= 200 && status < 300) return Verdict::kSent;
+  if (status == 410) return Verdict::kAddressGone;
   // A token of ours that it does not take yet or any more is a matter of configuration or of time.
-  if (answer.status == 429 || answer.status == 403 || answer.status == 401 || answer.status >= 500)
-    return Verdict::kTryAgain;
+  if (status == 401 || status == 403) return Verdict::kWrongSetup;
+  if (status == 429 || status >= 500) return Verdict::kTryAgain;
+  if (kind == store::FallbackKind::kWebPush)  // RFC 8030 §7.3: the subscription has expired
+    return status == 404 ? Verdict::kAddressGone : Verdict::kRefused;
+  // Nothing is at our path, or the device's token is of the other environment, or of another app:
+  // a token that was good and is no more gets 410.
+  const std::string reason = reason_of(answer);
+  const bool wrong_token = reason == "BadDeviceToken" || reason == "DeviceTokenNotForTopic";
+  if (status < 400 || status == 404 || status == 405 || (status == 400 && wrong_token))
+    return Verdict::kWrongSetup;
   return Verdict::kRefused;
 }
 

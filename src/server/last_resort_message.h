@@ -54,8 +54,12 @@ Http2Client::Request apns_request(const FallbackOptions& options, const store::F
 Http2Client::Request web_push_request(const store::Fallback& fallback, const store::Push& push,
                                       base::WallTime now, const std::string& authorization);
 
-/// What an answer of either service means for the push.
-enum class Verdict { kSent, kAddressGone, kRefused, kTryAgain };
-Verdict verdict_of(const Http2Client::Answer& answer);
+/// What an answer of either service means for the push. kWrongSetup: it would say the same of every
+/// device where our own URL, key or kind of push is wrong, so no address may be forgotten for it.
+enum class Verdict { kSent, kAddressGone, kRefused, kTryAgain, kWrongSetup };
+Verdict verdict_of(const Http2Client::Answer& answer, store::FallbackKind kind);
+/// The word with which the vendor's service says why, fit for a log; empty: none. The rest of an
+/// answer may repeat the address.
+std::string reason_of(const Http2Client::Answer& answer);
 
 }  // namespace wakeline::server

@@ -103,19 +103,45 @@ TEST(WebPushRequest, PassesAnEncryptedBodyOnAndNothingElse) {
   EXPECT_TRUE(VapidSigner().authorization(there.address, kNow).starts_with("vapid t="));
 }
 
-TEST(VerdictOf, AnAnswer) {
-  const auto verdict = [](unsigned status, std::string body = {}) {
-    return verdict_of({.status = status, .body = std::move(body)});
+TEST(VerdictOf, AnAnswerOfEitherService) {
+  for (const auto kind : {store::FallbackKind::kApns, store::FallbackKind::kWebPush}) {
+    const auto verdict = [kind](unsigned status) {
+      return verdict_of({.status = status, .body = {}}, kind);
+    };
+    for (const unsigned status : {200U, 201U}) EXPECT_EQ(verdict(status), Verdict::kSent);
+    EXPECT_EQ(verdict(410), Verdict::kAddressGone);
+    for (const unsigned status : {400U, 413U}) EXPECT_EQ(verdict(status), Verdict::kRefused);
+    for (const unsigned status : {401U, 403U}) EXPECT_EQ(verdict(status), Verdict::kWrongSetup);
+    for (const unsigned status : {429U, 500U, 503U}) EXPECT_EQ(verdict(status), Verdict::kTryAgain);
+  }
+}
+
+TEST(VerdictOf, WhatOurOwnSetupMayBringAboutForAllDevices) {
+  const auto verdict = [](unsigned status, std::string reason, store::FallbackKind kind) {
+    return verdict_of({.status = status, .body = R"({"reason":")" + reason + "\"}"}, kind);
   };
-  EXPECT_EQ(verdict(200), Verdict::kSent);
-  EXPECT_EQ(verdict(201), Verdict::kSent);
-  EXPECT_EQ(verdict(410, R"({"reason":"Unregistered"})"), Verdict::kAddressGone);
-  EXPECT_EQ(verdict(404), Verdict::kAddressGone);
-  EXPECT_EQ(verdict(400, R"({"reason":"BadDeviceToken"})"), Verdict::kAddressGone);
-  EXPECT_EQ(verdict(400, R"({"reason":"BadMessageId"})"), Verdict::kRefused);
-  EXPECT_EQ(verdict(413), Verdict::kRefused);
-  for (const unsigned status : {401U, 403U, 429U, 500U, 503U})
-    EXPECT_EQ(verdict(status), Verdict::kTryAgain);
+  const auto apns = store::FallbackKind::kApns;
+  EXPECT_EQ(verdict(404, "BadPath", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(405, "MethodNotAllowed", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(301, "", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "BadDeviceToken", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "DeviceTokenNotForTopic", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "BadMessageId", apns), Verdict::kRefused);
+  EXPECT_EQ(verdict(410, "Unregistered", apns), Verdict::kAddressGone);
+  EXPECT_EQ(verdict(404, "", store::FallbackKind::kWebPush), Verdict::kAddressGone);
+  EXPECT_EQ(verdict(405, "", store::FallbackKind::kWebPush), Verdict::kRefused);
+}
+
+TEST(ReasonOf, IsOneWordOrNothing) {
+  const auto reason = [](std::string body) {
+    return reason_of({.status = 400, .body = std::move(body)});
+  };
+  EXPECT_EQ(reason(R"({"reason":"BadTopic"})"), "BadTopic");
+  EXPECT_EQ(reason(R"({"reason":"ab12cd"})"), "");
+  EXPECT_EQ(reason(R"({"reason":7})"), "");
+  EXPECT_EQ(reason("[]"), "");
+  EXPECT_EQ(reason("Cannot POST /3/device/ab12cd"), "");
+  EXPECT_EQ(reason(R"({"reason":")" + std::string(65, 'x') + "\"}"), "");
 }
 
 }  // namespace

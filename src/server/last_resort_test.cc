@@ -35,10 +35,7 @@ class LastResortTest : public testing::Test {
  protected:
   void SetUp() override {
     store::add_device(path_, "door");
-    auto arranged = store::Directory::open(path_, store::Database::Mode::kWrite);
-    ASSERT_TRUE(arranged);
-    ASSERT_TRUE((*arranged)->fallbacks().set(
-        {.device = "door", .address = "ab12cd", .topic = "org.example.door"}));
+    arrange("ab12cd");
     auto store = store::Store::open({.path = path_}, mailbox_.post());
     ASSERT_TRUE(store) << to_string(store.error());
     store_ = std::move(*store);
@@ -54,8 +51,14 @@ class LastResortTest : public testing::Test {
     ASSERT_EQ(PEM_write_PKCS8PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
     ASSERT_EQ(std::fclose(file), 0);
   }
-  /// One that has just asked the service to take a push for the device.
-  void ask() {
+  void arrange(const std::string& address) {
+    const auto directory = store::Directory::open(path_, store::Database::Mode::kWrite);
+    ASSERT_TRUE(directory);
+    ASSERT_TRUE((*directory)
+                    ->fallbacks()
+                    .set({.device = "door", .address = address, .topic = "org.example.door"}));
+  }
+  void push() {
     store::NewPush push = store::push_to("door");
     push.topic = "for the tables";
     push.accepted = io::wall_now();
@@ -63,6 +66,10 @@ class LastResortTest : public testing::Test {
     bool stored = false;
     ASSERT_TRUE(store_->add(push, [&](const auto& result) { stored = result.has_value(); }));
     ASSERT_TRUE(mailbox_.run_until([&] { return stored; }));
+  }
+  /// One that has just asked the service to take a push for the device.
+  void ask() {
+    push();
     auto made = LastResort::create({.loop = loop_,
                                     .timers = timers_,
                                     .store = *store_,
@@ -114,6 +121,43 @@ TEST_F(LastResortTest, IsLeftAloneByWhatTheStorePostsOnceItIsGone) {
     EXPECT_EQ(armed_, 0) << status;
   }
   EXPECT_FALSE(registered());
+}
+
+TEST_F(LastResortTest, KeepsAnAddressThatOurOwnSetupMayMakeLookWrong) {
+  const struct {
+    unsigned status;
+    const char* body;
+  } rows[] = {{404, R"({"reason":"BadPath"})"},
+              {404, "<html>of a proxy</html>"},
+              {405, ""},
+              {400, R"({"reason":"BadDeviceToken"})"},
+              {400, R"({"reason":"DeviceTokenNotForTopic"})"}};
+  store::Sequence sequence = 0;
+  for (const auto& row : rows) {
+    ask();
+    ++sequence;
+    answer(row.status, row.body);
+    settle();
+    const auto still = registered();
+    ASSERT_TRUE(still) << row.status << row.body;
+    EXPECT_LT(still->sent_through, sequence) << row.status << row.body;  // it is tried again
+  }
+  ask();
+  answer(410, R"({"reason":"Unregistered"})");
+  settle();
+  EXPECT_FALSE(registered());
+}
+
+TEST_F(LastResortTest, TriesANewAddressAtOnceWhateverWasWrongWithTheOldOne) {
+  ask();
+  answer(400, R"({"reason":"BadDeviceToken"})");
+  last_resort_->on_deadline(io::now());
+  EXPECT_EQ(asked_.size(), 1U);  // not for an hour
+  arrange("ef34");
+  push();
+  last_resort_->on_deadline(io::now());
+  ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_TRUE(asked_.back().request.url.ends_with("/ef34"));
 }
 
 }  // namespace

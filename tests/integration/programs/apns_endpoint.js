@@ -3,7 +3,8 @@
 // loopback:   node apns_endpoint.js CERTIFICATE KEY PUBLIC_KEY
 // Prints its port, then a line of JSON for each request. What it answers goes by the device token:
 //   dead…  410 Unregistered        b05e…  429 at the first request, then 200
-//   bad0…  400 BadDeviceToken      0a…    GOAWAY at the first request of all, then 200
+//   bad0…  400 BadDeviceToken      4040…  404 BadPath at the first request, then 200
+//   0a…    GOAWAY at the first request of all, then 200
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
@@ -39,6 +40,7 @@ function answer(headers, body) {
   JSON.parse(body);
   if (token.startsWith("dead")) return [410, "Unregistered"];
   if (token.startsWith("bad0")) return [400, "BadDeviceToken"];
+  if (token.startsWith("4040") && times === 1) return [404, "BadPath"];
   if (token.startsWith("b05e") && times === 1) return [429, "TooManyRequests"];
   return [200, ""];
 }
