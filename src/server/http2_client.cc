@@ -255,7 +255,7 @@ void CurlClient::take_results() {
                       .body = std::move(transfer->body),
                       .retry_after = std::chrono::seconds(retry_s)};
     } else {
-      base::log(base::LogLevel::kInfo, "fallback", "{}: {}", transfer->request.url,
+      base::log(base::LogLevel::kInfo, "fallback", "{}: {}", origin_of_url(transfer->request.url),
                 curl_easy_strerror(result));
     }
     curl_multi_remove_handle(multi_.get(), easy);
@@ -265,6 +265,18 @@ void CurlClient::take_results() {
 }
 
 }  // namespace
+
+std::string origin_of_url(std::string_view url) {
+  constexpr std::string_view kMark = "://";
+  const std::size_t mark = url.find(kMark);
+  if (mark == std::string_view::npos) return {};
+  const std::size_t from = mark + kMark.size();
+  std::string_view host = url.substr(from);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (const std::size_t user = host.rfind('@'); user != std::string_view::npos)
+    host.remove_prefix(user + 1);
+  return std::string(url.substr(0, from)).append(host);
+}
 
 std::unique_ptr<Http2Client> Http2Client::create(io::Loop& loop, std::string ca_file) {
   return std::make_unique<CurlClient>(loop, std::move(ca_file));

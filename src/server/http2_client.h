@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -11,6 +12,10 @@
 #include "io/loop.h"
 
 namespace wakeline::server {
+
+/// "https://host:port" of a URL. The rest of one may be a secret: an endpoint's path is the
+/// permission to push, and the vendor's has the token of a device. Empty when it is no URL.
+std::string origin_of_url(std::string_view url);
 
 /// Requests to other servers over HTTP/2 (libcurl), many on one connection, without a thread.
 class Http2Client {

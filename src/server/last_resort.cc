@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/last_resort.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -25,6 +27,13 @@ constexpr base::Duration kRetryFirst = std::chrono::seconds(2);
 constexpr base::Duration kRetryLast = std::chrono::minutes(10);
 /// Where the vendor says that a token of a device is wrong, which may be so for good.
 constexpr base::Duration kRetrySeldom = std::chrono::hours(1);
+
+/// Nothing of an answer but this goes to the log.
+std::string summary_of(const Http2Client::Answer& answer) {
+  const std::string reason = reason_of(answer);
+  return reason.empty() ? std::to_string(answer.status)
+                        : fmt::format("{} {}", answer.status, reason);
+}
 
 }  // namespace
 
@@ -132,6 +141,8 @@ void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequ
   its.under_way = false;
   if (!answer) {
     count(fallback, "unreachable");
+    base::log(LogLevel::kInfo, "fallback", "{}: push {}: {}", fallback.device, sequence,
+              base::to_string(answer.error()));
     return try_again(fallback.device, base::Duration::zero());
   }
   switch (verdict_of(*answer, fallback.kind)) {
@@ -145,8 +156,8 @@ void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequ
       return forget_address(fallback);
     case Verdict::kRefused:
       count(fallback, "refused");
-      base::log(LogLevel::kWarning, "fallback", "{}: push {} was refused with {}: {}",
-                fallback.device, sequence, answer->status, answer->body.substr(0, 200));
+      base::log(LogLevel::kWarning, "fallback", "{}: push {} was refused with {}", fallback.device,
+                sequence, summary_of(*answer));
       return note_sent(fallback, sequence);
     case Verdict::kTryAgain:
       count(fallback, "later");
@@ -154,9 +165,9 @@ void LastResort::on_answer(const store::Fallback& fallback, store::Sequence sequ
     case Verdict::kWrongSetup:
       count(fallback, "later");
       base::log(LogLevel::kError, "fallback",
-                "{}: push {} was answered with {} {}: are the service's URL, the key and the kind "
+                "{}: push {} was answered with {}: are the service's URL, the key and the kind "
                 "of pushes right?",
-                fallback.device, sequence, answer->status, reason_of(*answer));
+                fallback.device, sequence, summary_of(*answer));
       return try_again(fallback.device, answer->status == 400 ? kRetrySeldom : answer->retry_after);
   }
 }

@@ -81,12 +81,6 @@ const std::string& ApnsSigner::token(base::WallTime now) {
   return token_;
 }
 
-std::string origin_of_url(const std::string& url) {
-  const std::size_t host = url.find("://");
-  if (host == std::string::npos) return url;
-  return url.substr(0, url.find('/', host + 3));
-}
-
 std::string VapidSigner::authorization(const std::string& endpoint, base::WallTime now) const {
   const json::object claims{{"aud", origin_of_url(endpoint)},
                             {"exp", seconds_of(now + kVapidLife)}};

@@ -42,9 +42,6 @@ class VapidSigner {
   Key key_;
 };
 
-/// "https://host:port" of a URL.
-std::string origin_of_url(const std::string& url);
-
 /// `left`: what the push has yet to live; `topic`: of the push, for the collapse id; empty: none.
 /// The body has the push's own text where it is one of ours, else that something waits.
 Http2Client::Request apns_request(const FallbackOptions& options, const store::Fallback& fallback,

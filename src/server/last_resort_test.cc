@@ -160,5 +160,17 @@ TEST_F(LastResortTest, TriesANewAddressAtOnceWhateverWasWrongWithTheOldOne) {
   EXPECT_TRUE(asked_.back().request.url.ends_with("/ef34"));
 }
 
+TEST_F(LastResortTest, LogsNoAddress) {
+  for (const unsigned status : {400U, 404U, 410U}) {
+    ask();
+    testing::internal::CaptureStderr();
+    answer(status, "Cannot POST /3/device/ab12cd");
+    settle();
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_NE(log.find("door: "), std::string::npos) << log;
+    EXPECT_EQ(log.find("ab12cd"), std::string::npos) << log;
+  }
+}
+
 }  // namespace
 }  // namespace wakeline::server
