@@ -83,7 +83,7 @@ base::Result<void> PushDesk::accept(PushOrder order, OnAccepted done) {
 }
 
 base::Result<void> PushDesk::withdraw(store::DeviceId device, store::Sequence sequence,
-                                      std::function<void(base::Result<void>)> done) {
+                                      std::function<void(base::Result<bool>)> done) {
   return store_.withdraw(device, sequence, std::move(done));
 }
 

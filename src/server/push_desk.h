@@ -39,9 +39,9 @@ class PushDesk : public Timed {
   /// What was accepted is stored: after all of a turn's.
   void flush() { store_.flush(); }
   /// A push that waits reaches nobody any more when `done` is called; what is on its way to its
-  /// device just now may still arrive before that. Errors: those of Store::withdraw.
+  /// device just now may still arrive before that. See Store::withdraw.
   base::Result<void> withdraw(store::DeviceId device, store::Sequence sequence,
-                              std::function<void(base::Result<void>)> done);
+                              std::function<void(base::Result<bool>)> done);
 
   /// Called after each push that waits.
   void set_on_waiting(std::function<void()> on_waiting) { on_waiting_ = std::move(on_waiting); }

@@ -221,14 +221,17 @@ void WebPushApi::handle_message(const HttpRequest& request, const HttpFront::Res
     base::log(base::LogLevel::kError, "http", "{}", base::to_string(waits.error()));
     return respond(unavailable_reply(waits.error()));
   }
-  if (!*waits) {
-    return respond(failure_reply(410, ErrorCode::kNotFound,
-                                 "the message was delivered, replaced, or has expired"));
-  }
+  const auto gone = [] {
+    return failure_reply(410, ErrorCode::kNotFound,
+                         "the message was delivered, replaced, or has expired");
+  };
+  if (!*waits) return respond(gone());
   // Each shard reads the store for itself: only what is written is gone for all of them.
   const auto queued =
-      parts_.desk.withdraw(id->device, id->sequence, [respond](base::Result<void> done) {
+      parts_.desk.withdraw(id->device, id->sequence, [respond, gone](base::Result<bool> done) {
         if (!done) return respond(to_reply(store_refusal(done.error())));
+        // Its device may have acknowledged it a moment ago.
+        if (!*done) return respond(gone());
         respond({.status = 204});
       });
   if (!queued) respond(to_reply(store_refusal(queued.error())));

@@ -227,8 +227,9 @@ base::Result<void> PushTable::remove_through(DeviceId device, Sequence sequence)
   return remove_through_.with(device.value, std::min(sequence, highest)).run();
 }
 
-base::Result<void> PushTable::withdraw(DeviceId device, Sequence sequence) {
-  return withdraw_.with(device.value, sequence).run();
+base::Result<bool> PushTable::withdraw(DeviceId device, Sequence sequence) {
+  if (auto ran = withdraw_.with(device.value, sequence).run(); !ran) return base::fail(ran.error());
+  return database_->changes() > 0;
 }
 
 base::Result<bool> PushTable::find_accepted(DeviceId device, Sequence sequence,

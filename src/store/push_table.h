@@ -43,8 +43,8 @@ class PushTable {
                           std::span<const RecentPush> pushes);
   base::Result<void> remove(DeviceId device, Sequence sequence);
   base::Result<void> remove_through(DeviceId device, Sequence sequence);
-  /// Takes a push back by the number under which it was accepted.
-  base::Result<void> withdraw(DeviceId device, Sequence sequence);
+  /// Takes a push back by the number under which it was accepted. Returns: false when it is gone.
+  base::Result<bool> withdraw(DeviceId device, Sequence sequence);
   /// From now on the device takes only pushes of that urgency, or higher ones. What is withheld and
   /// now taken gets new numbers; with `hold_after` lower ones above that number are withheld.
   /// Errors: kNotFound, kStorageFull, kStorage.

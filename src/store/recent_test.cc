@@ -179,11 +179,26 @@ TEST_P(StoreRecent, AreGoneWhenTheyAreWithdrawn) {
   number_of();
   number_of();
   EXPECT_TRUE(*store_->find_accepted(door_, 1, kNow));
-  bool done = false;
-  ASSERT_TRUE(store_->withdraw(door_, 1, [&](const auto&) { done = true; }));
-  ASSERT_TRUE(mailbox_.run_until([&] { return done; }));
+  std::optional<base::Result<bool>> done;
+  ASSERT_TRUE(store_->withdraw(door_, 1, [&](const auto& result) { done = result; }));
+  ASSERT_TRUE(mailbox_.run_until([&] { return done.has_value(); }));
+  EXPECT_TRUE(**done);
   EXPECT_FALSE(*store_->find_accepted(door_, 1, kNow));
   EXPECT_EQ(pending(), std::vector<Sequence>{2});
+}
+
+TEST_P(StoreRecent, AreNotWithdrawnWhenTheyWereAcknowledgedJustBefore) {
+  open();
+  number_of();
+  number_of(with_topic("for the tables"));
+  number_of();
+  for (const Sequence sequence : {Sequence{1}, Sequence{2}, Sequence{3}}) {
+    store_->remove(door_, sequence);  // not written yet
+    std::optional<base::Result<bool>> done;
+    ASSERT_TRUE(store_->withdraw(door_, sequence, [&](const auto& result) { done = result; }));
+    ASSERT_TRUE(mailbox_.run_until([&] { return done.has_value(); }));
+    EXPECT_FALSE(**done) << sequence;
+  }
 }
 
 TEST_P(StoreRecent, AreWithheldFromADeviceThatAskedForQuiet) {

@@ -112,9 +112,11 @@ class Store {
   /// Errors (to `done`): those of `work`. Errors (at once): kBusy (kWritesMax).
   base::Result<void> run(Work work, OnDone done);
   base::Result<void> run(Work work, OnDone done, Post post);
-  /// Deletes a push for all readers; `done` is posted when it is durable. That it is gone already
-  /// is no error. Errors (at once): kBusy (kWritesMax).
-  base::Result<void> withdraw(DeviceId device, Sequence sequence, OnDone done);
+  /// Deletes a push for all readers; `done` is posted when it is durable. To `done`: whether it
+  /// was there still, after all deletions that were asked for before. Errors (at once): kBusy
+  /// (kWritesMax).
+  base::Result<void> withdraw(DeviceId device, Sequence sequence,
+                              std::function<void(base::Result<bool>)> done);
   /// Deletes what expired, in steps of `kBatchMax`. `done` gets the number of the step.
   void sweep(base::WallTime now, OnSwept done);
 

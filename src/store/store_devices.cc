@@ -115,9 +115,19 @@ base::Result<void> Store::add_all(std::vector<NewPush> pushes,
   return {};
 }
 
-base::Result<void> Store::withdraw(DeviceId device, Sequence sequence, OnDone done) {
-  return run([this, device, sequence](Database&) { return write_->withdraw(device, sequence); },
-             std::move(done));
+base::Result<void> Store::withdraw(DeviceId device, Sequence sequence,
+                                   std::function<void(base::Result<bool>)> done) {
+  auto found = std::make_shared<bool>(false);
+  return run(
+      [this, device, sequence, found](Database&) -> base::Result<void> {
+        const auto withdrawn = write_->withdraw(device, sequence);
+        if (!withdrawn) return base::fail(withdrawn.error());
+        *found = *withdrawn;
+        return {};
+      },
+      [found, done = std::move(done)](const base::Result<void>& result) {
+        done(result ? base::Result<bool>(*found) : base::fail(result.error()));
+      });
 }
 
 }  // namespace wakeline::store

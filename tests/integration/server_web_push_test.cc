@@ -207,6 +207,19 @@ TEST_F(ServerWebPush, TakesAMessageBackWhileItWaits) {
   EXPECT_EQ(base::as_text(publish->payload), "z");  // and not the one that was taken back
 }
 
+TEST_F(ServerWebPush, DoesNotTakeBackWhatItsDeviceHasJustAcknowledged) {
+  const std::string path = subscribe();
+  MqttPeer door{Line(server_.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", door_), mqtt::Reason::kSuccess);
+  const std::string message = location(post(path, kEncrypted, "x"));
+  const auto publish = door.expect<mqtt::Publish>();
+  ASSERT_TRUE(publish);
+  ASSERT_TRUE(door.acknowledge(*publish));
+  ASSERT_TRUE(door.send(mqtt::Pingreq{}));
+  ASSERT_TRUE(door.expect<mqtt::Pingresp>());  // so the acknowledgement has come, written or not
+  EXPECT_EQ(ask("DELETE", message, {}).status, 410U);
+}
+
 TEST_F(ServerWebPush, RefusesWhatIsWrongAsRfc8030Says) {
   const std::string path = subscribe();
   const struct {
