@@ -94,7 +94,7 @@ void Reader::enter_pushes() {
 void Reader::remove(DeviceId device, Sequence sequence) {
   begin_call();
   if (deletions_->pending.emplace(device, sequence).second)
-    store_.enqueue(Store::Remove{device, sequence, false, deletions_}, false);
+    store_.enqueue(Store::Remove{{device, sequence, false}, deletions_}, false);
 }
 
 void Reader::remove_through(DeviceId device, Sequence sequence) {
@@ -105,10 +105,10 @@ void Reader::remove_through(DeviceId device, Sequence sequence) {
     const auto any = table_->any_through(device, sequence);
     if (any && !*any) return;
   }
-  store_.enqueue(Store::Remove{device, sequence, true, deletions_}, false);
+  store_.enqueue(Store::Remove{{device, sequence, true}, deletions_}, false);
 }
 
-void Reader::Deletions::add(std::vector<Written> written) {
+void Reader::Deletions::add(std::vector<Deletion> written) {
   const std::scoped_lock lock(mutex_);
   if (written_.empty())
     written_ = std::move(written);
@@ -117,7 +117,7 @@ void Reader::Deletions::add(std::vector<Written> written) {
 }
 
 void Reader::Deletions::forget_written() {
-  std::vector<Written> written;
+  std::vector<Deletion> written;
   {
     const std::scoped_lock lock(mutex_);
     written.swap(written_);

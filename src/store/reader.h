@@ -70,23 +70,18 @@ class Reader {
   /// What the thread asked for, until it knows that it is written. It is not woken for that.
   class Deletions {
    public:
-    struct Written {
-      DeviceId device;
-      Sequence sequence;
-      bool through;
-    };
     /// Not to be read any more, although it is still there. The thread's own.
     std::set<std::pair<DeviceId, Sequence>> pending;
 
     /// From the thread that writes.
-    void add(std::vector<Written> written);
+    void add(std::vector<Deletion> written);
     /// Takes what is written out of `pending`. Reads afterwards are of a moment that begins now or
     /// later: before, it was still there.
     void forget_written();
 
    private:
     std::mutex mutex_;
-    std::vector<Written> written_;  // guarded by mutex_
+    std::vector<Deletion> written_;  // guarded by mutex_
   };
 
   /// Of one of the two connections: a transaction that only reads.

@@ -186,10 +186,7 @@ class Store {
     OnAdded done;
     OnStored stored{};
   };
-  struct Remove {
-    DeviceId device;
-    Sequence sequence;
-    bool through;
+  struct Remove : Deletion {
     std::shared_ptr<Reader::Deletions> asked_by;
   };
   struct Sweep {

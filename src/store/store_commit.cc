@@ -107,7 +107,7 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
       kFewMax);
   std::vector<Job> failed;
   std::vector<Task> answers;
-  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Reader::Deletions::Written>> written;
+  std::map<std::shared_ptr<Reader::Deletions>, std::vector<Deletion>> written;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     if (auto* add = std::get_if<Add>(&batch[i])) {
@@ -134,8 +134,7 @@ void Store::answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes)
     } else if (outcome) {
       auto& remove = std::get<Remove>(batch[i]);
       acknowledged_ += static_cast<std::uint64_t>(std::get<std::int64_t>(*outcome));
-      written[std::move(remove.asked_by)].push_back(
-          {remove.device, remove.sequence, remove.through});
+      written[std::move(remove.asked_by)].push_back(remove);
     } else {
       failed.push_back(std::move(batch[i]));
     }

@@ -66,6 +66,13 @@ struct NewPush {
   friend bool operator==(const NewPush&, const NewPush&) = default;
 };
 
+/// Of one push, or of all up to it that are not withheld.
+struct Deletion {
+  DeviceId device{};
+  Sequence sequence = 0;
+  bool through = false;
+};
+
 struct Accepted {
   DeviceId device{};
   Sequence sequence = 0;
