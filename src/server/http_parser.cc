@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <utility>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -15,9 +16,21 @@ namespace wakeline::server {
 
 namespace http = boost::beast::http;
 
+using Parser = http::request_parser<http::string_body>;
+using Header = Parser::value_type;
+
 struct HttpParser::State {
-  http::request_parser<http::string_body> parser;
+  Parser parser;
+  HttpRequest request{};  ///< without its body, once the header is there
+  bool has_header = false;
   bool continued = false;
+
+  /// Goes on with `bytes`. Returns: how many are done with.
+  std::size_t put(base::BytesView bytes, boost::beast::error_code& error) {
+    const std::size_t used = parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+    if (error == http::error::need_more) error = {};
+    return used;
+  }
 };
 
 namespace {
@@ -27,6 +40,31 @@ unsigned status_of(boost::beast::error_code error) {
   if (error == http::error::header_limit) return 431;
   if (error == http::error::bad_version) return 505;
   return 400;
+}
+
+/// Where the body ends must be beyond doubt, or what one takes for the body another takes for the
+/// next request. Returns: the status to refuse with; 0: fine. Source: RFC 9112 §6.1, §6.3.
+unsigned refused_framing(const Parser& parser) {
+  const Header& header = parser.get();
+  const auto coding = header.find(http::field::transfer_encoding);
+  if (coding == header.end()) return 0;
+  // Beast takes a body whose last coding is another for none at all.
+  if (header.version() < 11 || !parser.chunked()) return 400;
+  const bool alone = header.count(http::field::transfer_encoding) == 1 &&
+                     boost::beast::iequals(coding->value(), "chunked");
+  return alone ? 0 : 501;
+}
+
+/// All but the body. What comes behind a chunked body is not the header's: it is dropped.
+HttpRequest read_header(const Header& header) {
+  HttpRequest request{.method = std::string(header.method_string()),
+                      .target = std::string(header.target()),
+                      .keep_alive = header.keep_alive()};
+  for (const std::string_view name : kHttpFields) {
+    const auto found = header.find(boost::string_view(name.data(), name.size()));
+    if (found != header.end()) request.fields.emplace_back(name, std::string(found->value()));
+  }
+  return request;
 }
 
 }  // namespace
@@ -42,19 +80,24 @@ HttpParser::Progress HttpParser::feed(base::BytesView bytes) {
     state_ = std::make_unique<State>();
     state_->parser.header_limit(static_cast<std::uint32_t>(kHttpHeaderMax));
     state_->parser.body_limit(body_max_);
-    state_->parser.eager(true);
   }
   auto& parser = state_->parser;
   boost::beast::error_code error;
   Progress progress;
-  progress.consumed = parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  if (error && error != http::error::need_more) {
-    progress.refused = status_of(error);
-    return progress;
+  if (!state_->has_header) {
+    progress.consumed = state_->put(bytes, error);
+    if (error) return {.refused = status_of(error)};
+    if (!parser.is_header_done()) return progress;
+    if (const unsigned status = refused_framing(parser)) return {.refused = status};
+    state_->request = read_header(parser.get());
+    state_->has_header = true;
+    parser.eager(true);
+    bytes = bytes.subspan(progress.consumed);
   }
+  if (!parser.is_done() && !bytes.empty()) progress.consumed += state_->put(bytes, error);
+  if (error) return {.refused = status_of(error)};
   progress.complete = parser.is_done();
-  if (parser.is_header_done() && !progress.complete && !state_->continued) {
-    state_->continued = true;
+  if (!progress.complete && !std::exchange(state_->continued, true)) {
     progress.wants_continue =
         boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
   }
@@ -62,16 +105,9 @@ HttpParser::Progress HttpParser::feed(base::BytesView bytes) {
 }
 
 HttpRequest HttpParser::take() {
-  const auto message = state_->parser.release();
+  HttpRequest request = std::move(state_->request);
+  request.body = std::move(state_->parser.get().body());
   state_.reset();
-  HttpRequest request{.method = std::string(message.method_string()),
-                      .target = std::string(message.target()),
-                      .body = message.body(),
-                      .keep_alive = message.keep_alive()};
-  for (const std::string_view name : kHttpFields) {
-    const auto found = message.find(boost::string_view(name.data(), name.size()));
-    if (found != message.end()) request.fields.emplace_back(name, std::string(found->value()));
-  }
   return request;
 }
 

@@ -80,6 +80,46 @@ TEST(HttpParser, RefusesWhatIsNoRequestWithItsStatus) {
   }
 }
 
+TEST(HttpParser, RefusesABodyWhoseEndItDoesNotKnow) {
+  const std::string post = "POST / HTTP/1.1\r\nHost: a\r\n";
+  const std::string hidden = "\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+  const struct {
+    std::string text;
+    unsigned status;
+  } rows[] = {
+      {post + "Transfer-Encoding: gzip\r\n", 400},
+      {post + "Transfer-Encoding: xchunked\r\n", 400},
+      {post + "Transfer-Encoding: chunked, gzip\r\n", 400},
+      {post + "Transfer-Encoding: chunked, chunked\r\n", 400},
+      {post + "Transfer-Encoding: identity\r\n", 400},
+      {post + "Transfer-Encoding:\r\n", 400},
+      {post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", 400},
+      {post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400},
+      {post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
+      {post + "Content-Length: 5\r\nTransfer-Encoding: gzip\r\n", 400},
+      {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400},
+      {post + "Transfer-Encoding: gzip, chunked\r\n", 501},
+      {post + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501},
+  };
+  for (const auto& row : rows) {
+    HttpParser parser(kBodyMax);
+    const auto progress = feed(parser, row.text + hidden);
+    EXPECT_EQ(progress.refused, row.status) << row.text;
+    EXPECT_FALSE(progress.complete) << row.text;
+  }
+  HttpParser parser(kBodyMax);
+  EXPECT_TRUE(feed(parser, post + "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n").complete);
+}
+
+TEST(HttpParser, TakesNoFieldFromBehindTheBody) {
+  HttpParser parser(kBodyMax);
+  ASSERT_TRUE(feed(parser,
+                   "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   "1\r\nx\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+                  .complete);
+  EXPECT_FALSE(parser.take().has("authorization"));
+}
+
 TEST(HttpResponse, HasItsLengthItsDateAndWhetherMoreMayCome) {
   const HttpResponse response{
       .status = 201, .content_type = "text/plain", .body = "ok", .headers = {{"Retry-After", "1"}}};
