@@ -153,7 +153,10 @@ class FailedStream : public Stream {
   }
   void write(base::Bytes) override {}
   void close() override { alive_.reset(); }
+  void pause() override {}
+  void resume() override {}
   std::size_t unsent() const override { return 0; }
+  void when_sent(std::function<void()>) override {}
   int fd() const override { return -1; }
   std::string peer() const override { return {}; }
 

@@ -83,8 +83,27 @@ void StreamState::close() {
   loop_.post([self = shared_from_this()] {
     self->on_bytes_ = nullptr;
     self->on_end_ = nullptr;
+    self->on_sent_ = nullptr;
   });
   flush();
+}
+
+/// The socket may have been found readable meanwhile, and TLS may hold bytes: nothing tells again.
+void StreamState::resume() {
+  if (!std::exchange(paused_, false) || phase_ != Phase::kOpen) return;
+  loop_.post([self = shared_from_this()] { self->on_ready(); });
+}
+
+void StreamState::when_sent(std::function<void()> done) {
+  on_sent_ = std::move(done);
+  if (phase_ == Phase::kOpen && unsent() == 0) tell_sent();
+}
+
+void StreamState::tell_sent() {
+  loop_.post([self = shared_from_this()] {
+    if (self->phase_ != Phase::kOpen || self->unsent() > 0) return;
+    if (const auto done = std::exchange(self->on_sent_, nullptr)) done();
+  });
 }
 
 void StreamState::abort() {
@@ -161,14 +180,14 @@ void StreamState::step_handshake() {
 }
 
 void StreamState::read_batch() {
-  if (peer_ended_) return;
+  if (peer_ended_ || paused_) return;
   std::array<std::uint8_t, kReadBlock> block;
   for (int i = 0; i < kBatch; ++i) {
     const StepResult result = transport_.read(block);
     switch (result.step) {
       case Step::kDone:
         on_bytes_(base::BytesView(block.data(), result.bytes));
-        if (phase_ != Phase::kOpen) return;
+        if (phase_ != Phase::kOpen || paused_) return;
         break;
       case Step::kEnd:
         peer_ended_ = true;
@@ -204,6 +223,8 @@ void StreamState::flush() {
     finished_ = true;
     transport_.finish();
     drain();
+  } else if (on_sent_) {
+    tell_sent();
   }
 }
 
@@ -266,7 +287,10 @@ class StreamHandle : public Stream {
   }
   void write(base::Bytes bytes) override { state_->write(std::move(bytes)); }
   void close() override { state_->close(); }
+  void pause() override { state_->pause(); }
+  void resume() override { state_->resume(); }
   std::size_t unsent() const override { return state_->unsent(); }
+  void when_sent(std::function<void()> done) override { state_->when_sent(std::move(done)); }
   int fd() const override { return state_->fd(); }
   std::string peer() const override { return state_->peer(); }
 

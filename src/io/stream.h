@@ -43,7 +43,13 @@ class Stream {
   /// meanwhile. No handler is called after it. Reads and drops what still comes, so that the last
   /// words are not lost to a reset.
   virtual void close() = 0;
+  /// Reads nothing more, so that the peer has to wait, until `resume`. Neither bytes nor an orderly
+  /// end are told meanwhile, those of a read under way included.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
   virtual std::size_t unsent() const = 0;
+  /// Calls `done` once, later, when nothing waits unsent; never when the stream ends before.
+  virtual void when_sent(std::function<void()> done) = 0;
   virtual int fd() const = 0;
   virtual std::string peer() const = 0;  ///< "127.0.0.1:4711"
 };

@@ -24,6 +24,9 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   void start(Stream::OnBytes on_bytes, Stream::OnEnd on_end);
   void write(base::Bytes bytes);
   void close();
+  void pause() { paused_ = true; }
+  void resume();
+  void when_sent(std::function<void()> done);
   /// Closes at once.
   void abort();
   /// What the owner's destructor does: `close` goes on, all else ends.
@@ -43,6 +46,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   void step_handshake();
   void read_batch();
   void flush();
+  void tell_sent();
   void drain();
   void read_last_words();
   void go_on(Step step);
@@ -57,11 +61,13 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool waits_read_ = false;
   bool waits_write_ = false;
   bool peer_ended_ = false;
+  bool paused_ = false;
   bool finished_ = false;
   std::size_t sent_ = 0;  // of out_
   base::Bytes out_;
   Stream::OnBytes on_bytes_;
   Stream::OnEnd on_end_;
+  std::function<void()> on_sent_;
   std::function<void(base::Result<void>)> on_shaken_;
   std::unique_ptr<boost::asio::steady_timer> closing_;
 };

@@ -174,6 +174,66 @@ TEST_P(StreamTest, EndsWithTooLargeForAPeerThatNeverReads) {
   EXPECT_EQ(at_client.ends, std::vector{base::ErrorCode::kTooLarge});
 }
 
+TEST_P(StreamTest, LeavesAPeerWaitingWhileItIsPaused) {
+  connect_both();
+  std::string text;
+  bool paused = false;
+  std::vector<base::ErrorCode> ends;
+  client->start(
+      [&](base::BytesView bytes) {
+        EXPECT_FALSE(paused);
+        text += base::as_text(bytes);
+        client->pause();
+        paused = true;
+      },
+      [&](base::Error error) {
+        EXPECT_FALSE(paused);
+        ends.push_back(error.code);
+      });
+  client->write(bytes("go"));
+  ASSERT_TRUE(run_until(loop, [&] { return at_server.text == "go"; }));
+  const std::size_t size = 200'000;
+  server->write(bytes(std::string(size, 'x')));
+  server->close();
+  const auto go_on = [&] {
+    paused = false;
+    client->resume();
+  };
+  std::size_t reads = 0;
+  for (; text.size() < size; ++reads) {
+    const std::size_t before = text.size();
+    ASSERT_TRUE(run_until(loop, [&] { return text.size() > before; }));
+    run_ready(loop);  // what would be read next, were it not paused
+    go_on();
+  }
+  EXPECT_GT(reads, 5u);
+  EXPECT_TRUE(run_until(loop, [&] { return !ends.empty(); }));
+  EXPECT_EQ(ends, std::vector{base::ErrorCode::kClosed});
+}
+
+TEST_P(StreamTest, TellsOnceWhenEverythingWasSent) {
+  connect_both();
+  int told = 0;
+  for (int i = 0; i < 64 && client->unsent() == 0; ++i) {
+    client->write(bytes(std::string(kUnsentMax / 4, 'x')));
+  }
+  ASSERT_GT(client->unsent(), 0u);
+  client->when_sent([&] {
+    EXPECT_EQ(client->unsent(), 0u);
+    ++told;
+  });
+  EXPECT_EQ(told, 0);
+  ASSERT_TRUE(run_until(loop, [&] { return told > 0; }));
+  client->when_sent([&] { ++told; });  // nothing waits
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(run_until(loop, [&] { return told == 2; }));
+  client->write(bytes("more"));
+  run_ready(loop);
+  EXPECT_EQ(told, 2);
+  client->when_sent([&] { client.reset(); });
+  EXPECT_TRUE(run_until(loop, [&] { return client == nullptr; }));
+}
+
 TEST_P(StreamTest, MayBeDestroyedInEitherHandler) {
   connect_both();
   client->start([&](base::BytesView) { client.reset(); },

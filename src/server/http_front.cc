@@ -15,9 +15,9 @@ using base::LogLevel;
 
 namespace {
 
-/// Bytes of pipelined requests that wait unread; more closes the connection. It has room for the
-/// largest request.
-constexpr std::size_t kInputMax = 262'144;
+/// Bytes of answers that may wait for a client to read them; with more, further ones keep their
+/// places, so that nothing more is read of it. Well below what ends a stream.
+constexpr std::size_t kUnreadMax = io::kUnsentMax / 4;
 
 base::Bytes bytes_of(std::string_view text) {
   const base::BytesView view = base::as_bytes(text);
@@ -42,11 +42,15 @@ struct HttpFront::Connection : Timed {
   base::Instant next_deadline() const override { return deadline; }
   void on_deadline(base::Instant) override {
     // In the middle of a request its sender is told; one that is only idle is not.
-    if (parser.begun())
+    if (parser.begun() && !last)
       front.refuse(*this, 408);
     else
       front.close(id);
   }
+
+  bool has_ready() const { return !places.empty() && places.front().ready; }
+  /// The client has much to read before it gets more.
+  bool is_behind() const { return stream->unsent() > kUnreadMax; }
 
   HttpFront& front;
   ConnectionId id;
@@ -103,7 +107,6 @@ void HttpFront::accept(io::UniqueFd socket, std::shared_ptr<io::TlsContext> tls)
 void HttpFront::on_bytes(ConnectionId id, base::BytesView bytes) {
   Connection* connection = find(id);
   if (connection == nullptr || connection->last) return;
-  if (connection->input.size() + bytes.size() > kInputMax) return close(id);
   connection->input.insert(connection->input.end(), bytes.begin(), bytes.end());
   read_requests(id);
 }
@@ -113,12 +116,16 @@ void HttpFront::on_end(ConnectionId id, base::Error error) {
   base::log(LogLevel::kDebug, "http", "{}", base::to_string(error));
   Connection* connection = find(id);
   if (connection == nullptr) return;
-  if (error.code != base::ErrorCode::kClosed || connection->places.empty()) return remove(id);
+  if (error.code != base::ErrorCode::kClosed) return remove(id);
+  if (connection->places.empty()) return finish(*connection);
   connection->last = true;
   connection->places.back().keep_alive = false;
+  plan_deadline(*connection);
 }
 
-/// Reads requests until as many are under way as may be, or the bytes are used up.
+/// Reads requests until as many are under way as may be, or the bytes are used up. The client waits
+/// while there is no place for a further one; so its end, too, is seen only behind its last
+/// request.
 void HttpFront::read_requests(ConnectionId id) {
   Connection* connection = find(id);
   if (connection == nullptr || connection->reading) return;
@@ -147,6 +154,10 @@ void HttpFront::read_requests(ConnectionId id) {
   if (connection == nullptr) return;
   if (connection->input.empty()) connection->input = {};
   connection->reading = false;
+  if (connection->places.size() >= kPipelineMax || on_idle_)
+    connection->stream->pause();
+  else
+    connection->stream->resume();
 }
 
 /// The handler may answer at once, and the connection be gone afterwards.
@@ -187,32 +198,36 @@ void HttpFront::send_soon(ConnectionId id) {
   if (to_send_.empty() || to_send_.back() != id) to_send_.push_back(id);
 }
 
-/// Sends the answers whose turn it is.
+/// Sends the answers whose turn it is, as far as the client reads them.
 void HttpFront::send_ready(ConnectionId id) {
   Connection* connection = find(id);
-  base::Bytes bytes;
-  bool more = true;
-  while (connection != nullptr && more && !connection->places.empty() &&
-         connection->places.front().ready) {
-    const Connection::Place& place = connection->places.front();
-    const base::BytesView view = base::as_bytes(place.bytes);
-    bytes.insert(bytes.end(), view.begin(), view.end());
-    more = place.keep_alive;
-    connection->places.pop_front();
-    ++connection->first_place;
+  if (connection == nullptr) return;
+  bool sent = false;
+  // The server does not wait with its end for somebody who does not read.
+  while (connection->has_ready() && (on_idle_ || !connection->is_behind())) {
+    base::Bytes bytes;
+    while (connection->has_ready() && bytes.size() < kUnreadMax) {
+      const base::BytesView view = base::as_bytes(connection->places.front().bytes);
+      bytes.insert(bytes.end(), view.begin(), view.end());
+      connection->places.pop_front();
+      ++connection->first_place;
+    }
+    connection->stream->write(std::move(bytes));
+    sent = true;
   }
-  if (bytes.empty()) return;  // gone, or sent already
-  connection->stream->write(std::move(bytes));
   // One that was answered before the server began to stop was promised more.
-  if (!more || (on_idle_ && connection->places.empty())) return close(id);
+  if (connection->places.empty() && (connection->last || on_idle_)) return finish(*connection);
+  if (connection->is_behind()) connection->stream->when_sent([this, id] { send_ready(id); });
   plan_deadline(*connection);
-  read_requests(id);
+  if (sent) read_requests(id);
 }
 
-/// While a request comes in, its own deadline holds; while answers are owed, none.
+/// While a request comes in, its own deadline holds; while answers are owed, none, unless the
+/// client does not read them.
 void HttpFront::plan_deadline(Connection& connection) {
-  if (connection.parser.begun()) return;
-  connection.deadline = connection.places.empty() ? io::now() + limits_.idle_timeout : base::kNever;
+  if (connection.parser.begun() && !connection.last) return;
+  const bool its_turn = connection.places.empty() || connection.is_behind();
+  connection.deadline = its_turn ? io::now() + limits_.idle_timeout : base::kNever;
   timers_.update(connection);
 }
 
@@ -220,11 +235,17 @@ void HttpFront::plan_deadline(Connection& connection) {
 void HttpFront::refuse(Connection& connection, unsigned status) {
   base::log(LogLevel::kInfo, "http", "{}: refused with {}", connection.stream->peer(), status);
   connection.last = true;
-  connection.deadline = base::kNever;
-  timers_.update(connection);
   connection.places.push_back(
       {.ready = true, .bytes = to_bytes({.status = status}, io::wall_now(), false, false)});
   send_ready(connection.id);
+}
+
+/// Everything is answered: closes when the client has read it, or does not in time.
+void HttpFront::finish(Connection& connection) {
+  if (on_idle_ || connection.stream->unsent() == 0) return close(connection.id);
+  connection.last = true;
+  connection.stream->when_sent([this, id = connection.id] { close(id); });
+  plan_deadline(connection);
 }
 
 void HttpFront::close(ConnectionId id) {
@@ -248,6 +269,7 @@ void HttpFront::stop(std::function<void()> on_idle) {
   }
   for (const ConnectionId id : unneeded) close(id);
   on_idle_ = std::move(on_idle);
+  for (const auto& [id, connection] : connections_) send_soon(id);
   if (connections_.empty()) on_idle_();
 }
 

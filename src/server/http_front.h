@@ -14,7 +14,8 @@
 
 namespace wakeline::server {
 
-/// Pipelined requests of one connection that are under way at a time; the next waits unread.
+/// Pipelined requests of one connection that are under way at a time; what comes behind them waits
+/// unread, in the end at the client.
 inline constexpr std::size_t kPipelineMax = 64;
 
 /// The app servers' connections: HTTP/1.1 with keep-alive and pipelining. Requests of one
@@ -56,6 +57,7 @@ class HttpFront {
   void send_ready(ConnectionId id);
   void plan_deadline(Connection& connection);
   void refuse(Connection& connection, unsigned status);
+  void finish(Connection& connection);
   void close(ConnectionId id);
   void remove(ConnectionId id);
 

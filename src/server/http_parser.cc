@@ -82,6 +82,7 @@ HttpParser::Progress HttpParser::feed(base::BytesView bytes) {
     state_->parser.body_limit(body_max_);
   }
   auto& parser = state_->parser;
+  const std::size_t size = bytes.size();
   boost::beast::error_code error;
   Progress progress;
   if (!state_->has_header) {
@@ -97,6 +98,8 @@ HttpParser::Progress HttpParser::feed(base::BytesView bytes) {
   if (!parser.is_done() && !bytes.empty()) progress.consumed += state_->put(bytes, error);
   if (error) return {.refused = status_of(error)};
   progress.complete = parser.is_done();
+  // The line before a chunk, and what may come behind the last.
+  if (!progress.complete && size - progress.consumed > kHttpHeaderMax) return {.refused = 431};
   if (!progress.complete && !std::exchange(state_->continued, true)) {
     progress.wants_continue =
         boost::beast::iequals(parser.get()[http::field::expect], "100-continue");

@@ -111,6 +111,18 @@ TEST(HttpParser, RefusesABodyWhoseEndItDoesNotKnow) {
   EXPECT_TRUE(feed(parser, post + "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n").complete);
 }
 
+TEST(HttpParser, KeepsNoMoreThanAHeaderOfWhatIsNotReadYet) {
+  const std::string post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* chunk : {"1;x=", "1\r\nx\r\n0\r\nA: "}) {
+    HttpParser parser(kBodyMax);
+    const std::string text = post + chunk + std::string(kHttpHeaderMax - 100, 'x');
+    const auto progress = feed(parser, text);
+    EXPECT_EQ(progress.refused, 0U) << chunk;
+    const std::string kept = text.substr(progress.consumed);
+    EXPECT_EQ(feed(parser, kept + std::string(100, 'x')).refused, 431U) << chunk;
+  }
+}
+
 TEST(HttpParser, TakesNoFieldFromBehindTheBody) {
   HttpParser parser(kBodyMax);
   ASSERT_TRUE(feed(parser,

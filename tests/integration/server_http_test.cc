@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <thread>
 
@@ -116,6 +118,49 @@ TEST_F(ServerHttp, AnswersPipelinedRequestsInOrder) {
     EXPECT_EQ(peer.read_answer().body,
               "{\"device\":\"door\",\"sequence\":" + std::to_string(i) + "}\n");
   }
+}
+
+TEST_F(ServerHttp, AnswersAClientThatIsFarAhead) {
+  HttpPeer peer = sender();
+  const std::string json = push_json("door", std::string(200, 'x'));
+  const std::string pad = "X-Pad: " + std::string(900, 'x') + "\r\n";
+  const std::string push = request_text("POST", "/v1/push", "Bearer " + token_, json, pad);
+  std::string requests;
+  for (int i = 0; i < 450; ++i) requests += push;
+  ASSERT_TRUE(peer.line.send(requests));
+  for (int i = 1; i <= 450; ++i) {
+    const HttpAnswer answer = peer.read_answer();
+    ASSERT_EQ(answer.status, 201U) << i;
+    ASSERT_EQ(answer.body, "{\"device\":\"door\",\"sequence\":" + std::to_string(i) + "}\n");
+  }
+  EXPECT_EQ(list_devices(server_.folder())->front().waiting, 450U);
+}
+
+TEST_F(ServerHttp, WaitsForAClientThatReadsItsAnswersLate) {
+  HttpPeer peer = sender();
+  const std::string get = "GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::size_t size = sender().ask(get).body.size();
+  // Together far more than the buffers between the two hold.
+  const std::size_t count = 50'000'000 / size;
+  std::string requests;
+  for (std::size_t i = 1; i < count; ++i) requests += get;
+  ASSERT_TRUE(peer.line.send(requests));
+  // Others are served meanwhile.
+  EXPECT_EQ(sender().push(token_, push_json("door", "ring")).status, 201U);
+  ASSERT_TRUE(
+      peer.line.send("GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(peer.read_answer().body.size(), size) << i;
+  EXPECT_TRUE(peer.line.ends());
+}
+
+TEST_F(ServerHttp, AnswersAllThatCameBeforeItsClientClosedItsHalf) {
+  HttpPeer peer = sender();
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+  ASSERT_TRUE(peer.line.send(requests));
+  ASSERT_EQ(::shutdown(peer.line.fd(), SHUT_WR), 0);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(peer.read_answer().status, 200U) << i;
+  EXPECT_TRUE(peer.line.ends());
 }
 
 TEST_F(ServerHttp, IsHealthyAndHeedsHeadAndClose) {
@@ -266,6 +311,17 @@ TEST(ServerHttpLimits, TellsASlowSenderAndClosesAnIdleOne) {
   EXPECT_TRUE(idle.line.ends(milliseconds(5'000)));
   Line silent(server.ports.http);
   EXPECT_TRUE(silent.ends(milliseconds(5'000)));
+}
+
+TEST(ServerHttpLimits, ClosesAClientThatAsksAndNeverReads) {
+  ServerProcess server({"idle_ms=400"});
+  ASSERT_TRUE(server.start());
+  Line deaf(server.ports.http);
+  std::string requests;
+  for (int i = 0; i < 2'000; ++i) requests += "GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+  ASSERT_TRUE(deaf.send(requests));
+  pollfd wait{deaf.fd(), 0, 0};  // the reset; what came before it stays unread
+  EXPECT_EQ(::poll(&wait, 1, 20'000), 1);
 }
 
 }  // namespace
