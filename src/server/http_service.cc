@@ -75,7 +75,7 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
                     audit("denied", {{"address", address}, {"why", std::string(why)}}, false);
                     if (waits) audit("kept_out", {{"address", address}}, false);
                   }),
-      push_(authorizer_, *directory_, parts.desk, parts.options.limits),
+      push_(authorizer_, *directory_, parts.desk, by_device_, parts.options.limits),
       receipts_(parts.timers, {.store = parts.store,
                                .messages_secret = secret,
                                .secret = std::move(receipts_secret),
@@ -85,6 +85,7 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
                  .desk = parts.desk,
                  .secret = std::move(secret),
                  .receipts = receipts_,
+                 .by_device = by_device_,
                  .public_url = parts.options.public_url,
                  .vapid_required = parts.options.vapid_required},
                 parts.options.limits),
@@ -105,10 +106,12 @@ HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> director
                    handle(request, respond, true);
                  }),
       started_(io::now()) {
+  by_device_.set_pushes(parts.options.limits.device_rate);
   add_gauges();
 }
 
 void HttpService::set_limits(const Limits& limits) {
+  by_device_.set_pushes(limits.device_rate);
   front_.set_limits(limits);
   operators_.set_limits(limits);
   push_.set_limits(limits);

@@ -71,6 +71,7 @@ class HttpService {
   Metrics metrics_;
   AuditLog audit_log_;
   Authorizer authorizer_;
+  RateLimiter by_device_{0, 0};  ///< a device may have many endpoints, beside the pushes by name
   PushApi push_;
   ReceiptsApi receipts_;
   WebPushApi web_push_;

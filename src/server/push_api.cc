@@ -25,8 +25,6 @@ namespace {
 constexpr std::size_t kDevicesMax = store::kMembersMax;
 /// What a sender is asked to wait when writes queue up before the disk.
 constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
-/// The burst of a limiter, in seconds of its rate.
-constexpr double kBurstSeconds = 10;
 
 bool is_key(std::string_view key) {
   return !key.empty() && key.size() <= wire::kIdempotencyKeyMax - 4 &&
@@ -110,15 +108,12 @@ struct PushApi::Answers {
 };
 
 PushApi::PushApi(Authorizer& authorizer, store::Directory& directory, PushDesk& desk,
-                 const Limits& limits)
-    : authorizer_(authorizer), directory_(directory), desk_(desk) {
+                 RateLimiter& by_device, const Limits& limits)
+    : authorizer_(authorizer), directory_(directory), desk_(desk), by_device_(by_device) {
   set_limits(limits);
 }
 
-void PushApi::set_limits(const Limits& limits) {
-  by_sender_.set(limits.sender_rate, limits.sender_rate * kBurstSeconds);
-  by_device_.set(limits.device_rate, limits.device_rate * kBurstSeconds);
-}
+void PushApi::set_limits(const Limits& limits) { by_sender_.set_pushes(limits.sender_rate); }
 
 void PushApi::handle(const HttpRequest& request, const HttpFront::Respond& respond) {
   if (request.method != "POST") return respond(method_reply("POST"));

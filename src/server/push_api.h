@@ -12,8 +12,9 @@ namespace wakeline::server {
 /// `POST /v1/push`: one push or many, each to a device, a user or a group; see docs/protocol.md.
 class PushApi {
  public:
+  /// `by_device`: of all that is pushed to one, by whatever API.
   PushApi(Authorizer& authorizer, store::Directory& directory, PushDesk& desk,
-          const Limits& limits);
+          RateLimiter& by_device, const Limits& limits);
 
   void handle(const HttpRequest& request, const HttpFront::Respond& respond);
   void set_limits(const Limits& limits);
@@ -31,8 +32,8 @@ class PushApi {
   Authorizer& authorizer_;
   store::Directory& directory_;
   PushDesk& desk_;
+  RateLimiter& by_device_;
   RateLimiter by_sender_{0, 0};
-  RateLimiter by_device_{0, 0};
 };
 
 }  // namespace wakeline::server

@@ -14,6 +14,8 @@ namespace wakeline::server {
 /// Keys that one limiter remembers. Those that used nothing lately are forgotten first; when all
 /// are in use, new ones share one allowance, so that many addresses buy nothing.
 inline constexpr std::size_t kRateKeysMax = 65'536;
+/// The burst of a limit on pushes, in seconds of its rate: the rate holds over any ten.
+inline constexpr double kPushBurstSeconds = 10;
 
 /// A token bucket for each key: `rate` a second on average, `burst` at once. A value but for its
 /// map.
@@ -30,6 +32,7 @@ class RateLimiter {
     rate_ = rate;
     burst_ = burst;
   }
+  void set_pushes(double rate) { set(rate, rate * kPushBurstSeconds); }
   std::size_t keys() const { return buckets_.size(); }
 
  private:

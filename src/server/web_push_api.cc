@@ -21,7 +21,6 @@ namespace {
 
 /// A 32-byte secret in base64url.
 constexpr std::size_t kCapabilitySize = 43;
-constexpr double kBurstSeconds = 10;
 constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
 
 bool is_base64url(std::string_view text) {
@@ -110,9 +109,7 @@ WebPushApi::WebPushApi(Parts parts, const Limits& limits) : parts_(std::move(par
   set_limits(limits);
 }
 
-void WebPushApi::set_limits(const Limits& limits) {
-  by_endpoint_.set(limits.endpoint_rate, limits.endpoint_rate * kBurstSeconds);
-}
+void WebPushApi::set_limits(const Limits& limits) { by_endpoint_.set_pushes(limits.endpoint_rate); }
 
 void WebPushApi::handle(const HttpRequest& request, const HttpFront::Respond& respond) {
   const bool strict = request.path().starts_with(kWebPushPath);
@@ -174,6 +171,10 @@ void WebPushApi::push(const HttpRequest& request, bool strict, std::string_view 
   if (!form) return respond(std::move(form.error()));
   const auto receipt = strict ? parts_.receipts.asked_for(request) : std::nullopt;
   if (receipt && *receipt == 0) return respond(wrong("push-receipt", "is no address of receipts"));
+  if (const auto wait = parts_.by_device.take(subscription->device, io::now())) {
+    return respond(retry_after(
+        failure_reply(429, ErrorCode::kBusy, "too many pushes go to this device"), *wait));
+  }
   const base::BytesView body = base::as_bytes(request.body);
   PushOrder order{.device = subscription->device,
                   .body = base::Bytes(body.begin(), body.end()),

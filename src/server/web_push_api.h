@@ -32,6 +32,7 @@ class WebPushApi {
     PushDesk& desk;
     base::Bytes secret;  ///< of the messages' addresses
     ReceiptsApi& receipts;
+    RateLimiter& by_device;  ///< of all that is pushed to one, by whatever API
     std::string public_url;  ///< empty: by the request's Host
     bool vapid_required = false;
   };

@@ -38,6 +38,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "clock_offset") return read_clock_offset(std::string(value));
   if (key == "durable") return options.durable = value == "yes", true;
   if (key == "mqtts_address") return options.mqtts.value().address = value, true;
+  if (key == "http_address") return options.http.value().address = value, true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
   if (key == "client_crl") return options.client_crl_file = value, true;
@@ -69,6 +70,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "fallback_ms") return options.fallback.after = ms, true;
   if (key == "sender_rate") return options.limits.sender_rate = number, true;
   if (key == "http_per_address") return options.limits.http_connections_per_address = number, true;
+  if (key == "device_rate") return options.limits.device_rate = number, true;
   if (key == "endpoint_rate") return options.limits.endpoint_rate = number, true;
   if (key == "auth_failures") return options.limits.auth_failures = number, true;
   if (key == "auth_failures_per_device")

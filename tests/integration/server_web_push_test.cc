@@ -321,6 +321,35 @@ TEST(ServerWebPushLimits, SlowsDownWhoPushesTooOftenToOneEndpoint) {
   EXPECT_NE(answer.header.find("Retry-After: "), std::string::npos);
 }
 
+TEST(ServerWebPushLimits, SlowsDownAllThatGoesToOneDevice) {
+  ServerProcess server({"device_rate=1"});
+  ASSERT_TRUE(server.start());
+  const std::string door = server.add_device("door");
+  HttpPeer peer{Line(server.ports.http)};
+  const auto endpoint = [&](const char* member) {
+    const HttpAnswer made =
+        peer.ask(request_text("POST", "/v1/subscriptions", basic_authorization("door", door), ""));
+    const std::string url(json::parse(made.body).at(member).as_string());
+    return url.substr(std::string("http://localhost").size());
+  };
+  const std::string encrypted = "Content-Length: 1\r\n" + kEncrypted + "\r\nx";
+  const std::string requests[] = {
+      "POST " + endpoint("endpoint") + " HTTP/1.1\r\nHost: localhost\r\n" + encrypted,
+      "POST " + endpoint("unifiedpush") + " HTTP/1.1\r\nHost: localhost\r\n" + encrypted,
+      request_text("POST", "/v1/push", "Bearer " + server.admin_token(),
+                   push_json("door", "ring"))};
+  // Ten at once at the most, whichever way they come; some more while the test takes its time.
+  unsigned accepted = 0;
+  for (const std::string& request : requests) {
+    HttpAnswer answer{.status = 201};
+    for (; answer.status == 201 && accepted < 30; ++accepted) answer = peer.ask(request);
+    EXPECT_EQ(answer.status, 429U) << request;
+    EXPECT_NE(answer.header.find("Retry-After: "), std::string::npos) << request;
+  }
+  server.add_device("gate");
+  EXPECT_EQ(peer.push(server.admin_token(), push_json("gate", "ring")).status, 201U);
+}
+
 /// The package, installed by name into the build's folder.
 class NpmWebPush : public ServerWebPush {
  protected:
