@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "io/clock.h"
+#include "server/subscriber.h"
 
 namespace wakeline::server {
 
@@ -55,6 +56,7 @@ struct HttpFront::Connection : Timed {
   HttpFront& front;
   ConnectionId id;
   std::string address{};
+  std::string subscriber{};
   bool tls = false;
   std::unique_ptr<io::Stream> stream;
   HttpParser parser;
@@ -85,16 +87,19 @@ void HttpFront::accept(io::UniqueFd socket, std::shared_ptr<io::TlsContext> tls)
   if (connections_.size() >= limits_.http_connections_max) return;  // the socket closes
   std::string address = io::peer_address(socket.get());
   if (address.empty()) return;  // gone already
-  std::uint32_t& of_address = by_address_[address];
+  std::string subscriber = subscriber_of(address);
+  std::uint32_t& of_subscriber = by_subscriber_[subscriber];
   if (limits_.http_connections_per_address != 0 &&
-      of_address >= limits_.http_connections_per_address) {
-    base::log(LogLevel::kInfo, "http", "{}: refused, it has {} connections", address, of_address);
+      of_subscriber >= limits_.http_connections_per_address) {
+    base::log(LogLevel::kInfo, "http", "{}: refused, {} has {} connections", address,
+              subscriber_text(subscriber), of_subscriber);
     return;
   }
-  ++of_address;
+  ++of_subscriber;
   const ConnectionId id = ++last_id_;
   auto connection = std::make_unique<Connection>(timers_, *this, id);
   connection->address = std::move(address);
+  connection->subscriber = std::move(subscriber);
   connection->tls = tls != nullptr;
   connection->stream = io::accept_stream(loop_, std::move(socket), std::move(tls));
   connection->deadline = io::now() + limits_.request_timeout;
@@ -256,8 +261,8 @@ void HttpFront::close(ConnectionId id) {
 void HttpFront::remove(ConnectionId id) {
   const auto it = connections_.find(id);
   if (it == connections_.end()) return;
-  const auto of_address = by_address_.find(it->second->address);
-  if (--of_address->second == 0) by_address_.erase(of_address);
+  const auto of_subscriber = by_subscriber_.find(it->second->subscriber);
+  if (--of_subscriber->second == 0) by_subscriber_.erase(of_subscriber);
   connections_.erase(it);
   if (on_idle_ && connections_.empty()) on_idle_();
 }

@@ -71,7 +71,8 @@ class HttpFront {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for what is posted
   ConnectionId last_id_ = 0;
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<std::string, std::uint32_t> by_address_;  ///< how many connections each has
+  /// How many connections each has, see subscriber.h.
+  std::unordered_map<std::string, std::uint32_t> by_subscriber_;
 };
 
 }  // namespace wakeline::server

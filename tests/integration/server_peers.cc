@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server_peers.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
@@ -13,6 +11,7 @@
 #include <charconv>
 
 #include "io/clock.h"
+#include "io/tcp_socket.h"
 #include "wire/push.h"
 
 namespace wakeline::server {
@@ -50,20 +49,16 @@ Line Line::from(const std::string& source, std::uint16_t port) {
 }
 
 void Line::connect(std::uint16_t port, const char* source) {
-  fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd_) return;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  if (source != nullptr) {
-    const bool bound =
-        ::inet_pton(AF_INET, source, &address.sin_addr) == 1 &&
-        ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    if (!bound) return;
-  }
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+  const auto from = io::tcp_endpoint(source != nullptr ? source : "127.0.0.1", 0);
+  if (!from) return;
+  const auto to =
+      io::tcp_endpoint(from->protocol().family() == AF_INET6 ? "::1" : "127.0.0.1", port);
+  fd_.reset(::socket(from->protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd_ || !to) return;
+  if (source != nullptr &&
+      ::bind(fd_.get(), from->data(), static_cast<socklen_t>(from->size())) != 0)
     return;
+  if (::connect(fd_.get(), to->data(), static_cast<socklen_t>(to->size())) != 0) return;
   const int on = 1;
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ok_ = true;

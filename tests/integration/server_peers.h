@@ -32,7 +32,8 @@ class Line {
   /// `ca_file` empty: plain. Check `ok` afterwards.
   explicit Line(std::uint16_t port, const std::string& ca_file = {},
                 const std::string& name = "localhost", const ClientCertificate* shown = nullptr);
-  /// A plain one that comes from that address of loopback, "127.0.0.2".
+  /// A plain one that comes from that address of this machine, "127.0.0.2"; from one of IPv6 it
+  /// goes to ::1.
   static Line from(const std::string& source, std::uint16_t port);
   Line(Line&&) = default;
   Line& operator=(Line&&) = default;
