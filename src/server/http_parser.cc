@@ -125,8 +125,9 @@ std::string to_bytes(const HttpResponse& response, base::WallTime now, bool keep
     bytes += fmt::format("Content-Type: {}\r\n", response.content_type);
   for (const auto& [name, value] : response.headers)
     bytes += fmt::format("{}: {}\r\n", name, value);
-  bytes += fmt::format("Content-Length: {}\r\nConnection: {}\r\n\r\n", response.body.size(),
-                       keep_alive ? "keep-alive" : "close");
+  // 204 has no body, and so no length of one (RFC 9110 §8.6).
+  if (response.status != 204) bytes += fmt::format("Content-Length: {}\r\n", response.body.size());
+  bytes += fmt::format("Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
   if (!head) bytes += response.body;
   return bytes;
 }

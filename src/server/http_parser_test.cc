@@ -144,5 +144,14 @@ TEST(HttpResponse, HasItsLengthItsDateAndWhetherMoreMayCome) {
   EXPECT_TRUE(head.ends_with("Content-Length: 2\r\nConnection: close\r\n\r\n"));
 }
 
+TEST(HttpResponse, HasNoLengthWhereItCanHaveNoBody) {
+  const base::WallTime now(std::chrono::seconds(784'111'777));
+  EXPECT_EQ(to_bytes({.status = 204}, now, true, false),
+            "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Connection: keep-alive\r\n\r\n");
+  EXPECT_NE(to_bytes({.status = 201}, now, true, false).find("\r\nContent-Length: 0\r\n"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace wakeline::server
