@@ -71,8 +71,8 @@ TEST(HttpParser, RefusesWhatIsNoRequestWithItsStatus) {
       {"POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n", 413},
       {"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFF\r\n", 413},
-      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFF\r\n", 413},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
   };
   for (const auto& row : rows) {
     HttpParser parser(kBodyMax);
@@ -121,6 +121,88 @@ TEST(HttpParser, KeepsNoMoreThanAHeaderOfWhatIsNotReadYet) {
     const std::string kept = text.substr(progress.consumed);
     EXPECT_EQ(feed(parser, kept + std::string(100, 'x')).refused, 431U) << chunk;
   }
+}
+
+TEST(HttpParser, WantsOneHostThatCanBeOne) {
+  const struct {
+    std::string text;
+    unsigned status;
+  } rows[] = {
+      {"GET / HTTP/1.1\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},
+      {"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
+      {"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"GET http://a/ HTTP/1.1\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: a\r\n\r\n", 400},
+      {"GET / HTTP/1.0\r\n\r\n", 0},
+      {"GET / HTTP/1.1\r\nHost: [2001:db8::1]:8443\r\n\r\n", 0},
+  };
+  for (const auto& row : rows) {
+    HttpParser parser(kBodyMax);
+    const auto progress = feed(parser, row.text);
+    EXPECT_EQ(progress.refused, row.status) << row.text;
+    EXPECT_EQ(progress.complete, row.status == 0) << row.text;
+  }
+}
+
+TEST(HttpParser, TakesATargetWithItsHost) {
+  const struct {
+    std::string target;
+    std::string path;
+    std::string host;
+  } rows[] = {
+      {"http://b:8080/v1/push?x=1", "/v1/push?x=1", "b:8080"},
+      {"HTTPS://b", "/", "b"},
+      {"http://b?x=http://c", "/?x=http://c", "b"},
+      {"/r/x?y=http://c/", "/r/x?y=http://c/", "a"},
+      {"*", "*", "a"},
+      {"ftp://b/x", "ftp://b/x", "a"},
+  };
+  for (const auto& row : rows) {
+    HttpParser parser(kBodyMax);
+    ASSERT_TRUE(feed(parser, "GET " + row.target + " HTTP/1.1\r\nHost: a\r\n\r\n").complete);
+    const HttpRequest request = parser.take();
+    EXPECT_EQ(request.target, row.path);
+    EXPECT_EQ(request.field("host"), row.host) << row.target;
+  }
+}
+
+TEST(HttpParser, SkipsEmptyLinesBeforeARequest) {
+  HttpParser parser(kBodyMax);
+  EXPECT_EQ(feed(parser, "\r\n\r").consumed, 2U);
+  EXPECT_FALSE(parser.begun());
+  const std::string text = "\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}\r\n";
+  const auto progress = feed(parser, text);
+  EXPECT_EQ(progress.consumed, text.size() - 2);
+  ASSERT_TRUE(progress.complete);
+  EXPECT_EQ(parser.take().body, "{}");
+  // Many of them, and a request that is not whole yet: what was skipped is no part of it.
+  std::string lines;
+  for (int i = 0; i < 1'000; ++i) lines += "\r\n";
+  const auto part =
+      feed(parser, lines + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{");
+  EXPECT_EQ(part.refused, 0U);
+  EXPECT_TRUE(feed(parser, "}").complete);
+  parser.take();
+  EXPECT_EQ(feed(parser, "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n").refused, 400U);
+}
+
+TEST(HttpParser, JoinsTheLinesOfAList) {
+  HttpParser parser(kBodyMax);
+  ASSERT_TRUE(feed(parser,
+                   "POST / HTTP/1.1\r\nPrefer: wait=5\r\nContent-Encoding: aes128gcm\r\n"
+                   "Host: a\r\nprefer: respond-async\r\nTTL: 1\r\nTTL: 2\r\n"
+                   "Content-Encoding: gzip\r\n\r\n")
+                  .complete);
+  const HttpRequest request = parser.take();
+  EXPECT_EQ(request.field("prefer"), "wait=5, respond-async");
+  EXPECT_EQ(request.field("content-encoding"), "aes128gcm, gzip");
+  EXPECT_EQ(request.field("ttl"), "1");
 }
 
 TEST(HttpParser, TakesNoFieldFromBehindTheBody) {

@@ -85,6 +85,8 @@ TEST_F(ServerHttp, RefusesWhatIsNotAllowedOrWrongAndSaysWhatAndWhere) {
       {"GET /v1/push HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: POST"},
       {"DELETE /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD"},
       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not_found"},
+      {"GET /healthz HTTP/1.1\r\n\r\n", 400, "Connection: close"},
+      {"GET http://b/healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "ok"},
       {"GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not_found"},
       {"\x16\x03\x01\x02\r\n\r\n", 400, "Connection: close"},
       {"GET /healthz HTTP/1.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n", 431,
@@ -118,6 +120,19 @@ TEST_F(ServerHttp, AnswersPipelinedRequestsInOrder) {
     EXPECT_EQ(peer.read_answer().body,
               "{\"device\":\"door\",\"sequence\":" + std::to_string(i) + "}\n");
   }
+}
+
+TEST_F(ServerHttp, RunsNoRequestThatCameAsABody) {
+  const std::string json = push_json("door", "hidden");
+  const std::string hidden = request_text("POST", "/v1/push", "Bearer " + token_, json);
+  for (const std::string coding : {"gzip", "chunked, gzip", "xchunked", "gzip, chunked"}) {
+    HttpPeer peer = sender();
+    const HttpAnswer answer = peer.ask(
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + coding + "\r\n\r\n" + hidden);
+    EXPECT_EQ(answer.status, coding.ends_with(", chunked") ? 501U : 400U) << coding;
+    EXPECT_TRUE(peer.line.ends());
+  }
+  EXPECT_EQ(list_devices(server_.folder())->front().waiting, 0U);
 }
 
 TEST_F(ServerHttp, AnswersAClientThatIsFarAhead) {
@@ -174,7 +189,7 @@ TEST_F(ServerHttp, IsHealthyAndHeedsHeadAndClose) {
   EXPECT_EQ(old.ask("GET /healthz HTTP/1.0\r\n\r\n").status, 200U);
   EXPECT_TRUE(old.line.ends());
   HttpPeer head = sender();
-  ASSERT_TRUE(head.line.send("HEAD /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"));
+  ASSERT_TRUE(head.line.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
   base::Bytes bytes;
   while (head.line.receive(bytes)) {
   }
