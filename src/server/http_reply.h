@@ -38,6 +38,7 @@ HttpResponse retry_after(HttpResponse response, base::Duration wait);
 
 /// Whether two ASCII words are the same but for case.
 bool same_word(std::string_view a, std::string_view b);
+std::string lower_case(std::string_view text);
 /// Whether the media type is JSON, whatever its parameters (RFC 9110 §8.3).
 bool is_json(std::string_view content_type);
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/vapid.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -61,6 +65,26 @@ std::string text_of(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+/// Whom a token is for: one, or a list (RFC 7519 §4.1.3). A list that is not one of texts is empty.
+std::vector<std::string> audiences_of(const json::object& claims) {
+  const json::value* value = claims.if_contains("aud");
+  if (value == nullptr) return {};
+  if (value->is_string()) return {std::string(value->get_string())};
+  std::vector<std::string> audiences;
+  if (!value->is_array()) return audiences;
+  for (const json::value& one : value->get_array()) {
+    if (!one.is_string()) return {};
+    audiences.push_back(std::string(one.get_string()));
+  }
+  return audiences;
+}
+
+bool is_for(const std::vector<std::string>& audiences, std::string_view origin) {
+  return !origin.empty() && std::ranges::any_of(audiences, [origin](const std::string& audience) {
+    return same_word(audience, origin);
+  });
+}
+
 std::optional<std::int64_t> seconds_of(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr || !value->is_number()) return std::nullopt;
@@ -97,28 +121,50 @@ base::Result<VapidToken> read_vapid(std::string_view authorization) {
   return VapidToken{.signed_part = std::string(token.substr(0, second)),
                     .signature = std::move(*signature),
                     .key = *key,
-                    .audience = text_of(*claims, "aud"),
+                    .audiences = audiences_of(*claims),
                     .subject = text_of(*claims, "sub"),
                     .expires_s = *expires};
+}
+
+std::string_view origin_part(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return {};
+  url = url.substr(0, url.find_first_of("/?#", scheme + 3));
+  const std::string_view own = same_word(url.substr(0, scheme), "https") ? ":443" : ":80";
+  if (url.substr(scheme + 3).ends_with(own)) url.remove_suffix(own.size());
+  return url;
+}
+
+std::string describe_vapid(const base::Error& error, std::string_view origin) {
+  const std::string_view where = error.where;
+  if (where == "vapid aud") {
+    if (origin.empty()) return "the token's aud must be this server, which the request must name";
+    return fmt::format("the token's aud must be \"{}\"", origin);
+  }
+  if (where == "vapid exp") {
+    return fmt::format("the token's exp must be a time in seconds within {} hours from now",
+                       std::chrono::duration_cast<std::chrono::hours>(kVapidLifeMax).count());
+  }
+  return std::string(where);
 }
 
 base::Result<base::Bytes> VapidVerifier::verify(std::string_view authorization,
                                                 std::string_view origin, base::WallTime now) {
   const std::string field(authorization);
   if (const auto it = good_.find(field); it != good_.end()) {
-    if (now < it->second.until && same_word(it->second.audience, origin)) return it->second.key;
+    if (now < it->second.until && is_for(it->second.audiences, origin)) return it->second.key;
     good_.erase(it);
   }
   auto token = read_vapid(authorization);
   if (!token) return base::fail(token.error());
-  if (!same_word(token->audience, origin)) return base::fail(ErrorCode::kPermission, "vapid aud");
+  if (!is_for(token->audiences, origin)) return base::fail(ErrorCode::kPermission, "vapid aud");
   const base::WallTime expires{std::chrono::seconds(token->expires_s)};
   if (expires + kVapidClockSkew <= now || expires > now + kVapidLifeMax + kVapidClockSkew)
     return base::fail(ErrorCode::kPermission, "vapid exp");
   if (!verify_es256(token->key, base::as_bytes(token->signed_part), token->signature))
     return base::fail(ErrorCode::kPermission, "vapid signature");
   if (good_.size() >= kGoodMax) good_.clear();
-  good_.emplace(field, Good{token->key, token->audience, expires + kVapidClockSkew});
+  good_.emplace(field, Good{token->key, token->audiences, expires + kVapidClockSkew});
   return std::move(token->key);
 }
 

@@ -20,7 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   WL_CHECK(token->signed_part.size() <= server::kVapidTokenMax);
   server::VapidVerifier verifier;
   const base::WallTime then{std::chrono::seconds(token->expires_s) - std::chrono::seconds(1)};
-  const auto verified = verifier.verify(text, token->audience, then);
+  const std::string_view origin =
+      token->audiences.empty() ? std::string_view() : std::string_view(token->audiences.back());
+  WL_CHECK(origin.starts_with(server::origin_part(origin)));
+  const auto verified = verifier.verify(text, origin, then);
   if (verified) WL_CHECK(server::is_p256_point(*verified));
   return 0;
 }

@@ -54,7 +54,7 @@ TEST(Es256, VerifiesTheExampleOfRfc8292) {
       "GAu_HLGkMlMuCGSK2rpiUfnK9ojFwDXb1JrErtmysazNjjvW2L9OkSSHzvoD1oA,"
       "k=BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs");
   ASSERT_TRUE(token) << base::to_string(token.error());
-  EXPECT_EQ(token->audience, "https://push.example.net");
+  EXPECT_EQ(token->audiences, std::vector<std::string>{"https://push.example.net"});
   EXPECT_EQ(token->subject, "mailto:push@example.com");
   EXPECT_EQ(token->expires_s, 1'453'523'768);
   EXPECT_TRUE(verify_es256(token->key, base::as_bytes(token->signed_part), token->signature));
@@ -71,6 +71,45 @@ TEST(Vapid, TakesATokenForThisOriginUntilItExpires) {
   EXPECT_TRUE(verifier.verify(good, kOrigin, kNow + 1h + 59s));
   EXPECT_EQ(verifier.verify(good, kOrigin, kNow + 1h + 60s).error(),
             (base::Error{ErrorCode::kPermission, "vapid exp"}));
+}
+
+TEST(Vapid, TakesATokenThatIsForSeveral) {
+  const Key key = make_p256_key();
+  const auto for_whom = [&](const std::string& audience) {
+    return field(key, R"({"aud":)" + audience + R"(,"exp":1700000060})");
+  };
+  const std::string listed = for_whom(R"(["https://a.example",")" + std::string(kOrigin) + R"("])");
+  VapidVerifier verifier;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(verifier.verify(listed, kOrigin, kNow), public_point(key));
+  EXPECT_TRUE(verifier.verify(listed, "https://a.example", kNow));
+  const std::string not_all_text = R"([1,")" + std::string(kOrigin) + R"("])";
+  for (const std::string_view wrong :
+       {std::string_view("[]"), std::string_view(not_all_text), std::string_view(R"({"a":1})"),
+        std::string_view("\"\""), std::string_view(R"(["https://a.example"])")}) {
+    EXPECT_EQ(verifier.verify(for_whom(std::string(wrong)), kOrigin, kNow).error(),
+              (base::Error{ErrorCode::kPermission, "vapid aud"}))
+        << wrong;
+  }
+  EXPECT_FALSE(verifier.verify(for_whom(R"("")"), "", kNow));  // no host, no audience
+}
+
+TEST(Vapid, KnowsTheOriginOfAnAddress) {
+  EXPECT_EQ(origin_part("https://push.example.org"), "https://push.example.org");
+  EXPECT_EQ(origin_part("https://push.example.org:8443/push"), "https://push.example.org:8443");
+  EXPECT_EQ(origin_part("https://push.example.org:443/push"), "https://push.example.org");
+  EXPECT_EQ(origin_part("http://push.example.org:80"), "http://push.example.org");
+  EXPECT_EQ(origin_part("http://push.example.org:443"), "http://push.example.org:443");
+  EXPECT_EQ(origin_part("https://[2001:db8::443]"), "https://[2001:db8::443]");
+  EXPECT_EQ(origin_part(""), "");
+}
+
+TEST(Vapid, SaysWhatATokenShouldHaveSaid) {
+  EXPECT_EQ(describe_vapid({ErrorCode::kPermission, "vapid aud"}, kOrigin),
+            "the token's aud must be \"https://push.example.org:8443\"");
+  EXPECT_EQ(describe_vapid({ErrorCode::kPermission, "vapid exp"}, kOrigin),
+            "the token's exp must be a time in seconds within 24 hours from now");
+  EXPECT_EQ(describe_vapid({ErrorCode::kPermission, "vapid signature"}, kOrigin),
+            "vapid signature");
 }
 
 TEST(Vapid, RefusesWhatIsWrongAndNamesIt) {

@@ -56,6 +56,7 @@ HttpResponse not_there(unsigned status) {
 
 std::string origin_of(const HttpRequest& request, const std::string& public_url) {
   if (!public_url.empty()) return public_url;
+  if (!request.has("host")) return {};  // HTTP/1.0: what follows is relative to where it asked
   return fmt::format("{}://{}", request.tls ? "https" : "http", request.field("host"));
 }
 
@@ -81,7 +82,7 @@ std::expected<WebPushApi::Form, HttpResponse> WebPushApi::Form::read(const HttpR
     return std::unexpected(wrong("ttl", "is missing (RFC 8030 §5.2)"));
   }
   if (request.has("urgency")) {
-    const auto urgency = wire::urgency_from_name(request.field("urgency"));
+    const auto urgency = wire::urgency_from_name(lower_case(request.field("urgency")));
     if (!urgency) return std::unexpected(wrong("urgency", "must be very-low, low, normal or high"));
     form.urgency = *urgency;
   }
@@ -143,14 +144,18 @@ std::optional<HttpResponse> WebPushApi::refuse_sender(const HttpRequest& request
                                                       const store::Subscription& subscription) {
   const bool needed = parts_.vapid_required || !subscription.vapid_key.empty();
   if (!request.has("authorization") && !needed) return std::nullopt;
-  const auto key = vapid_.verify(request.field("authorization"),
-                                 origin_of(request, parts_.public_url), io::wall_now());
+  const std::string address = origin_of(request, parts_.public_url);
+  const std::string_view origin = origin_part(address);
+  const auto key = vapid_.verify(request.field("authorization"), origin, io::wall_now());
   if (!key && key.error().code == ErrorCode::kUnauthorized) {
     return with(failure_reply(401, ErrorCode::kUnauthorized,
                               "the app server must say who it is (RFC 8292)", "authorization"),
                 "WWW-Authenticate", "vapid");
   }
-  if (!key) return failure_reply(403, key.error().code, key.error().where, "authorization");
+  if (!key) {
+    return failure_reply(403, key.error().code, describe_vapid(key.error(), origin),
+                         "authorization");
+  }
   if (!subscription.vapid_key.empty() && *key != subscription.vapid_key) {
     return failure_reply(403, ErrorCode::kPermission,
                          "this subscription belongs to another app server's key", "authorization");

@@ -18,8 +18,8 @@ inline constexpr std::string_view kWebPushPath = "/wp/";
 inline constexpr std::string_view kUnifiedPushPath = "/up/";
 inline constexpr std::string_view kMessagePath = "/m/";
 
-/// "https://push.example.org": what the addresses that we give out begin with.
-/// Lifetime: `public_url` is the configured one, empty where there is none.
+/// "https://push.example.org": what the addresses that we give out begin with. `public_url` is the
+/// configured one, which may have a path, or empty. Empty where nobody names a host.
 std::string origin_of(const HttpRequest& request, const std::string& public_url);
 
 /// Web Push (RFC 8030, RFC 8292): an app server POSTs an encrypted body to an endpoint, whose

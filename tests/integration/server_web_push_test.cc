@@ -220,6 +220,19 @@ TEST_F(ServerWebPush, DoesNotTakeBackWhatItsDeviceHasJustAcknowledged) {
   EXPECT_EQ(ask("DELETE", message, {}).status, 410U);
 }
 
+/// The key as a VAPID token names it.
+std::string point(const Key& key) { return base::to_base64url(public_point(key)); }
+
+/// The header field of an app server that has the key.
+std::string vapid(const Key& key, const std::string& audience) {
+  const std::int64_t now =
+      std::chrono::floor<std::chrono::seconds>(io::wall_now().time_since_epoch()).count();
+  return "Authorization: vapid t=" +
+         make_jwt(key, R"({"typ":"JWT","alg":"ES256"})",
+                  R"({"aud":")" + audience + R"(","exp":)" + std::to_string(now + 600) + "}") +
+         ", k=" + point(key) + "\r\n";
+}
+
 TEST_F(ServerWebPush, RefusesWhatIsWrongAsRfc8030Says) {
   const std::string path = subscribe();
   const struct {
@@ -243,6 +256,8 @@ TEST_F(ServerWebPush, RefusesWhatIsWrongAsRfc8030Says) {
       {"/wp/", kEncrypted, "x", 404},
       {"/wp/../../etc/passwd", kEncrypted, "x", 404},
       {path, "TTL: 0\r\n", "", 201},
+      {path, "TTL: 0\r\nUrgency: High\r\n", "", 201},
+      {path, "TTL: 0\r\nPrefer: wait=5\r\nPrefer: respond-async\r\n", "", 202},
       {path, "TTL: 99999999999999999999\r\nContent-Encoding: AES128GCM\r\n", "x", 201},
   };
   for (const auto& row : rows)
@@ -253,22 +268,16 @@ TEST_F(ServerWebPush, RefusesWhatIsWrongAsRfc8030Says) {
 TEST_F(ServerWebPush, BelievesOnlyTheKeyThatTheSubscriptionNames) {
   const Key mine = make_p256_key();
   const Key other = make_p256_key();
-  const auto point = [](const Key& key) { return base::to_base64url(public_point(key)); };
-  const auto field = [&](const Key& key, const std::string& audience) {
-    const std::int64_t now =
-        std::chrono::floor<std::chrono::seconds>(io::wall_now().time_since_epoch()).count();
-    return "Authorization: vapid t=" +
-           make_jwt(key, R"({"typ":"JWT","alg":"ES256"})",
-                    R"({"aud":")" + audience + R"(","exp":)" + std::to_string(now + 600) + "}") +
-           ", k=" + point(key) + "\r\n";
-  };
   const std::string path = subscribe(R"({"vapid_key":")" + point(mine) + R"("})");
   const HttpAnswer silent = post(path, kEncrypted, "x");
   EXPECT_EQ(silent.status, 401U);
   EXPECT_NE(silent.header.find("WWW-Authenticate: vapid"), std::string::npos);
-  EXPECT_EQ(post(path, kEncrypted + field(other, "http://localhost"), "x").status, 403U);
-  EXPECT_EQ(post(path, kEncrypted + field(mine, "http://elsewhere"), "x").status, 403U);
-  EXPECT_EQ(post(path, kEncrypted + field(mine, "http://localhost"), "x").status, 201U);
+  EXPECT_EQ(post(path, kEncrypted + vapid(other, "http://localhost"), "x").status, 403U);
+  const HttpAnswer elsewhere = post(path, kEncrypted + vapid(mine, "http://elsewhere"), "x");
+  EXPECT_EQ(elsewhere.status, 403U);
+  EXPECT_NE(elsewhere.body.find(R"(aud must be \"http://localhost\")"), std::string::npos)
+      << elsewhere.body;
+  EXPECT_EQ(post(path, kEncrypted + vapid(mine, "http://localhost"), "x").status, 201U);
   EXPECT_EQ(waiting(), 1U);
 }
 
@@ -300,6 +309,36 @@ TEST_F(ServerWebPush, TakesRawBodiesInTheFormOfUnifiedPush) {
   ASSERT_TRUE(publish);
   EXPECT_EQ(base::as_text(publish->payload), "raw \x01 bytes");
   EXPECT_EQ(publish->properties.user_value("content-encoding"), "identity");
+}
+
+TEST(ServerWebPushAddress, MayHaveAPathThatIsNoPartOfTheOrigin) {
+  const std::string url = "https://push.example.org:443/push";
+  ServerProcess server({"public_url=" + url});
+  ASSERT_TRUE(server.start());
+  const std::string door = server.add_device("door");
+  HttpPeer peer{Line(server.ports.http)};
+  const HttpAnswer made =
+      peer.ask(request_text("POST", "/v1/subscriptions", basic_authorization("door", door), ""));
+  const std::string endpoint(json::parse(made.body).at("endpoint").as_string());
+  ASSERT_TRUE(endpoint.starts_with(url + "/wp/")) << endpoint;
+  // As a proxy that takes the path away.
+  const HttpAnswer pushed =
+      peer.ask("POST " + endpoint.substr(url.size()) + " HTTP/1.1\r\nHost: localhost\r\n" +
+               vapid(make_p256_key(), "https://push.example.org") + kEncrypted +
+               "Content-Length: 1\r\n\r\nx");
+  EXPECT_EQ(pushed.status, 201U) << pushed.body;
+  EXPECT_NE(pushed.header.find("\r\nLocation: " + url + "/m/"), std::string::npos);
+}
+
+TEST(ServerWebPushAddress, IsRelativeWhereNobodyNamesAHost) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  const std::string door = server.add_device("door");
+  const HttpAnswer made = HttpPeer(Line(server.ports.http))
+                              .ask("POST /v1/subscriptions HTTP/1.0\r\nAuthorization: " +
+                                   basic_authorization("door", door) + "\r\n\r\n");
+  ASSERT_EQ(made.status, 201U) << made.body;
+  EXPECT_TRUE(json::parse(made.body).at("endpoint").as_string().starts_with("/wp/")) << made.body;
 }
 
 TEST(ServerWebPushLimits, SlowsDownWhoPushesTooOftenToOneEndpoint) {
