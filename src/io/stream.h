@@ -50,7 +50,7 @@ class Stream {
   virtual std::size_t unsent() const = 0;
   /// Calls `done` once, later, when nothing waits unsent; never when the stream ends before.
   virtual void when_sent(std::function<void()> done) = 0;
-  virtual int fd() const = 0;
+  virtual int fd() const = 0;            ///< -1: nothing more goes either way
   virtual std::string peer() const = 0;  ///< "127.0.0.1:4711"
 };
 

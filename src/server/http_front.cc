@@ -121,7 +121,8 @@ void HttpFront::on_end(ConnectionId id, base::Error error) {
   base::log(LogLevel::kDebug, "http", "{}", base::to_string(error));
   Connection* connection = find(id);
   if (connection == nullptr) return;
-  if (error.code != base::ErrorCode::kClosed) return remove(id);
+  const bool gone = connection->stream->fd() < 0;  // a reset is kClosed, too
+  if (gone || error.code != base::ErrorCode::kClosed) return remove(id);
   if (connection->places.empty()) return finish(*connection);
   connection->last = true;
   connection->places.back().keep_alive = false;

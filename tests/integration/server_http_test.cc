@@ -328,6 +328,31 @@ TEST(ServerHttpLimits, TellsASlowSenderAndClosesAnIdleOne) {
   EXPECT_TRUE(silent.ends(milliseconds(5'000)));
 }
 
+TEST_F(ServerHttp, ForgetsAClientThatGoesWithoutItsAnswers) {
+  HttpPeer peer = sender();
+  const auto connections = [&] {
+    const std::string page = peer.ask(request_text("GET", "/metrics", "Bearer " + token_, "")).body;
+    constexpr std::string_view kName = "\nwakeline_http_connections ";
+    const std::size_t at = page.find(kName);
+    return at == std::string::npos ? 0 : std::stoi(page.substr(at + kName.size()));
+  };
+  {
+    Line deaf(server_.ports.http);
+    std::string requests;
+    for (int i = 0; i < 1'000; ++i) requests += "GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    ASSERT_TRUE(deaf.send(requests));
+    base::Bytes first;
+    ASSERT_TRUE(deaf.receive(first));
+    EXPECT_EQ(connections(), 2);
+  }  // with answers unread: a reset
+  int left = 2;
+  for (int i = 0; i < 500 && left > 1; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    left = connections();
+  }
+  EXPECT_EQ(left, 1);
+}
+
 TEST(ServerHttpLimits, ClosesAClientThatAsksAndNeverReads) {
   ServerProcess server({"idle_ms=400"});
   ASSERT_TRUE(server.start());
