@@ -28,7 +28,36 @@ bool is_ipv6(int fd) {
 
 }  // namespace
 
-base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
+namespace {
+
+/// Sockets that the kernel lets stand beside each other on one port, while it lives.
+class SharedPort {
+ public:
+  SharedPort(int fd, std::span<const int> beside) : fd_(fd), beside_(beside) {
+    if (!beside_.empty()) set(1);
+  }
+  SharedPort(const SharedPort&) = delete;
+  SharedPort& operator=(const SharedPort&) = delete;
+  /// Nobody else is to come beside them.
+  ~SharedPort() {
+    if (!beside_.empty()) set(0);
+  }
+
+ private:
+  /// Where it fails, the address is in use.
+  void set(int on) const {
+    ::setsockopt(fd_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    for (const int other : beside_) ::setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  }
+
+  int fd_;
+  std::span<const int> beside_;
+};
+
+}  // namespace
+
+base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port,
+                                  std::span<const int> beside) {
   const auto found = tcp_endpoint(address, port);
   if (!found) return base::fail(found.error());
   const tcp::endpoint& endpoint = *found;
@@ -40,6 +69,7 @@ base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port
   if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
     return base::fail(base::os_error("SO_REUSEADDR", errno));
   }
+  const SharedPort shared(fd->get(), beside);
   if (::bind(fd->get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
     if (errno == EADDRNOTAVAIL) {
       return base::fail(base::ErrorCode::kInvalidArgument, "bind", errno);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/bytes.h"
@@ -92,9 +93,11 @@ std::unique_ptr<Stream> accept_stream(Loop& loop, UniqueFd socket,
 base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive);
 
 /// A listening, non-blocking TCP socket, closed on exec. `address` numeric; `port` 0: any free one.
-/// Errors: kAddressInUse, kPermission, kInvalidArgument (the address is none, or not of this
-/// machine).
-base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port);
+/// `beside`: sockets of this user that listen on the port at other addresses, or at all of them,
+/// and may stay. Errors: kAddressInUse, kPermission, kInvalidArgument (the address is none, or not
+/// of this machine).
+base::Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port,
+                                  std::span<const int> beside = {});
 /// The local port of a TCP socket.
 std::uint16_t port_of(int fd);
 /// The numeric address of a TCP socket's peer; empty: it is gone.

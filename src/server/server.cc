@@ -11,8 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/ip/address.hpp>
-
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
@@ -24,6 +22,7 @@
 #include "server/config.h"
 #include "server/data_folder.h"
 #include "server/http_service.h"
+#include "server/listening_ports.h"
 #include "server/mqtt_front.h"
 #include "server/push_desk.h"
 #include "server/successor.h"
@@ -38,12 +37,6 @@ namespace {
 
 std::unexpected<Failure> failure(std::string what, base::Error error) {
   return std::unexpected(Failure{std::move(what), error});
-}
-
-bool is_loopback(const std::string& address) {
-  boost::system::error_code error;
-  const auto parsed = boost::asio::ip::make_address(address, error);
-  return !error && parsed.is_loopback();
 }
 
 /// A descriptor for each device: as many as we may have. The soft limit is for programs that use
@@ -92,7 +85,6 @@ class RealServer : public Server {
   Outcome<void> open_ports();
   Outcome<void> take_devices();
   Outcome<void> claim(const DataFolder& folder);
-  Outcome<io::UniqueFd> port_socket(const Endpoint& at, PortKind kind);
   Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
   void serve();
   void open_control();
@@ -101,7 +93,6 @@ class RealServer : public Server {
   void settle_store();
   void pass_on(std::vector<FrozenDevice> devices);
   Outcome<void> go_on(std::vector<FrozenDevice> devices);
-  Outcome<void> check_plain(const Endpoint& at, bool tls) const;
   Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, PortKind kind,
                                 io::Listener::OnAccept on_accept);
   void begin_stop();
@@ -122,7 +113,7 @@ class RealServer : public Server {
   std::unique_ptr<PushDesk> desk_;
   std::unique_ptr<HttpService> http_;
   std::vector<std::unique_ptr<io::Listener>> listeners_;
-  std::vector<Inheritance::Port> sockets_;  ///< all that listen, for a process that takes over
+  ListeningPorts sockets_;
   std::unique_ptr<Control> control_;
   std::optional<Claimed> claimed_;     ///< from the process before
   std::unique_ptr<MqttFront> former_;  ///< holds the lines until they are handed over
@@ -168,7 +159,7 @@ Outcome<void> RealServer::prepare() {
 }
 
 Outcome<void> RealServer::take_devices() {
-  claimed_->inheritance.ports.clear();  // those that are not asked for any more
+  sockets_.close_inherited();
   const auto taken = mqtt_->take_over([this] { return next_device(*claimed_); });
   if (!taken) return failure("upgrade", taken.error());
   return {};
@@ -186,6 +177,7 @@ Outcome<void> RealServer::claim(const DataFolder& folder) {
   if (!claimed) return failure("upgrade", claimed.error());
   claimed_ = std::move(*claimed);
   lock_ = std::move(claimed_->inheritance.lock);
+  sockets_.inherit(std::move(claimed_->inheritance.ports));
   return {};
 }
 
@@ -254,37 +246,10 @@ Outcome<void> RealServer::open_ports() {
   return {};
 }
 
-Outcome<void> RealServer::check_plain(const Endpoint& at, bool tls) const {
-  if (tls || options_.plain_off_loopback || is_loopback(at.address)) return {};
-  return failure(to_string(at), base::Error{ErrorCode::kPermission, "plain text off loopback"});
-}
-
-/// A socket that listens there: the one of the process before us, or a new one. One more is kept
-/// for the process after us.
-Outcome<io::UniqueFd> RealServer::port_socket(const Endpoint& at, PortKind kind) {
-  io::UniqueFd fd;
-  if (claimed_) {
-    for (auto& port : claimed_->inheritance.ports) {
-      if (!fd && port.fd && port.kind == kind &&
-          (at.port == 0 || io::port_of(port.fd.get()) == at.port))
-        fd = std::move(port.fd);
-    }
-  }
-  if (!fd) {
-    auto opened = io::listen_tcp(at.address, at.port);
-    if (!opened) return failure(to_string(at), opened.error());
-    fd = std::move(*opened);
-  }
-  io::UniqueFd kept(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-  if (!kept) return failure(to_string(at), base::os_error("dup", errno));
-  sockets_.push_back({kind, std::move(kept)});
-  return fd;
-}
-
 Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoint>& at, bool tls) {
   if (!at) return 0;
-  if (auto checked = check_plain(*at, tls); !checked) return std::unexpected(checked.error());
-  auto fd = port_socket(*at, tls ? PortKind::kMqtts : PortKind::kMqtt);
+  auto fd =
+      sockets_.open(*at, tls ? PortKind::kMqtts : PortKind::kMqtt, options_.plain_off_loopback);
   if (!fd) return std::unexpected(fd.error());
   const std::uint16_t port = io::port_of(fd->get());
   ports_of_devices_.push_back({fd->get(), tls ? tls_ : nullptr});
@@ -296,9 +261,7 @@ Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoi
 Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, PortKind kind,
                                           io::Listener::OnAccept on_accept) {
   if (!at) return 0;
-  if (auto checked = check_plain(*at, kind == PortKind::kHttps); !checked)
-    return std::unexpected(checked.error());
-  auto fd = port_socket(*at, kind);
+  auto fd = sockets_.open(*at, kind, options_.plain_off_loopback);
   if (!fd) return std::unexpected(fd.error());
   auto listener = io::Listener::adopt(loop_, std::move(*fd), std::move(on_accept));
   if (!listener) return failure(to_string(*at), listener.error());
@@ -386,7 +349,7 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
   }
   mqtt_.reset();
   store_.reset();
-  Inheritance all{.lock = std::move(lock_), .ports = std::move(sockets_), .devices = {}};
+  Inheritance all{.lock = std::move(lock_), .ports = sockets_.pass_on(), .devices = {}};
   all.devices = std::move(devices);
   const auto handed = hand_over(upgrade_channel_.get(), all, [this](const FrozenDevice& device) {
     return former_->fetch_line(device);
@@ -407,8 +370,7 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
   base::log(LogLevel::kError, "server", "not handed over, going on: {}",
             base::to_string(handed.error()));
   lock_ = std::move(all.lock);
-  claimed_.emplace();
-  claimed_->inheritance.ports = std::move(all.ports);
+  sockets_.inherit(std::move(all.ports));
   if (const auto went_on = go_on(std::move(all.devices)); !went_on) {
     base::log(LogLevel::kError, "server", "{}", to_string(went_on.error()));
     loop_.stop();
@@ -422,7 +384,7 @@ Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
   if (auto opened = open_store(DataFolder(options_.data_folder)); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
   if (auto opened = open_ports(); !opened) return opened;
-  claimed_.reset();
+  sockets_.close_inherited();
   if (former_) former_->send_lines();
   const auto taken = mqtt_->take_over(
       [this, next = devices.begin(),

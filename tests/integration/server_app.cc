@@ -40,6 +40,7 @@ bool set(ServerOptions& options, std::string_view key, std::string_view value) {
   if (key == "mqtts_address") return options.mqtts.value().address = value, true;
   if (key == "http_address") return options.http.value().address = value, true;
   if (key == "public_url") return options.public_url = value, true;
+  if (key == "plain_off_loopback") return options.plain_off_loopback = value == "yes", true;
   if (key == "take_over") return options.take_over = true;
   if (key == "client_ca") return options.client_ca_file = value, true;
   if (key == "client_crl") return options.client_crl_file = value, true;

@@ -148,6 +148,40 @@ TEST(ServerUpgrade, LosesNoPushThatIsAcceptedMeanwhileAndDeliversEachOnce) {
   EXPECT_GT(total, 20U);
 }
 
+/// Whether somebody listens there, or on all addresses.
+bool taken(const char* address, std::uint16_t port) { return !io::listen_tcp(address, port); }
+
+TEST(ServerUpgrade, ListensAtTheAddressThatIsAskedForByThenAndNotAtTheOneBefore) {
+  ServerProcess before({"http_address=0.0.0.0", "plain_off_loopback=yes"});
+  ASSERT_TRUE(before.start());
+  ASSERT_TRUE(taken("127.0.0.2", before.ports.http));
+  MqttPeer door{Line(before.ports.mqtt)};
+  ASSERT_EQ(door.log_in("door", before.add_device("door")), Reason::kSuccess);
+  {
+    const auto failing = ServerProcess::heir_of(before);
+    failing->set("http_address=127.0.0.1");
+    const auto in_the_way = io::listen_tcp("127.0.0.1", 0);
+    ASSERT_TRUE(in_the_way);
+    failing->set("https=" + std::to_string(io::port_of(in_the_way->get())));
+    EXPECT_FALSE(failing->start());
+  }
+  EXPECT_TRUE(taken("127.0.0.2", before.ports.http));  // the one before goes on where it was
+  ASSERT_EQ(push(before, "door", "before"), 201U);
+
+  const auto after = ServerProcess::heir_of(before);
+  after->set("http_address=127.0.0.1");
+  after->set("plain_off_loopback=no");
+  ASSERT_TRUE(after->start());
+  EXPECT_EQ(before.wait(), 0);
+  EXPECT_EQ(after->ports.http, before.ports.http);
+  EXPECT_FALSE(taken("127.0.0.2", after->ports.http));
+  EXPECT_TRUE(taken("127.0.0.1", after->ports.http));
+  EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "before");
+  EXPECT_TRUE(untouched(door));
+  ASSERT_EQ(push(*after, "door", "after"), 201U);
+  EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "after");
+}
+
 TEST(ServerUpgrade, ThatFailsLeavesTheRunningServerInPlace) {
   ServerProcess server;
   ASSERT_TRUE(server.start());

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/listening_ports.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include <boost/asio/ip/address.hpp>
+
+#include "io/network.h"
+#include "io/stream.h"
+
+namespace wakeline::server {
+namespace {
+
+std::unexpected<Failure> failure(const Endpoint& at, base::Error error) {
+  return std::unexpected(Failure{to_string(at), error});
+}
+
+bool is_loopback(const std::string& address) {
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address(address, error);
+  return !error && parsed.is_loopback();
+}
+
+bool is_tls(PortKind kind) { return kind == PortKind::kMqtts || kind == PortKind::kHttps; }
+
+/// Whether the socket listens where the configuration says: "::0" is "::".
+bool listens_at(int fd, const Endpoint& at) {
+  if (at.port != 0 && io::port_of(fd) != at.port) return false;
+  boost::system::error_code error;
+  const auto wanted = boost::asio::ip::make_address(at.address, error);
+  return !error && wanted.to_string() == io::local_address(fd);
+}
+
+}  // namespace
+
+io::UniqueFd ListeningPorts::take_inherited(const Endpoint& at, PortKind kind) {
+  for (Inheritance::Port& port : inherited_) {
+    if (port.fd && port.kind == kind && listens_at(port.fd.get(), at)) return std::move(port.fd);
+  }
+  return {};
+}
+
+/// The process before holds its socket until we serve: on the same port of another address, also of
+/// all addresses, ours comes beside it.
+Outcome<io::UniqueFd> ListeningPorts::open_new(const Endpoint& at, PortKind kind) const {
+  std::vector<int> beside;
+  for (const Inheritance::Port& port : inherited_) {
+    if (port.fd && port.kind == kind && at.port != 0 && io::port_of(port.fd.get()) == at.port)
+      beside.push_back(port.fd.get());
+  }
+  auto opened = io::listen_tcp(at.address, at.port, beside);
+  if (!opened) return failure(at, opened.error());
+  return std::move(*opened);
+}
+
+Outcome<io::UniqueFd> ListeningPorts::open(const Endpoint& at, PortKind kind, bool off_loopback) {
+  if (!is_tls(kind) && !off_loopback && !is_loopback(at.address))
+    return failure(at, base::Error{base::ErrorCode::kPermission, "plain text off loopback"});
+  io::UniqueFd fd = take_inherited(at, kind);
+  if (!fd) {
+    auto opened = open_new(at, kind);
+    if (!opened) return opened;
+    fd = std::move(*opened);
+  }
+  io::UniqueFd kept(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!kept) return failure(at, base::os_error("dup", errno));
+  kept_.push_back({kind, std::move(kept)});
+  return fd;
+}
+
+}  // namespace wakeline::server

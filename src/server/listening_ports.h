@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "io/unique_fd.h"
+#include "server/options.h"
+#include "server/upgrade.h"
+
+namespace wakeline::server {
+
+/// The sockets that listen: those of the process before us where they are what is asked for, and
+/// new ones. One more descriptor of each is kept for the process after us.
+class ListeningPorts {
+ public:
+  /// Those of the process before.
+  void inherit(std::vector<Inheritance::Port> ports) { inherited_ = std::move(ports); }
+  /// Errors: kAddressInUse, kPermission (also plain text off loopback, unless `off_loopback`),
+  ///         kInvalidArgument (an address).
+  Outcome<io::UniqueFd> open(const Endpoint& at, PortKind kind, bool off_loopback);
+  /// Closes what was inherited and not asked for.
+  void close_inherited() { inherited_.clear(); }
+  /// Everything, for the process after us.
+  std::vector<Inheritance::Port> pass_on() { return std::exchange(kept_, {}); }
+
+ private:
+  io::UniqueFd take_inherited(const Endpoint& at, PortKind kind);
+  Outcome<io::UniqueFd> open_new(const Endpoint& at, PortKind kind) const;
+
+  std::vector<Inheritance::Port> inherited_;
+  std::vector<Inheritance::Port> kept_;
+};
+
+}  // namespace wakeline::server
