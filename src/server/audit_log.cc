@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 #include <boost/json.hpp>
 
@@ -32,10 +34,44 @@ std::string time_text(base::WallTime now) {
                      fmt::gmtime(static_cast<std::time_t>(s.count())), (ms - s).count());
 }
 
-base::Result<io::UniqueFd> open_file(const std::string& path) {
-  io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+/// As much of it as a field takes, whole characters.
+std::string_view beginning(std::string_view text) {
+  std::size_t end = std::min(text.size(), kValueMax);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;
+  return text.substr(0, end);
+}
+
+/// What root makes is the folder's owner's, who could not write it otherwise: the server's. Only a
+/// file that we have just made ourselves: what lies under its name may be a link to another.
+base::Result<void> give_to_owner(int fd, const std::string& path) {
+  if (::geteuid() != 0) return {};
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  struct stat owner{};
+  if (::stat(folder.empty() ? "." : folder.c_str(), &owner) != 0 ||
+      ::fchown(fd, owner.st_uid, owner.st_gid) != 0)
+    return base::fail(base::os_error("audit.owner", errno));
+  return {};
+}
+
+base::Result<io::UniqueFd> make_file(const std::string& path) {
+  io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return base::fail(base::os_error("audit.open", errno));
+  if (auto given = give_to_owner(fd.get(), path); !given) {
+    ::unlink(path.c_str());  // better none: the server makes its own
+    return base::fail(given.error());
+  }
   return fd;
+}
+
+base::Result<io::UniqueFd> open_file(const std::string& path) {
+  for (;;) {
+    io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (fd) return fd;
+    if (errno != ENOENT) return base::fail(base::os_error("audit.open", errno));
+    auto made = make_file(path);
+    if (made || made.error().os_error != EEXIST) return made;  // else another process was first
+  }
 }
 
 /// The file under the path, locked: another process may have turned it over meanwhile.
@@ -57,7 +93,7 @@ base::Result<void> AuditLog::write(base::WallTime now, std::string_view event, c
                                    bool sync) {
   boost::json::object entry{{"at", time_text(now)}, {"event", event}};
   for (const auto& [name, value] : fields)
-    entry[name] = base::is_utf8(value) ? std::string_view(value).substr(0, kValueMax) : "(no text)";
+    entry[name] = base::is_utf8(value) ? beginning(value) : "(no text)";
   const std::string line = boost::json::serialize(entry) + "\n";
   auto fd = open_locked(path_);
   if (!fd) return base::fail(fd.error());

@@ -13,7 +13,8 @@ namespace wakeline::server {
 
 /// Who did what to whom: changes by operators, refused tokens. One line of JSON each, appended to
 /// `audit.log`; at `kAuditFileMax` bytes the file becomes `audit.log.1`, and an older one goes.
-/// Also written by commands beside a running server. Never a secret in it.
+/// Also written by commands beside a running server; made by root it belongs to the folder's owner.
+/// Never a secret in it.
 class AuditLog {
  public:
   using Fields = std::vector<std::pair<std::string_view, std::string>>;

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/bytes.h"
 #include "io/file.h"
 #include "io/testing.h"
 
@@ -40,6 +42,37 @@ TEST(AuditLog, KeepsTwoFilesOfBoundedSize) {
   EXPECT_NE(now->find("\"n\":\"99\""), std::string::npos);
   EXPECT_GT(before->size(), 900U);
   EXPECT_FALSE(io::read_file(folder.file("audit.log.2"), 10));
+}
+
+TEST(AuditLog, BelongsToTheOwnerOfItsFolderWhoeverMakesIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root makes files for others";
+  constexpr uid_t kServer = 12'345;
+  const io::TestFolder folder;
+  const std::string path = folder.file("data/audit.log");
+  ASSERT_TRUE(io::make_folder(folder.file("data")));
+  ASSERT_EQ(::chown(folder.file("data").c_str(), kServer, kServer), 0);
+  AuditLog log(path, 200);
+  for (int i = 0; i < 4; ++i) {  // the first makes it, a later one turns it over
+    ASSERT_TRUE(log.write(kNow, "device_added", {{"device", std::string(100, 'd')}}));
+    struct stat status{};
+    ASSERT_EQ(::stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, kServer);
+    EXPECT_EQ(status.st_gid, kServer);
+    EXPECT_EQ(status.st_mode & 0777, 0600U);
+  }
+  EXPECT_EQ(::access((path + ".1").c_str(), F_OK), 0);
+}
+
+TEST(AuditLog, CutsALongTextBetweenCharacters) {
+  const io::TestFolder folder;
+  AuditLog log(folder.file("audit.log"));
+  ASSERT_TRUE(log.write(kNow, "denied", {{"a", std::string(199, 'x') + "\xC3\xA9"}}));
+  ASSERT_TRUE(log.write(kNow, "denied", {{"a", std::string(198, 'x') + "\xC3\xA9y"}}));
+  const auto text = io::read_file(folder.file("audit.log"), 1'000);
+  ASSERT_TRUE(text);
+  EXPECT_TRUE(base::is_utf8(*text));
+  EXPECT_NE(text->find(std::string(199, 'x') + "\"}\n"), std::string::npos);
+  EXPECT_NE(text->find(std::string(198, 'x') + "\xC3\xA9\"}\n"), std::string::npos);
 }
 
 TEST(AuditLog, SaysWhatIsInTheWay) {
