@@ -43,14 +43,14 @@ int add(const Options& options) {
   if (!token) return failed(token.error());
   if (options.output.empty()) {
     fmt::print("{}\n", *token);
-    return kExitOk;
-  }
-  if (const auto written = io::write_file(options.output, *token + "\n"); !written) {
+  } else if (const auto written = io::write_file(options.output, *token + "\n"); !written) {
     static_cast<void>(server::remove_token(options.folder, options.name));
     return report(options.output, written.error());
+  } else {
+    fmt::print("Wrote the token of {} to {}. It is nowhere else.\n", options.name, options.output);
   }
-  fmt::print("Wrote the token of {} to {}. It is nowhere else.\n", options.name, options.output);
-  return kExitOk;
+  const auto noted = server::audit_token(options.folder, options.name, scopes);
+  return noted ? kExitOk : failed(noted.error());
 }
 
 std::string day(base::WallTime at) {

@@ -35,7 +35,18 @@ std::unexpected<Failure> failure(std::string what, ErrorCode code, const char* w
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-Outcome<bool> make_certificate(const DataFolder& folder, const std::vector<std::string>& more) {
+Outcome<Registry> open_registry(const DataFolder& folder, Database::Mode mode) {
+  if (!exists(folder.store()))
+    return failure(folder.store(), ErrorCode::kNotFound, "no server has been started here");
+  auto registry = Registry::open(folder.store(), mode);
+  if (!registry) return failure(folder.store(), registry.error());
+  return std::move(*registry);
+}
+
+}  // namespace
+
+Outcome<bool> prepare_certificate(const std::string& path, const std::vector<std::string>& more) {
+  const DataFolder folder(path);
   const bool certificate = exists(folder.certificate());
   const bool key = exists(folder.key());
   if (certificate && key) return false;
@@ -50,8 +61,8 @@ Outcome<bool> make_certificate(const DataFolder& folder, const std::vector<std::
   return true;
 }
 
-/// Returns: the token; empty when there is one already.
-Outcome<std::string> make_admin_token(const DataFolder& folder) {
+Outcome<std::string> prepare_store(const std::string& path) {
+  const DataFolder folder(path);
   auto registry = Registry::open(folder.store(), Database::Mode::kWrite);
   if (!registry) return failure(folder.store(), registry.error());
   const auto there = registry->has_senders();
@@ -65,27 +76,6 @@ Outcome<std::string> make_admin_token(const DataFolder& folder) {
       registry->add_sender(kFirstSender, hash_token(base::as_bytes(token)), io::wall_now());
   if (!added) return failure(folder.store(), added.error());
   return token;
-}
-
-Outcome<Registry> open_registry(const DataFolder& folder, Database::Mode mode) {
-  if (!exists(folder.store()))
-    return failure(folder.store(), ErrorCode::kNotFound, "no server has been started here");
-  auto registry = Registry::open(folder.store(), mode);
-  if (!registry) return failure(folder.store(), registry.error());
-  return std::move(*registry);
-}
-
-}  // namespace
-
-Outcome<FirstStart> prepare_data_folder(const std::string& folder,
-                                        const std::vector<std::string>& names) {
-  const DataFolder files(folder);
-  if (auto made = io::make_folder(folder); !made) return failure(folder, made.error());
-  const auto certificate = make_certificate(files, names);
-  if (!certificate) return std::unexpected(certificate.error());
-  auto token = make_admin_token(files);
-  if (!token) return std::unexpected(token.error());
-  return FirstStart{*certificate, std::move(*token)};
 }
 
 std::string to_text(const Credentials& credentials) {
@@ -104,7 +94,7 @@ Outcome<Credentials> add_device(const std::string& folder, const std::string& na
                                 const std::string& host, std::uint16_t port) {
   if (!wire::is_device_name(name)) return failure(name, ErrorCode::kInvalidArgument, "device name");
   const DataFolder files(folder);
-  auto registry = open_registry(files, Database::Mode::kWrite);
+  auto registry = open_registry(files, Database::Mode::kBeside);
   if (!registry) return std::unexpected(registry.error());
   Credentials credentials{.host = host,
                           .port = port,
@@ -118,7 +108,7 @@ Outcome<Credentials> add_device(const std::string& folder, const std::string& na
 }
 
 Outcome<void> remove_device(const std::string& folder, const std::string& name) {
-  auto registry = open_registry(DataFolder(folder), Database::Mode::kWrite);
+  auto registry = open_registry(DataFolder(folder), Database::Mode::kBeside);
   if (!registry) return std::unexpected(registry.error());
   if (auto removed = registry->remove_device(name); !removed) return failure(name, removed.error());
   tell_changed(DataFolder(folder).control(), name);

@@ -19,10 +19,14 @@ struct FirstStart {
   std::string admin_token;  ///< to be shown once; a secret
 };
 
-/// Makes what is missing: the folder (0700), the store, the certificate, an app server's token.
-/// Errors: kPermission, kUnsupported, kStorageFull, kStorage, kTls, kInvalidArgument (a name).
-Outcome<FirstStart> prepare_data_folder(const std::string& folder,
-                                        const std::vector<std::string>& names);
+/// Makes the certificate where it is missing, in a folder that is there. Returns: whether it did.
+/// Errors: kPermission, kNotFound (its key), kStorage, kTls, kInvalidArgument (a name).
+Outcome<bool> prepare_certificate(const std::string& folder, const std::vector<std::string>& names);
+/// Makes the store where it is missing and an app server's token where there is none; brings the
+/// tables of an older version up to date. For whoever holds the folder's lock: another server would
+/// not know its store any more. Returns: the token; empty when there is one already.
+/// Errors: kPermission, kUnsupported, kStorageFull, kStorage.
+Outcome<std::string> prepare_store(const std::string& folder);
 
 /// All that a device needs to connect; a secret.
 struct Credentials {
@@ -39,7 +43,8 @@ Outcome<void> write_credentials(const std::string& file, const Credentials& cred
 
 /// Also while a server runs on the folder. Its token is in the answer and nowhere else.
 /// Errors: kInvalidArgument (name), kAlreadyExists, kNotFound (no server was started there yet),
-///         kBusy, kStorageFull, kStorage.
+///         kUnsupported (a store of another version, as for all that follows), kBusy, kStorageFull,
+///         kStorage.
 Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
                                 const std::string& host, std::uint16_t port);
 /// With all that waits for it; a running server ends its connection.

@@ -80,20 +80,23 @@ Outcome<std::string> add_token(const std::string& folder, const std::string& nam
   if (!wire::is_device_name(name))
     return failure(name, base::Error{ErrorCode::kInvalidArgument, "token name"});
   if (const auto parsed = Scopes::parse(scopes); !parsed) return failure(scopes, parsed.error());
-  auto directory = open_directory(folder, Database::Mode::kWrite);
+  auto directory = open_directory(folder, Database::Mode::kBeside);
   if (!directory) return std::unexpected(directory.error());
   std::string token = make_token();
   store::Sender sender{.name = name, .scopes = scopes, .created = io::wall_now()};
   if (life) sender.expires = sender.created + *life;
   const auto added = (*directory)->senders().add(sender, hash_token(base::as_bytes(token)));
   if (!added) return failure(name, added.error());
-  const auto noted = audit_operator(folder, "token_added", {{"token", name}, {"scopes", scopes}});
-  if (!noted) return std::unexpected(noted.error());
   return token;
 }
 
+Outcome<void> audit_token(const std::string& folder, const std::string& name,
+                          const std::string& scopes) {
+  return audit_operator(folder, "token_added", {{"token", name}, {"scopes", scopes}});
+}
+
 Outcome<void> remove_token(const std::string& folder, const std::string& name) {
-  auto directory = open_directory(folder, Database::Mode::kWrite);
+  auto directory = open_directory(folder, Database::Mode::kBeside);
   if (!directory) return std::unexpected(directory.error());
   if (const auto removed = (*directory)->senders().remove(name); !removed)
     return failure(name, removed.error());
@@ -108,12 +111,15 @@ Outcome<std::vector<store::Sender>> list_tokens(const std::string& folder) {
   return std::move(*list);
 }
 
+Outcome<void> check_member(const store::Members::Entry& entry) {
+  if (wire::is_device_name(entry.name)) return {};
+  return failure(entry.name, base::Error{ErrorCode::kInvalidArgument, "name of a user or group"});
+}
+
 Outcome<void> join(const std::string& folder, const std::string& device,
                    const store::Members::Entry& entry) {
-  if (!wire::is_device_name(entry.name)) {
-    return failure(entry.name, base::Error{ErrorCode::kInvalidArgument, "name of a user or group"});
-  }
-  auto directory = open_directory(folder, Database::Mode::kWrite);
+  if (auto checked = check_member(entry); !checked) return checked;
+  auto directory = open_directory(folder, Database::Mode::kBeside);
   if (!directory) return std::unexpected(directory.error());
   if (const auto added = (*directory)->members().add(entry, device); !added)
     return failure(device, added.error());
@@ -122,7 +128,7 @@ Outcome<void> join(const std::string& folder, const std::string& device,
 
 Outcome<void> leave(const std::string& folder, const std::string& device,
                     const store::Members::Entry& entry) {
-  auto directory = open_directory(folder, Database::Mode::kWrite);
+  auto directory = open_directory(folder, Database::Mode::kBeside);
   if (!directory) return std::unexpected(directory.error());
   if (const auto removed = (*directory)->members().remove(entry, device); !removed)
     return failure(device, removed.error());
@@ -164,7 +170,7 @@ std::optional<std::uint8_t> rights_from(const std::vector<std::string>& words) {
 
 Outcome<void> set_rights(const std::string& folder, const std::string& device,
                          std::uint8_t rights) {
-  auto registry = open_registry(folder, Database::Mode::kWrite);
+  auto registry = open_registry(folder, Database::Mode::kBeside);
   if (!registry) return std::unexpected(registry.error());
   if (const auto set = registry->set_rights(device, rights); !set)
     return failure(device, set.error());
@@ -183,7 +189,7 @@ Outcome<void> permit_group(const std::string& folder, const std::string& device,
                            const std::string& group, bool permit) {
   if (!wire::is_device_name(group))
     return failure(group, base::Error{ErrorCode::kInvalidArgument, "name of a group"});
-  auto registry = open_registry(folder, Database::Mode::kWrite);
+  auto registry = open_registry(folder, Database::Mode::kBeside);
   if (!registry) return std::unexpected(registry.error());
   if (const auto done = registry->permit_group(device, group, permit); !done)
     return failure(device, done.error());

@@ -11,18 +11,25 @@
 #include "store/senders.h"
 
 /// What is done about tokens, users and groups on a data folder, also beside a running server,
-/// which heeds it from its next look-up on. Each change is in the audit log.
+/// which heeds it from its next look-up on. Each change is in the audit log, a token once it has
+/// been shown.
 namespace wakeline::server {
 
-/// Returns: the token, which is in the answer and nowhere else.
+/// Returns: the token, which is in the answer and nowhere else; whoever has shown it notes it
+/// (`audit_token`). That way it is not lost where the audit log cannot be written.
 /// Errors: kInvalidArgument (the name), kMalformed (the scopes), kAlreadyExists, kNotFound (no
 ///         server was started there yet), kBusy, kStorageFull, kStorage.
 Outcome<std::string> add_token(const std::string& folder, const std::string& name,
                                const std::string& scopes, std::optional<base::Duration> life);
+/// Errors: those of `audit_operator`.
+Outcome<void> audit_token(const std::string& folder, const std::string& name,
+                          const std::string& scopes);
 /// Errors: kNotFound, kBusy, kStorageFull, kStorage.
 Outcome<void> remove_token(const std::string& folder, const std::string& name);
 Outcome<std::vector<store::Sender>> list_tokens(const std::string& folder);
 
+/// Whether it can be the name of a user or a group. Errors: kInvalidArgument.
+Outcome<void> check_member(const store::Members::Entry& entry);
 /// Errors: kInvalidArgument (a name), kNotFound (the device), kTooLarge, kBusy, kStorageFull,
 ///         kStorage.
 Outcome<void> join(const std::string& folder, const std::string& device,

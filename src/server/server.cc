@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
+#include "io/file.h"
 #include "io/loop.h"
 #include "io/signals.h"
 #include "io/stream.h"
@@ -85,6 +86,7 @@ class RealServer : public Server {
   Outcome<void> open_ports();
   Outcome<void> take_devices();
   Outcome<void> claim(const DataFolder& folder);
+  Outcome<std::shared_ptr<io::TlsContext>> read_certificates() const;
   Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
   void serve();
   void open_control();
@@ -132,26 +134,28 @@ Outcome<void> RealServer::prepare() {
     if (auto set = store::lock_by_open_file(); !set) return failure("file tables", set.error());
   }
   const DataFolder folder(options_.data_folder);
-  auto first_start = prepare_data_folder(options_.data_folder, options_.names);
-  if (!first_start) return std::unexpected(first_start.error());
-  first_start_ = std::move(*first_start);
+  if (auto made = io::make_folder(options_.data_folder); !made)
+    return failure(options_.data_folder, made.error());
+  if (!options_.take_over) {
+    auto lock = lock_folder(folder);
+    if (!lock) return std::unexpected(lock.error());
+    lock_ = std::move(*lock);
+  }
+  const auto certificate = prepare_certificate(options_.data_folder, options_.names);
+  if (!certificate) return std::unexpected(certificate.error());
+  first_start_.certificate = *certificate;
   auto timer = io::DeadlineTimer::create(loop_, io::TimerKind::kBoottime,
                                          [this] { timers_.fire(io::now()); });
   if (!timer) return failure("timer", timer.error());
   timer_ = std::move(*timer);
-  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file,
-                                    options_.client_crl_file);
-  if (!tls) {
-    const std::string_view where = tls.error().where;
-    const bool ours = !where.starts_with("client");
-    const bool revoked = where.starts_with("client CRL");
-    return failure(ours      ? folder.certificate()
-                   : revoked ? options_.client_crl_file
-                             : options_.client_ca_file,
-                   tls.error());
-  }
+  auto tls = read_certificates();
+  if (!tls) return std::unexpected(tls.error());
   tls_ = std::move(*tls);
+  // From here on the process before us, if any, has stopped: the last that may fail comes before.
   if (auto claimed = claim(folder); !claimed) return claimed;
+  auto token = prepare_store(options_.data_folder);
+  if (!token) return std::unexpected(token.error());
+  first_start_.admin_token = std::move(*token);
   if (auto opened = open_store(folder); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
   if (auto opened = open_ports(); !opened) return opened;
@@ -165,14 +169,24 @@ Outcome<void> RealServer::take_devices() {
   return {};
 }
 
-/// The data folder for ourselves alone: from nobody, or from the server that runs on it.
+/// Ours, and those of the authority of devices.
+Outcome<std::shared_ptr<io::TlsContext>> RealServer::read_certificates() const {
+  const DataFolder folder(options_.data_folder);
+  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file,
+                                    options_.client_crl_file);
+  if (tls) return std::move(*tls);
+  const std::string_view where = tls.error().where;
+  const bool ours = !where.starts_with("client");
+  const bool revoked = where.starts_with("client CRL");
+  return failure(ours      ? folder.certificate()
+                 : revoked ? options_.client_crl_file
+                           : options_.client_ca_file,
+                 tls.error());
+}
+
+/// The data folder for ourselves alone, where another server runs on it.
 Outcome<void> RealServer::claim(const DataFolder& folder) {
-  if (!options_.take_over) {
-    auto lock = lock_folder(folder);
-    if (!lock) return std::unexpected(lock.error());
-    lock_ = std::move(*lock);
-    return {};
-  }
+  if (!options_.take_over) return {};  // we have its lock
   auto claimed = claim_inheritance(folder.control());
   if (!claimed) return failure("upgrade", claimed.error());
   claimed_ = std::move(*claimed);

@@ -12,7 +12,8 @@ namespace wakeline::server {
 /// serves, one writes to the disk.
 class Server {
  public:
-  /// Prepares the data folder (see prepare_data_folder), opens store and ports.
+  /// Prepares the data folder (see admin.h), opens store and ports. A server that runs there keeps
+  /// its store as it is, unless this one takes over.
   /// Errors: kAddressInUse, kPermission (also plain off loopback), kBusy (another server has the
   ///         data folder), kUnsupported (its schema), kStorageFull, kStorage, kTls,
   ///         kInvalidArgument (an address).

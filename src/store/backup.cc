@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "store/database.h"
 #include "store/journal_peek.h"
@@ -27,7 +28,7 @@ base::Result<void> add_recent(Database& copy, const std::vector<RecentPush>& pus
 }
 
 base::Result<void> copy_without_epoch(const std::string& store, const std::string& to) {
-  auto database = Database::open(store, Database::Mode::kWrite);
+  auto database = Database::open(store, Database::Mode::kBeside);
   if (!database) return base::fail(database.error());
   // Before: what goes to the tables meanwhile may come too late for the copy.
   const auto peek = peek_journal(*database, store);
@@ -43,6 +44,15 @@ base::Result<void> copy_without_epoch(const std::string& store, const std::strin
   return made->run("PRAGMA journal_mode = DELETE");
 }
 
+/// For its owner alone, as the store is: SQLite keeps the mode of an empty file that it fills.
+base::Result<void> make_private(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return base::fail(base::os_error("store.backup", errno));
+  ::close(fd);
+  return {};
+}
+
+/// Of a file, or of a folder's names.
 base::Result<void> sync(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return base::fail(base::os_error("store.backup", errno));
@@ -60,12 +70,18 @@ base::Result<void> backup(const std::string& store, const std::string& to) {
     return base::fail(base::ErrorCode::kAlreadyExists, "store.backup");
   const std::string half = to + ".part";
   ::unlink(half.c_str());  // of a backup that was cut short
-  auto done = copy_without_epoch(store, half);
+  auto done = make_private(half);
+  if (!done) return done;
+  done = copy_without_epoch(store, half);
   if (done) done = sync(half);
   if (done && ::rename(half.c_str(), to.c_str()) != 0)
     done = base::fail(base::os_error("store.backup", errno));
-  if (!done) ::unlink(half.c_str());
-  return done;
+  if (!done) {
+    ::unlink(half.c_str());
+    return done;
+  }
+  const auto folder = std::filesystem::path(to).parent_path();
+  return sync(folder.empty() ? "." : folder.string());
 }
 
 }  // namespace wakeline::store

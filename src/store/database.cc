@@ -19,6 +19,8 @@ namespace {
 
 /// How long a writer waits for another process' transaction (`add-device` beside the server).
 constexpr int kBusyMs = 5'000;
+constexpr const char* kWriterPragmas =
+    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF";
 
 std::unexpected<base::Error> failed(sqlite3* handle, const char* where) {
   const int os = handle == nullptr ? 0 : sqlite3_system_errno(handle);
@@ -145,31 +147,37 @@ bool Statement::is_null(int column) const {
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 base::Result<Database> Database::open(const std::string& path, Mode mode) {
-  const bool write = mode == Mode::kWrite;
   sqlite3* handle = nullptr;
   // The reader opens for writing as well: whoever is first must be able to recover the WAL.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_CREATE : 0);
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (mode == Mode::kWrite ? SQLITE_OPEN_CREATE : 0);
   const int result = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   Database database;
   database.handle_.reset(handle);
   if (result != SQLITE_OK) return failed(handle, "store.open");
   sqlite3_busy_timeout(handle, kBusyMs);
-  if (!write) {
-    if (auto checked = database.check_file(kSchemaVersion); !checked)
-      return base::fail(checked.error());
-    // Each thread reads over connections of its own, and the kernel keeps the pages for all: a
-    // cache of 2 MB for each would be most of what the sleeping devices cost.
-    for (const char* pragma : {"PRAGMA query_only = ON", "PRAGMA cache_size = -256"}) {
-      if (auto ran = database.run(pragma); !ran) return base::fail(ran.error());
-    }
-    return database;
-  }
-  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                             "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"}) {
-    if (auto ran = database.run(pragma); !ran) return base::fail(ran.error());
-  }
-  if (auto made = database.make_tables(); !made) return base::fail(made.error());
+  if (auto prepared = database.prepare_as(mode); !prepared) return base::fail(prepared.error());
   return database;
+}
+
+base::Result<void> Database::prepare_as(Mode mode) {
+  if (mode != Mode::kWrite) {
+    if (auto checked = check_file(kSchemaVersion); !checked) return checked;
+  }
+  switch (mode) {
+    case Mode::kRead:
+      // Each thread reads over connections of its own, and the kernel keeps the pages for all: a
+      // cache of 2 MB for each would be most of what the sleeping devices cost.
+      return run("PRAGMA query_only = ON; PRAGMA cache_size = -256");
+    case Mode::kBeside:
+      if (auto ran = run("PRAGMA wal_autocheckpoint = 0"); !ran) return ran;
+      return run(kWriterPragmas);
+    case Mode::kWrite:
+      break;
+  }
+  if (auto ran = run("PRAGMA journal_mode = WAL"); !ran) return ran;
+  if (auto ran = run(kWriterPragmas); !ran) return ran;
+  return make_tables();
 }
 
 base::Result<std::int64_t> Database::pragma(const char* sql) {
@@ -187,8 +195,8 @@ base::Result<void> Database::check_file(std::int64_t oldest) {
   if (!version) return base::fail(version.error());
   if (*application != kApplicationId)
     return base::fail(ErrorCode::kUnsupported, "store.application_id");
-  if (*version < oldest || *version > kSchemaVersion)
-    return base::fail(ErrorCode::kUnsupported, "store.schema");
+  if (*version < oldest) return base::fail(ErrorCode::kUnsupported, kOlderSchema);
+  if (*version > kSchemaVersion) return base::fail(ErrorCode::kUnsupported, "store.schema");
   return {};
 }
 

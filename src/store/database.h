@@ -59,13 +59,18 @@ class Statement {
 /// Call it before the first file is opened. Errors: kUnsupported.
 base::Result<void> lock_by_open_file();
 
+/// `where` of the error that a file has the tables of an older version.
+inline constexpr const char* kOlderSchema = "store.schema.older";
+
 /// One connection to an SQLite file, used by one thread at a time.
 class Database {
  public:
-  enum class Mode { kWrite, kRead };
+  enum class Mode { kWrite, kBeside, kRead };
 
   /// kWrite makes the file, in WAL mode with a sync at every commit, and its tables; those of an
-  /// older version are brought up to date.
+  /// older version are brought up to date. It is for whoever has the store to itself, a server.
+  /// kBeside writes to a file as it is, also beside the server of another process: it changes no
+  /// tables, and copies nothing from the log (see `checkpoint`).
   /// Errors: kUnsupported (a file of another program or version), kPermission, kStorageFull,
   ///         kStorage.
   static base::Result<Database> open(const std::string& path, Mode mode);
@@ -100,6 +105,7 @@ class Database {
     void operator()(sqlite3* handle) const;
   };
 
+  base::Result<void> prepare_as(Mode mode);
   base::Result<void> check_file(std::int64_t oldest);
   base::Result<void> make_tables();
   base::Result<void> bring_up_to_date();

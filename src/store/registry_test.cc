@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "store/test_folder.h"
@@ -62,6 +63,42 @@ TEST(Registry, WritesNothingOnAReadingConnection) {
   auto reader = Registry::open(folder.path("store.db"), Database::Mode::kRead);
   ASSERT_TRUE(reader);
   EXPECT_EQ(reader->add_device("door", TokenHash{}, kNow).error().code, ErrorCode::kPermission);
+}
+
+/// Rows of so many bytes each.
+bool fill(Database& database, int rows, int bytes) {
+  auto done = database.run("CREATE TABLE IF NOT EXISTS filler (body BLOB)");
+  auto statement = database.prepare("INSERT INTO filler VALUES (zeroblob(?1))");
+  for (int i = 0; done && i < rows; ++i) done = statement->with(bytes).run();
+  return done.has_value();
+}
+
+TEST(Database, BesideTheServerCopiesNothingFromItsLog) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  auto server = Database::open(path, Database::Mode::kWrite);
+  ASSERT_TRUE(server && server->checkpoint());
+  const auto before = std::filesystem::file_size(path);
+  {
+    auto command = Database::open(path, Database::Mode::kBeside);
+    ASSERT_TRUE(command);
+    ASSERT_TRUE(fill(*command, 20, 1'000'000));  // five times what SQLite lets a log grow to
+  }
+  EXPECT_EQ(std::filesystem::file_size(path), before);  // nor with its end
+  ASSERT_TRUE(server->checkpoint());
+  EXPECT_GT(std::filesystem::file_size(path), 20'000'000U);
+}
+
+TEST(Database, OfACommandWithoutAServerLeavesNoLogBehind) {
+  const TestFolder folder;
+  const std::string path = folder.path("store.db");
+  ASSERT_TRUE(Database::open(path, Database::Mode::kWrite));
+  {
+    auto command = Database::open(path, Database::Mode::kBeside);
+    ASSERT_TRUE(command && fill(*command, 5, 1'000'000));
+  }
+  EXPECT_GT(std::filesystem::file_size(path), 5'000'000U);
+  EXPECT_FALSE(std::filesystem::exists(path + "-wal"));
 }
 
 TEST(Database, RefusesAFileOfAnotherProgramVersionOrKind) {

@@ -2,6 +2,9 @@
 #include "store/report_table.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
 
 #include "store/backup.h"
 #include "store/members.h"
@@ -181,7 +184,13 @@ TEST(Backup, PutBackHasAnotherEpochAndAllItsPushes) {
                              .accepted = kNow,
                              .expires = kNow + hours(1)}));
   }
-  ASSERT_TRUE(backup(path, folder.path("copy.db")));
+  const mode_t mask = ::umask(0);
+  const auto backed_up = backup(path, folder.path("copy.db"));
+  ::umask(mask);
+  ASSERT_TRUE(backed_up);
+  struct stat status{};
+  ASSERT_EQ(::stat(folder.path("copy.db").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);  // bodies and secrets are in it
   EXPECT_EQ(backup(path, folder.path("copy.db")).error().code, ErrorCode::kAlreadyExists);
   auto restored = Registry::open(folder.path("copy.db"), Database::Mode::kWrite);
   ASSERT_TRUE(restored);
@@ -214,7 +223,15 @@ TEST(Schema, OfAnOlderVersionIsBroughtUpToDateWithItsDevices) {
                       " VALUES ('door', zeroblob(32), 0, 5)"));
   }
   EXPECT_EQ(Registry::open(path, Database::Mode::kRead).error(),
-            (base::Error{ErrorCode::kUnsupported, "store.schema"}));
+            (base::Error{ErrorCode::kUnsupported, kOlderSchema}));
+  // A command beside a server of that version leaves it as that one knows it.
+  EXPECT_EQ(Registry::open(path, Database::Mode::kBeside).error(),
+            (base::Error{ErrorCode::kUnsupported, kOlderSchema}));
+  EXPECT_EQ(backup(path, folder.path("copy.db")).error(),
+            (base::Error{ErrorCode::kUnsupported, kOlderSchema}));
+  EXPECT_FALSE(std::filesystem::exists(folder.path("copy.db.part")));
+  EXPECT_EQ(Registry::open(path, Database::Mode::kRead).error(),
+            (base::Error{ErrorCode::kUnsupported, kOlderSchema}));
   auto registry = Registry::open(path, Database::Mode::kWrite);
   ASSERT_TRUE(registry);
   const auto door = registry->find_device("door");

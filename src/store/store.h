@@ -175,6 +175,8 @@ class Store {
   std::uint64_t epoch() const { return own_->registry().epoch(); }
   /// Pushes that wait and are not in the tables: other connections, of this process too, do not see
   /// them yet.
+  /// Whether pushes are refused for want of space, as of the last write. Any thread.
+  bool full() const { return full_; }
   std::size_t recent() const { return journal_.recent().count(); }
   /// Pushes that went since the start because their device has them.
   std::uint64_t acknowledged() const { return acknowledged_; }
@@ -267,7 +269,7 @@ class Store {
   /// Held by whoever writes: the writer, or who calls `flush`. Before `mutex_`.
   std::mutex writing_;
   // Guarded by writing_, and so are `write_database_` and its statements.
-  bool full_ = false;  ///< pushes are refused
+  std::atomic<bool> full_ = false;  ///< pushes are refused; read by any thread
   base::Instant looked_at_{};
   std::size_t unseen_bytes_ = 0;  ///< of pushes that came since
   std::vector<Job> deletions_;    ///< from the tables, that wait for more

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -10,6 +12,8 @@
 #include "io/testing.h"
 #include "server/admin.h"
 #include "server/server.h"
+#include "store/database.h"
+#include "store/schema.h"
 
 namespace wakeline::server {
 namespace {
@@ -20,6 +24,17 @@ unsigned mode_of(const std::string& path) {
   struct stat status{};
   EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
   return status.st_mode & 0777;
+}
+
+/// What a server's start does to its folder.
+Outcome<FirstStart> prepare_data_folder(const std::string& folder,
+                                        const std::vector<std::string>& names) {
+  EXPECT_TRUE(io::make_folder(folder));
+  const auto certificate = prepare_certificate(folder, names);
+  if (!certificate) return std::unexpected(certificate.error());
+  auto token = prepare_store(folder);
+  if (!token) return std::unexpected(token.error());
+  return FirstStart{*certificate, std::move(*token)};
 }
 
 bool some_file_holds(const std::string& folder, const std::string& text) {
@@ -118,6 +133,45 @@ TEST(ServerStart, NamesWhatIsInTheWay) {
   std::ofstream(other.data_folder + "/certificate.pem") << "nonsense";
   EXPECT_EQ(error_of(other).error.code, ErrorCode::kTls);
   EXPECT_EQ(error_of(other).what, other.data_folder + "/certificate.pem");
+}
+
+/// The version of the tables, by the file's header; as the number of the first version's is 1.
+int schema_of(const std::string& store) {
+  const auto file = io::read_file(store, 100'000'000);
+  return file && file->size() > 63 ? static_cast<unsigned char>((*file)[63]) : -1;
+}
+
+TEST(ServerStart, ThatIsRefusedLeavesTheRunningServersTablesAsTheyAre) {
+  const io::TestFolder folder;
+  ServerOptions options;
+  options.data_folder = folder.file("data");
+  options.mqtts = Endpoint{"127.0.0.1", 0};
+  options.https.reset();
+  const std::string store = options.data_folder + "/store.db";
+  ASSERT_TRUE(io::make_folder(options.data_folder));
+  {
+    auto older = store::Database::open(store, store::Database::Mode::kWrite);
+    ASSERT_TRUE(older);
+    ASSERT_TRUE(
+        older->run("PRAGMA journal_mode = DELETE; PRAGMA writable_schema = ON;"
+                   "DELETE FROM sqlite_schema; PRAGMA writable_schema = RESET; VACUUM"));
+    ASSERT_TRUE(older->run(store::kSchema));
+  }
+  {
+    const io::UniqueFd lock(
+        ::open((options.data_folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);  // as that server has it
+    const auto made = Server::create(options);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().error.code, ErrorCode::kBusy);
+    EXPECT_EQ(schema_of(store), 1);
+    const auto added = add_device(options.data_folder, "door", "", 1);
+    ASSERT_FALSE(added);
+    EXPECT_EQ(added.error().error, (base::Error{ErrorCode::kUnsupported, store::kOlderSchema}));
+    EXPECT_EQ(schema_of(store), 1);
+  }
+  EXPECT_TRUE(Server::create(options));
+  EXPECT_TRUE(add_device(options.data_folder, "door", "", 1));
 }
 
 TEST(ServerStart, NamesThePortThatIsTaken) {
