@@ -10,8 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "cli/server_folder.h"
 #include "cli/terminal.h"
-#include "io/file.h"
 #include "server/admin.h"
 #include "server/admin_access.h"
 
@@ -22,7 +22,7 @@ using store::MemberKind;
 using Entry = store::Members::Entry;
 
 struct Options {
-  std::string folder = io::default_state_folder() + "/server";
+  std::string folder = default_server_folder();
   NewDevice device;
   std::vector<std::string> users;
   std::vector<std::string> groups;
@@ -32,7 +32,7 @@ struct Options {
 };
 
 int failed(const server::Failure& failure) {
-  return report("devices", failure.error.code, server::to_string(failure));
+  return report("devices", failure.error.code, server::to_string(failure), hint_of(failure));
 }
 
 std::vector<Entry> entries(const Options& options) {
@@ -56,7 +56,11 @@ int change(const Options& options, bool joins) {
   return kExitOk;
 }
 
+/// Nothing is made where a part of it cannot be.
 int add(const Options& options) {
+  for (const Entry& entry : entries(options)) {
+    if (const auto checked = server::check_member(entry); !checked) return failed(checked.error());
+  }
   if (const int code = add_device(options.folder, options.device); code != kExitOk) return code;
   return entries(options).empty() ? kExitOk : change(options, true);
 }

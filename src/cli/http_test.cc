@@ -3,8 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/exit_code.h"
+#include "cli/sender.h"
+
 namespace wakeline::cli {
 namespace {
+
+TEST(Sender, EndsWithWhatTheAnswerMeans) {
+  EXPECT_EQ(exit_code_of_status(201), kExitOk);
+  EXPECT_EQ(exit_code_of_status(403), kExitUnauthorized);
+  EXPECT_EQ(exit_code_of_status(507), kExitStorage);
+  EXPECT_EQ(exit_code_of_status(429), kExitFailed);
+}
 
 TEST(Url, IsReadInItsParts) {
   const auto url = parse_url("https://push.example:8443/v1/push");

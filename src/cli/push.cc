@@ -39,8 +39,7 @@ int push(const Options& options) {
   const auto answer = ask_server(options.sender, "POST", "/v1/push", boost::json::serialize(body));
   if (!answer) return answer.error();
   fmt::print("{} {}\n", answer->status, answer->body);
-  if (answer->status == 201) return kExitOk;
-  return answer->status == 401 || answer->status == 403 ? kExitUnauthorized : kExitFailed;
+  return exit_code_of_status(answer->status);
 }
 
 }  // namespace

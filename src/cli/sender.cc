@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_code.h"
+#include "cli/server_folder.h"
 #include "io/file.h"
 
 namespace wakeline::cli {
@@ -13,8 +14,23 @@ constexpr std::size_t kTokenFileMax = 4'096;
 
 }  // namespace
 
+int exit_code_of_status(unsigned status) {
+  switch (status) {
+    case 200:
+    case 201:
+      return kExitOk;
+    case 401:
+    case 403:
+      return kExitUnauthorized;
+    case 507:
+      return kExitStorage;
+    default:
+      return kExitFailed;
+  }
+}
+
 void add_sender_options(CLI::App& command, SenderOptions& options) {
-  options.data_folder = io::default_state_folder() + "/server";
+  options.data_folder = default_server_folder();
   command.add_option("--url", options.url, "The server's HTTP address")->capture_default_str();
   command
       .add_option("--data-folder", options.data_folder,
@@ -35,9 +51,10 @@ std::expected<HttpAnswer, int> ask_server(const SenderOptions& options, const st
   if (ca_file.empty() && url->tls) ca_file = options.data_folder + "/certificate.pem";
   auto token = io::read_file(token_file, kTokenFileMax);
   if (!token) {
-    return std::unexpected(
-        report(token_file, token.error(),
-               "The server writes it at its first start; name another with --token-file."));
+    return std::unexpected(report(
+        token_file, token.error(),
+        "The server writes it at its first start. Where its folder is another one, name that: "
+        "--data-folder FOLDER; or a file of your own: --token-file FILE."));
   }
   while (!token->empty() && (token->back() == '\n' || token->back() == '\r')) token->pop_back();
   auto answer = send_request(*url, method, *token, ca_file, body);

@@ -21,6 +21,9 @@ struct SenderOptions {
 };
 void add_sender_options(CLI::App& command, SenderOptions& options);
 
+/// What a command ends with after an answer of that status.
+int exit_code_of_status(unsigned status);
+
 /// One request with its token. Or the exit code: what went wrong has been reported.
 std::expected<HttpAnswer, int> ask_server(const SenderOptions& options, const std::string& method,
                                           const std::string& target, const std::string& body);

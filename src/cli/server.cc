@@ -17,6 +17,7 @@
 #include "cli/exit_code.h"
 #include "cli/own_command.h"
 #include "cli/ready_file.h"
+#include "cli/server_folder.h"
 #include "cli/server_stats.h"
 #include "cli/terminal.h"
 #include "io/file.h"
@@ -49,6 +50,7 @@ struct Options {
 int report_failure(const server::Failure& failure) {
   using enum base::ErrorCode;
   std::string_view hint;
+  if (hint_of(failure) != "") hint = hint_of(failure);
   if (failure.error.code == kAddressInUse)
     hint = "Another port: --mqtts, --https; or end the program that holds it.";
   if (failure.error.code == kPermission && failure.what.find(':') != std::string::npos &&
@@ -155,8 +157,13 @@ int run_server(const CLI::App& command, const Options& options) {
   return kExitOk;
 }
 
-int back_up(const Options& options) {
-  const auto done = server::backup_store(options.folder, options.backup_file);
+/// Of the commands beside a server, which find the service's folder by themselves.
+std::string folder_of(const CLI::App& command, const Options& options) {
+  return command.count("--data-folder") > 0 ? options.folder : default_server_folder();
+}
+
+int back_up(const std::string& folder, const Options& options) {
+  const auto done = server::backup_store(folder, options.backup_file);
   if (!done) return report_failure(done.error());
   fmt::print("Wrote {}. Put back as store.db it starts the devices' numbers anew.\n",
              options.backup_file);
@@ -172,7 +179,7 @@ void add_server(CLI::App& root, int& exit_code) {
   // Options of the server may stand behind the subcommand too: server add-device NAME --data-folder
   // D.
   command->fallthrough();
-  options->folder = io::default_state_folder() + "/server";
+  options->folder = own_server_folder();
   command
       ->add_option("--data-folder", options->folder, "Where its store, certificate and token are")
       ->capture_default_str();
@@ -208,27 +215,32 @@ void add_server(CLI::App& root, int& exit_code) {
   command->footer(
       "SIGTERM ends the server: devices are told when to come back.\n"
       "SIGHUP makes it hand over to a new process of its own program.\n"
-      "SIGUSR1 reads the configuration anew; no connection is dropped.\n"
+      "SIGUSR1 reads the configuration and the certificates anew; no connection is dropped.\n"
       "See also: wakeline devices, tokens, push.");
 
   add_server_stats(*command, exit_code);
   CLI::App* back =
       command->add_subcommand("backup", "Writes a copy of the store, also while the server runs");
   back->add_option("file", options->backup_file, "Where to; it must not be there yet")->required();
-  back->callback([options, &exit_code] { exit_code = back_up(*options); });
+  back->callback([command, options, &exit_code] {
+    exit_code = back_up(folder_of(*command, *options), *options);
+  });
 
   // What `wakeline devices` does, under the names that it had before; not shown in the help.
   CLI::App* add = command->add_subcommand("add-device", "As: wakeline devices add")->group("");
   add_new_device_options(*add, options->device);
-  add->callback(
-      [options, &exit_code] { exit_code = add_device(options->folder, options->device); });
+  add->callback([command, options, &exit_code] {
+    exit_code = add_device(folder_of(*command, *options), options->device);
+  });
   CLI::App* list = command->add_subcommand("list-devices", "As: wakeline devices list")->group("");
-  list->callback([options, &exit_code] { exit_code = list_devices(options->folder); });
+  list->callback(
+      [command, options, &exit_code] { exit_code = list_devices(folder_of(*command, *options)); });
   CLI::App* remove =
       command->add_subcommand("remove-device", "As: wakeline devices remove")->group("");
   remove->add_option("device", options->device.name, "Its name")->required();
-  remove->callback(
-      [options, &exit_code] { exit_code = remove_device(options->folder, options->device.name); });
+  remove->callback([command, options, &exit_code] {
+    exit_code = remove_device(folder_of(*command, *options), options->device.name);
+  });
 
   command->callback([command, options, &exit_code] {
     if (command->get_subcommands().empty()) exit_code = run_server(*command, *options);

@@ -26,7 +26,7 @@ int stats(const Options& options) {
   if (!answer) return answer.error();
   if (answer->status != 200) {
     fmt::print(stderr, "{} {}", answer->status, answer->body);
-    return answer->status == 401 || answer->status == 403 ? kExitUnauthorized : kExitFailed;
+    return exit_code_of_status(answer->status);
   }
   if (options.json) {
     fmt::print("{}", answer->body);

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "cli/server_folder.h"
 #include "cli/terminal.h"
 #include "io/file.h"
 #include "server/admin_access.h"
@@ -17,7 +18,7 @@ namespace wakeline::cli {
 namespace {
 
 struct Options {
-  std::string folder = io::default_state_folder() + "/server";
+  std::string folder = default_server_folder();
   std::string name;
   std::vector<std::string> scopes = {"push"};
   std::uint32_t days = 0;
@@ -31,7 +32,7 @@ constexpr const char* kScopes =
 int failed(const server::Failure& failure) {
   using enum base::ErrorCode;
   return report("tokens", failure.error.code, server::to_string(failure),
-                failure.error.code == kMalformed ? kScopes : "");
+                failure.error.code == kMalformed ? kScopes : hint_of(failure));
 }
 
 int add(const Options& options) {

@@ -224,6 +224,8 @@ void HttpService::add_gauges() {
   gauge("wakeline_device_connections", "Connections of devices", &OpsApi::Stats::connections);
   gauge("wakeline_http_connections", "Connections of app servers",
         &OpsApi::Stats::http_connections);
+  metrics_.gauge("wakeline_store_full", "1: pushes are refused, as the disk has no space left",
+                 [this] { return parts_.store.full() ? 1.0 : 0.0; });
   metrics_.total("wakeline_pushes_accepted_total", "Pushes taken in",
                  [this] { return static_cast<double>(parts_.desk.accepted()); });
   metrics_.total("wakeline_pushes_delivered_total", "Pushes that their device has acknowledged",

@@ -62,11 +62,12 @@ bool OpsApi::handle(const HttpRequest& request, const HttpFront::Respond& respon
   return true;
 }
 
-/// Ready is who can write: a transaction of nothing goes the way that a push goes.
+/// Ready is who takes pushes: a transaction of nothing goes the way that one goes.
 void OpsApi::ready(const HttpFront::Respond& respond) {
   const auto queued = store_.run(
       [](store::Database&) -> base::Result<void> { return {}; },
-      [respond](base::Result<void> done) {
+      [this, respond](base::Result<void> done) {
+        if (done && store_.full()) return respond(text_reply(503, "no space left\n"));
         if (done) return respond(text_reply(200, "ready\n"));
         base::log(base::LogLevel::kError, "http", "not ready: {}", base::to_string(done.error()));
         respond(

@@ -37,6 +37,19 @@ Device read_device(const Statement& row) {
   return device;
 }
 
+/// All that `work` does, or nothing.
+template <class Work>
+base::Result<void> in_transaction(Database& database, Work work) {
+  auto done = database.run("BEGIN IMMEDIATE");
+  if (done) done = work();
+  if (done) done = database.run("COMMIT");
+  if (!done && database.in_transaction()) {
+    if (const auto rolled_back = database.run("ROLLBACK"); !rolled_back)
+      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
+  }
+  return done;
+}
+
 }  // namespace
 
 base::Result<Registry> Registry::open(const std::string& path, Database::Mode mode) {
@@ -78,15 +91,10 @@ base::Result<DeviceId> Registry::add_device(std::string_view name, const TokenHa
 
 /// With all that waits for it; who asked for receipts of that is told in the same transaction.
 base::Result<void> Registry::remove_device(std::string_view name) {
-  auto done = database_.run("BEGIN IMMEDIATE");
-  if (done) done = ReceiptTable::note_device(database_, name);
-  if (done) done = remove_row(name);
-  if (done) done = database_.run("COMMIT");
-  if (!done && database_.in_transaction()) {
-    if (const auto rolled_back = database_.run("ROLLBACK"); !rolled_back)
-      base::log(base::LogLevel::kError, "store", "{}", base::to_string(rolled_back.error()));
-  }
-  return done;
+  return in_transaction(database_, [&] {
+    auto done = ReceiptTable::note_device(database_, name);
+    return done ? remove_row(name) : done;
+  });
 }
 
 base::Result<void> Registry::remove_row(std::string_view name) {
@@ -150,11 +158,17 @@ base::Result<void> Registry::permit_group(std::string_view device, std::string_v
   const auto row = find_device(device);
   if (!row) return base::fail(row.error());
   if (!*row) return base::fail(ErrorCode::kNotFound, "store.permit_group");
-  auto statement =
-      database_.prepare(permit ? "INSERT OR IGNORE INTO may_join (device, name) VALUES (?1, ?2)"
-                               : "DELETE FROM may_join WHERE device = ?1 AND name = ?2");
-  if (!statement) return base::fail(statement.error());
-  return statement->with((*row)->id.value, group).run();
+  const auto change = [&](std::string_view sql) -> base::Result<void> {
+    auto statement = database_.prepare(sql);
+    if (!statement) return base::fail(statement.error());
+    return statement->with((*row)->id.value, group).run();
+  };
+  if (permit) return change("INSERT OR IGNORE INTO may_join (device, name) VALUES (?1, ?2)");
+  return in_transaction(database_, [&] {
+    auto done = change("DELETE FROM may_join WHERE device = ?1 AND name = ?2");
+    // Also where it could not have joined by itself: an operator had put it there.
+    return done ? change("DELETE FROM members WHERE kind = 1 AND device = ?1 AND name = ?2") : done;
+  });
 }
 
 base::Result<std::vector<std::string>> Registry::texts(Statement& statement) {

@@ -40,6 +40,21 @@ TEST(ServerFull, RefusesPushesWithoutSpaceGoesOnDeliveringAndTakesThemAgainWhenT
   EXPECT_EQ(last, 507U);
   EXPECT_GT(owed.size(), 10U);
   EXPECT_EQ(push("b"), 507U);  // and it still answers
+  const auto ready = [&] {
+    return HttpPeer(Line(server.ports.http)).ask("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+  };
+  const auto full = [&] {
+    const HttpAnswer metrics =
+        HttpPeer(Line(server.ports.http))
+            .ask("GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " +
+                 server.admin_token() + "\r\n\r\n");
+    const std::size_t at = metrics.body.find("\nwakeline_store_full ");
+    return at == std::string::npos ? "none" : metrics.body.substr(at + 21, 1);
+  };
+  const HttpAnswer refused = ready();
+  EXPECT_EQ(refused.status, 503U);
+  EXPECT_EQ(refused.body, "no space left\n");
+  EXPECT_EQ(full(), "1");
 
   MqttPeer door{Line(server.ports.mqtt)};
   ASSERT_EQ(door.log_in("door", token), mqtt::Reason::kSuccess);
@@ -59,6 +74,8 @@ TEST(ServerFull, RefusesPushesWithoutSpaceGoesOnDeliveringAndTakesThemAgainWhenT
     if (status != 201) std::this_thread::sleep_for(milliseconds(200));
   }
   EXPECT_EQ(status, 201U);
+  EXPECT_EQ(ready().status, 200U);
+  EXPECT_EQ(full(), "0");
   EXPECT_TRUE(door.expect<mqtt::Publish>());
 }
 

@@ -4,111 +4,19 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 
-#include "io/clock.h"
+#include "configured_server.h"
+#include "io/unique_fd.h"
 #include "server_peers.h"
-#include "server_process.h"
 
 /// What operators do with the program itself: configuration, tokens, devices, figures, backups.
 namespace wakeline::server {
 namespace {
 
 namespace mqtt = wire::mqtt;
-
-struct Ran {
-  int code = -1;
-  std::string out;  ///< with what it said on stderr
-};
-
-Ran wakeline(const std::string& arguments) {
-  FILE* pipe = ::popen(("timeout 60 '" WAKELINE_PROGRAM "' " + arguments + " 2>&1").c_str(), "re");
-  Ran ran;
-  if (pipe == nullptr) return ran;
-  char block[4'096];
-  std::size_t got = 0;
-  while ((got = std::fread(block, 1, sizeof block, pipe)) > 0) ran.out.append(block, got);
-  const int status = ::pclose(pipe);
-  ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ran;
-}
-
-template <class Condition>
-bool eventually(Condition condition) {
-  for (const base::Instant until = io::now() + std::chrono::seconds(30); io::now() < until;) {
-    if (condition()) return true;
-    ::poll(nullptr, 0, 20);
-  }
-  return condition();
-}
-
-/// `wakeline server` with a configuration file; killed when the test forgets it.
-class ConfiguredServer {
- public:
-  ConfiguredServer() { configure("auth_failures = 0\n"); }
-  ConfiguredServer(const ConfiguredServer&) = delete;
-  ConfiguredServer& operator=(const ConfiguredServer&) = delete;
-  ~ConfiguredServer() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
-  void configure(const std::string& limits) const {
-    std::ofstream(file("server.toml"))
-        << "[listen]\nmqtts = \"off\"\nhttps = \"off\"\nmqtt = \"127.0.0.1:0\"\n"
-           "http = \"127.0.0.1:0\"\noperators = \"127.0.0.1:0\"\n[limits]\n"
-        << limits << "[log]\nformat = \"json\"\n";
-  }
-  bool start() {
-    std::vector<std::string> words = {WAKELINE_PROGRAM,    "server",        "--config",
-                                      file("server.toml"), "--data-folder", data(),
-                                      "--ready-file",      file("ready")};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    pid_ = ::fork();
-    WL_CHECK(pid_ >= 0);
-    if (pid_ == 0) {
-      const int log = ::open(file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-      ::dup2(log, STDERR_FILENO);
-      ::dup2(log, STDOUT_FILENO);
-      ::execv(argv[0], argv.data());
-      ::_exit(127);
-    }
-    if (!eventually([&] { return io::read_file(file("ready"), 1'000).has_value(); })) return false;
-    const std::string text = *io::read_file(file("ready"), 1'000);
-    unsigned numbers[5] = {};
-    if (std::sscanf(text.c_str(), R"({"mqtt":%u,"mqtts":%u,"http":%u,"https":%u,"operators":%u})",
-                    &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4]) != 5)
-      return false;
-    mqtt = static_cast<std::uint16_t>(numbers[0]);
-    http = static_cast<std::uint16_t>(numbers[2]);
-    operators = static_cast<std::uint16_t>(numbers[4]);
-    return true;
-  }
-  void reload() const { ::kill(pid_, SIGUSR1); }
-  pid_t pid() const { return pid_; }
-  int terminate() {
-    ::kill(pid_, SIGTERM);
-    return wait();
-  }
-  int wait() {
-    int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  std::string log() const { return io::read_file(file("log"), 10'000'000).value_or(""); }
-  std::string data() const { return file("data"); }
-  std::string file(const char* name) const { return folder_.file(name); }
-  std::string folder_option() const { return " --data-folder '" + data() + "'"; }
-
-  std::uint16_t mqtt = 0, http = 0, operators = 0;
-
- private:
-  io::TestFolder folder_;
-  pid_t pid_ = -1;
-};
 
 TEST(OperatorCommands, ManageDevicesAndTokensBesideTheRunningServer) {
   ConfiguredServer server;
@@ -154,6 +62,46 @@ TEST(OperatorCommands, ManageDevicesAndTokensBesideTheRunningServer) {
   EXPECT_EQ(server.terminate(), 0);
 }
 
+TEST(OperatorCommands, MakeNothingWhereAPartOfItCannotBe) {
+  ConfiguredServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  const std::string folder = server.folder_option();
+  const std::string output = server.file("door.conf");
+  EXPECT_EQ(wakeline("devices add door --user 'bad name' --output '" + output + "'" + folder).code,
+            3);
+  EXPECT_FALSE(std::filesystem::exists(output));
+  EXPECT_EQ(wakeline("devices list" + folder).out.find("door"), std::string::npos);
+}
+
+TEST(OperatorCommands, ShowANewTokenThoughItCannotBeNoted) {
+  ConfiguredServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  const std::string log = server.data() + "/audit.log";
+  std::filesystem::remove(log);
+  std::filesystem::create_directory(log);
+  const Ran added = wakeline("tokens add shop" + server.folder_option());
+  EXPECT_NE(added.code, 0);
+  EXPECT_NE(added.out.find("audit.open"), std::string::npos) << added.out;
+  // What it said on stderr stands before or after.
+  std::istringstream lines(added.out);
+  bool works = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.size() != 43) continue;
+    works = HttpPeer(Line(server.http)).push(line, push_json("nobody", "ring")).status == 404;
+  }
+  EXPECT_TRUE(works) << added.out;
+}
+
+TEST(OperatorCommands, SayHowToNameAnotherFolder) {
+  const io::TestFolder empty;
+  for (const char* command : {"devices list", "tokens list", "server backup /nowhere/copy.db",
+                              "push door ring", "server stats"}) {
+    const Ran ran = wakeline(std::string(command) + " --data-folder '" + empty.path() + "'");
+    EXPECT_EQ(ran.code, 3) << command;
+    EXPECT_NE(ran.out.find("--data-folder FOLDER"), std::string::npos) << ran.out;
+  }
+}
+
 TEST(OperatorCommands, SayWhatADeviceMayPublishAndJoinAndTheRunningServerHeedsItAtOnce) {
   ConfiguredServer server;
   ASSERT_TRUE(server.start()) << server.log();
@@ -196,6 +144,11 @@ TEST(OperatorCommands, SayWhatADeviceMayPublishAndJoinAndTheRunningServerHeedsIt
   EXPECT_EQ(wakeline("devices list" + folder).out.find("group family"), std::string::npos);
   EXPECT_EQ(join(102), mqtt::Reason::kNotAuthorized);
   EXPECT_EQ(wakeline("devices groups door --permit 'a b'" + folder).code, 3);
+  ASSERT_EQ(wakeline("devices join door --group night --user night" + folder).code, 0);
+  EXPECT_EQ(wakeline("devices groups door --forbid night" + folder).code, 0);  // never permitted
+  const Ran left = wakeline("devices list" + folder);
+  EXPECT_EQ(left.out.find("group night"), std::string::npos) << left.out;
+  EXPECT_NE(left.out.find("user night"), std::string::npos) << left.out;
   const auto audit = io::read_file(server.data() + "/audit.log", 1'000'000);
   for (const char* event : {"rights_set", "group_permitted", "group_forbidden"})
     EXPECT_NE(audit->find(event), std::string::npos) << event;
@@ -311,44 +264,6 @@ TEST(OperatorUpgrade, TellsTheServiceManagerWhichProcessIsTheMainOneNow) {
   EXPECT_TRUE(eventually([&] { return ::kill(heir, 0) != 0; }));
 }
 
-TEST(OperatorConfiguration, IsTakenOverWithoutDroppingAConnection) {
-  ConfiguredServer server;
-  ASSERT_TRUE(server.start()) << server.log();
-  const Ran added = wakeline("devices add door" + server.folder_option());
-  const std::size_t at = added.out.find("token = ") + 8;
-  MqttPeer door{Line(server.mqtt)};
-  ASSERT_EQ(door.log_in("door", added.out.substr(at, 43)), mqtt::Reason::kSuccess);
-  const auto text = io::read_file(server.data() + "/admin-token", 100);
-  const std::string token = text->substr(0, text->size() - 1);
-  HttpPeer peer{Line(server.http)};
-  ASSERT_EQ(peer.push(token, push_json("door", "a")).status, 201U);
-
-  server.configure("auth_failures = 0\ndevice_rate = 1\nqueue_max = 7\n");
-  server.reload();
-  ASSERT_TRUE(eventually([&] {
-    return server.log().find("read anew; after a restart: limits.queue_max") != std::string::npos;
-  })) << server.log();
-  unsigned status = 201;
-  for (int i = 0; i < 50 && status == 201; ++i)
-    status = peer.push(token, push_json("door", "b")).status;  // the same connection
-  EXPECT_EQ(status, 429U);
-  server.configure("nonsense = 1\n");
-  server.reload();
-  ASSERT_TRUE(eventually(
-      [&] { return server.log().find("limits.nonsense: is unknown") != std::string::npos; }));
-  EXPECT_EQ(peer.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").status, 200U);
-  ASSERT_TRUE(door.send(mqtt::Pingreq{}));
-  bool answered = false;
-  while (const auto packet = door.receive()) {
-    answered = std::holds_alternative<mqtt::Pingresp>(*packet);
-    if (answered) break;
-  }
-  EXPECT_TRUE(answered);
-  EXPECT_NE(server.log().find("\"level\":\"info\",\"part\":\"server\",\"text\":\"ready"),
-            std::string::npos)
-      << server.log();
-}
-
 TEST(OperatorConfiguration, IsRefusedWithTheKeyAndTheLine) {
   ConfiguredServer server;
   server.configure("queue_maks = 1\n");
@@ -414,6 +329,51 @@ TEST(OperatorBackup, IsMadeBesideTheServerAndStartsTheNumbersAnewWhenPutBack) {
   MqttPeer door{Line(server.mqtt)};
   ASSERT_EQ(door.log_in("door", token), mqtt::Reason::kSuccess);
   EXPECT_TRUE(door.expect<mqtt::Publish>());
+}
+
+/// The guide's commands that put a backup back, for that folder and file.
+std::string restore_commands(const std::string& folder, const std::string& file) {
+  const std::string guide =
+      io::read_file(WAKELINE_DOCS "/guides/server.md", 1'000'000).value_or("");
+  const std::size_t begin = guide.find("systemctl stop wakeline-server\n");
+  const std::size_t end = guide.find("systemctl start wakeline-server\n", begin);
+  if (begin == std::string::npos || end == std::string::npos) return "false";
+  std::istringstream lines(guide.substr(begin, end - begin));
+  std::string commands = "set -e\n";
+  std::string line;
+  for (std::getline(lines, line); std::getline(lines, line);) {
+    for (const auto& [word, value] : {std::pair<std::string, std::string>{"FILE", file},
+                                      {"/var/lib/wakeline-server", folder}}) {
+      if (const std::size_t at = line.find(word); at != std::string::npos)
+        line.replace(at, word.size(), value);
+    }
+    commands += line + "\n";
+  }
+  return commands;
+}
+
+TEST(OperatorBackup, IsPutBackAsTheGuideSaysForAServerWithoutPrivileges) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root runs a server as another user";
+  constexpr uid_t kUser = 12'345;
+  ConfiguredServer server;
+  ASSERT_EQ(::chown(std::filesystem::path(server.data()).parent_path().c_str(), kUser, kUser), 0);
+  if (!server.start({}, kUser)) {
+    ASSERT_EQ(server.log(), "");
+    GTEST_SKIP() << "the program is not there for other users";
+  }
+  const std::string folder = server.folder_option();
+  ASSERT_EQ(wakeline("devices add door" + folder).code, 0);
+  ASSERT_EQ(wakeline("server backup " + server.file("copy.db") + folder).code, 0);
+  ASSERT_EQ(wakeline("devices add window" + folder).code, 0);
+  EXPECT_EQ(server.terminate(), 0);
+  const std::string commands = restore_commands(server.data(), server.file("copy.db"));
+  ASSERT_NE(commands.find("store.db-pushes"), std::string::npos);
+  ASSERT_EQ(std::system(commands.c_str()), 0);
+  std::filesystem::remove(server.file("ready"));
+  ASSERT_TRUE(server.start({}, kUser)) << server.log();
+  const std::string devices = wakeline("devices list" + folder).out;
+  EXPECT_NE(devices.find("door"), std::string::npos) << devices;
+  EXPECT_EQ(devices.find("window"), std::string::npos) << devices;
 }
 
 }  // namespace
