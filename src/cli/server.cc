@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -59,17 +60,20 @@ int report_failure(const server::Failure& failure) {
   return report("server", failure.error.code, server::to_string(failure), hint);
 }
 
-/// "off" is none. Returns: false when the text is no endpoint; it has been reported.
-bool endpoint(const char* option, const std::string& text, std::optional<Endpoint>& out) {
+/// What is wrong with what the user said, and the exit code of that.
+struct Wrong {
+  std::string text;
+  int code = kExitConfiguration;
+};
+
+/// "off" is none. Returns: what is wrong; empty when the text is an endpoint.
+std::string endpoint(const char* option, const std::string& text, std::optional<Endpoint>& out) {
   out.reset();
-  if (text == "off") return true;
+  if (text == "off") return {};
   const auto parsed = server::parse_endpoint(text);
-  if (!parsed) {
-    report(option, parsed.error().code, fmt::format("'{}' is not ADDRESS:PORT or off", text));
-    return false;
-  }
+  if (!parsed) return fmt::format("{}: '{}' is not ADDRESS:PORT or off", option, text);
   out = *parsed;
-  return true;
+  return {};
 }
 
 void say_first_start(const Options& options, const server::FirstStart& first) {
@@ -94,19 +98,18 @@ std::vector<std::string> successor_command() {
   return words;
 }
 
-/// What the configuration file says, and over it what the command line does. Or the exit code, when
-/// either is wrong; it has been reported.
-std::expected<server::ServerOptions, int> read_options(const CLI::App& command,
-                                                       const Options& options) {
+/// What the configuration file says, and over it what the command line does. Or what is wrong.
+std::expected<server::ServerOptions, Wrong> read_options(const CLI::App& command,
+                                                         const Options& options) {
   server::ServerOptions wanted;
   if (!options.config.empty()) {
     const auto text = io::read_file(options.config, server::kConfigMax);
-    if (!text) return std::unexpected(report(options.config, text.error()));
-    auto read = server::read_config(*text, std::move(wanted));
-    if (!read) {
-      fmt::print(stderr, "wakeline: {}\n", server::to_string(read.error(), options.config));
-      return std::unexpected(kExitConfiguration);
+    if (!text) {
+      return std::unexpected(Wrong{options.config + ": " + base::to_string(text.error()),
+                                   exit_code_of(text.error().code)});
     }
+    auto read = server::read_config(*text, std::move(wanted));
+    if (!read) return std::unexpected(Wrong{server::to_string(read.error(), options.config)});
     wanted = std::move(*read);
   }
   wanted.data_folder = options.folder;
@@ -114,11 +117,22 @@ std::expected<server::ServerOptions, int> read_options(const CLI::App& command,
   if (given("--name")) wanted.names = options.names;
   if (given("--plain-off-loopback")) wanted.plain_off_loopback = options.plain_off_loopback;
   if (given("--queue-max")) wanted.limits.queue_max = options.queue_max;
-  if ((given("--mqtt") && !endpoint("--mqtt", options.mqtt, wanted.mqtt)) ||
-      (given("--mqtts") && !endpoint("--mqtts", options.mqtts, wanted.mqtts)) ||
-      (given("--http") && !endpoint("--http", options.http, wanted.http)) ||
-      (given("--https") && !endpoint("--https", options.https, wanted.https)))
-    return std::unexpected(kExitUsage);
+  const CLI::App& root = *command.get_parent();
+  if (root.count("--log-level") > 0)
+    wanted.log_level = root.get_option("--log-level")->as<std::string>();
+  const struct {
+    const char* option;
+    const std::string& text;
+    std::optional<Endpoint>& out;
+  } rows[] = {{"--mqtt", options.mqtt, wanted.mqtt},
+              {"--mqtts", options.mqtts, wanted.mqtts},
+              {"--http", options.http, wanted.http},
+              {"--https", options.https, wanted.https}};
+  for (const auto& row : rows) {
+    if (!given(row.option)) continue;
+    std::string wrong = endpoint(row.option, row.text, row.out);
+    if (!wrong.empty()) return std::unexpected(Wrong{std::move(wrong), kExitUsage});
+  }
   return wanted;
 }
 
@@ -128,15 +142,18 @@ int run_server(const CLI::App& command, const Options& options) {
     return kExitOk;
   }
   auto configured = read_options(command, options);
-  if (!configured) return configured.error();
+  if (!configured) {
+    fmt::print(stderr, "wakeline: {}\n", configured.error().text);
+    return configured.error().code;
+  }
   if (options.check_config) return kExitOk;
   server::ServerOptions wanted = std::move(*configured);
-  // The command's own --log-level counts where the file says nothing else.
-  if (wanted.log_level != server::ServerOptions{}.log_level) base::set_log_level(wanted.log_level);
+  base::set_log_level(wanted.log_level);
   base::set_log_format(wanted.log_format);
-  wanted.reload = [&command, &options] {
+  wanted.reload = [&command, &options]() -> std::expected<server::ServerOptions, std::string> {
     auto again = read_options(command, options);
-    return again ? std::optional(std::move(*again)) : std::nullopt;
+    if (!again) return std::unexpected(std::move(again.error().text));
+    return std::move(*again);
   };
   wanted.take_over = options.upgrade;
   wanted.successor = successor_command();
@@ -199,6 +216,7 @@ void add_server(CLI::App& root, int& exit_code) {
   command
       ->add_option("--queue-max", options->queue_max,
                    "Pushes that wait for one device; more are refused with 429")
+      ->check(CLI::Range(1U, std::numeric_limits<std::uint32_t>::max()))
       ->capture_default_str();
   command->add_option("--ready-file", options->ready_file,
                       "Written with the ports, as JSON, when they are open");

@@ -18,6 +18,7 @@ namespace wakeline::server {
 namespace {
 
 constexpr std::int64_t kSecondsMax = 86'400;  ///< a day: more is a mistake of units
+constexpr std::int64_t kShardsMax = 256;      ///< threads; more than processors gain nothing
 
 /// One key: how it is read, how it is shown.
 struct Key {
@@ -28,6 +29,7 @@ struct Key {
   /// Returns: what is wrong; empty when it was taken.
   std::function<std::string(const toml::node&, ServerOptions&)> read{};
   std::function<std::string(const ServerOptions&)> show{};
+  std::function<void(ServerOptions&, const ServerOptions&)> take{};  ///< its value, from the other
 
   std::string path() const { return section + "." + name; }
 };
@@ -46,25 +48,34 @@ std::string shown(std::string_view text) {
 }
 
 /// `member` gives a reference into the options.
+template <class Value>
+auto taking(std::function<Value&(ServerOptions&)> member) {
+  return [member = std::move(member)](ServerOptions& into, const ServerOptions& from) {
+    ServerOptions copy = from;
+    member(into) = std::move(member(copy));
+  };
+}
+
 template <class Number>
 Key number(std::string section, std::string name, std::string meaning, bool live,
-           std::function<Number&(ServerOptions&)> member,
+           std::function<Number&(ServerOptions&)> member, std::int64_t least = 0,
            std::int64_t most = std::numeric_limits<Number>::max()) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
           live,
-          [member, most](const toml::node& node, ServerOptions& options) -> std::string {
+          [member, least, most](const toml::node& node, ServerOptions& options) -> std::string {
             const auto value = node.value_exact<std::int64_t>();
-            if (!value || *value < 0 || *value > most)
-              return fmt::format("must be a whole number from 0 to {}", most);
+            if (!value || *value < least || *value > most)
+              return fmt::format("must be a whole number from {} to {}", least, most);
             member(options) = static_cast<Number>(*value);
             return {};
           },
           [member](const ServerOptions& options) {
             ServerOptions copy = options;
             return fmt::format("{}", member(copy));
-          }};
+          },
+          taking(member)};
 }
 
 Key seconds(std::string section, std::string name, std::string meaning, bool live,
@@ -84,7 +95,8 @@ Key seconds(std::string section, std::string name, std::string meaning, bool liv
             ServerOptions copy = options;
             return fmt::format(
                 "{}", std::chrono::duration_cast<std::chrono::seconds>(member(copy)).count());
-          }};
+          },
+          taking(member)};
 }
 
 Key flag(std::string section, std::string name, std::string meaning, bool live,
@@ -102,7 +114,8 @@ Key flag(std::string section, std::string name, std::string meaning, bool live,
           [member](const ServerOptions& options) {
             ServerOptions copy = options;
             return std::string(member(copy) ? "true" : "false");
-          }};
+          },
+          taking(member)};
 }
 
 Key text(std::string section, std::string name, std::string meaning, bool live,
@@ -124,7 +137,8 @@ Key text(std::string section, std::string name, std::string meaning, bool live,
           [member](const ServerOptions& options) {
             ServerOptions copy = options;
             return shown(member(copy));
-          }};
+          },
+          taking(member)};
 }
 
 Key endpoint(std::string name, std::string meaning,
@@ -147,7 +161,8 @@ Key endpoint(std::string name, std::string meaning,
             ServerOptions copy = options;
             const auto& value = member(copy);
             return value ? shown(to_string(*value)) : std::string("\"off\"");
-          }};
+          },
+          taking(member)};
 }
 
 Key names(std::string section, std::string name, std::string meaning,
@@ -174,7 +189,8 @@ Key names(std::string section, std::string name, std::string meaning,
             for (const std::string& value : member(copy))
               list += (list.empty() ? "" : ", ") + shown(value);
             return "[" + list + "]";
-          }};
+          },
+          taking(member)};
 }
 
 std::string check_url(std::string_view value) {
@@ -237,20 +253,24 @@ std::vector<Key> make_keys() {
            "A push is synced to the disk before its answer; without, a power cut may take the last "
            "ones",
            false, [](O& o) -> bool& { return o.durable; }),
-      number<U32>("limits", "connections_max", "Devices' connections", false,
-                  [](O& o) -> U32& { return o.limits.connections_max; }),
-      number<U32>("limits", "arriving_per_address_max",
-                  "Connections of one address on which no device has logged in yet", false,
-                  [](O& o) -> U32& { return o.limits.arriving_per_address_max; }),
-      number<U32>("limits", "shards", "Threads that hold devices; 0: one for each processor", false,
-                  [](O& o) -> U32& { return o.limits.shards; }),
+      number<U32>(
+          "limits", "connections_max", "Devices' connections", false,
+          [](O& o) -> U32& { return o.limits.connections_max; }, 1),
+      number<U32>(
+          "limits", "arriving_per_address_max",
+          "Connections of one address on which no device has logged in yet", false,
+          [](O& o) -> U32& { return o.limits.arriving_per_address_max; }, 1),
+      number<U32>(
+          "limits", "shards", "Threads that hold devices; 0: one for each processor", false,
+          [](O& o) -> U32& { return o.limits.shards; }, 0, kShardsMax),
       flag(
           "limits", "file_tables",
           "Each shard has a file table of its own: the limit of open files bounds a shard, not the "
           "server",
           false, [](O& o) -> bool& { return o.limits.file_tables; }),
-      number<U32>("limits", "http_connections_max", "App servers' connections", true,
-                  [](O& o) -> U32& { return o.limits.http_connections_max; }),
+      number<U32>(
+          "limits", "http_connections_max", "App servers' connections", true,
+          [](O& o) -> U32& { return o.limits.http_connections_max; }, 1),
       number<U32>("limits", "http_connections_per_address",
                   "Of one address; 0: no limit of its own", true,
                   [](O& o) -> U32& { return o.limits.http_connections_per_address; }),
@@ -260,11 +280,12 @@ std::vector<Key> make_keys() {
               [](O& o) -> base::Duration& { return o.limits.request_timeout; }),
       seconds("limits", "idle_timeout_s", "Between two requests of a connection", true,
               [](O& o) -> base::Duration& { return o.limits.idle_timeout; }),
-      number<U32>("limits", "queue_max", "Pushes that wait for one device; more get 429", false,
-                  [](O& o) -> U32& { return o.limits.queue_max; }),
-      number<std::uint16_t>("limits", "keep_alive_max_s",
-                            "A device that asks for a longer keep-alive is given this", false,
-                            [](O& o) -> std::uint16_t& { return o.limits.keep_alive_max_s; }),
+      number<U32>(
+          "limits", "queue_max", "Pushes that wait for one device; more get 429", false,
+          [](O& o) -> U32& { return o.limits.queue_max; }, 1),
+      number<std::uint16_t>(
+          "limits", "keep_alive_max_s", "A device that asks for a longer keep-alive is given this",
+          false, [](O& o) -> std::uint16_t& { return o.limits.keep_alive_max_s; }, 1),
       number<U32>("limits", "sender_rate", "Pushes a second of one token; 0: no limit", true,
                   [](O& o) -> U32& { return o.limits.sender_rate; }),
       number<U32>("limits", "device_rate", "Pushes a second to one device; 0: no limit", true,
@@ -382,6 +403,12 @@ std::string config_text(const ServerOptions& options) {
                         key.show(options));
   }
   return text;
+}
+
+void take_live(ServerOptions& running, const ServerOptions& wanted) {
+  for (const Key& key : keys()) {
+    if (key.live) key.take(running, wanted);
+  }
 }
 
 std::string need_restart(const ServerOptions& running, const ServerOptions& wanted) {

@@ -29,6 +29,9 @@ std::expected<ServerOptions, ConfigError> read_config(std::string_view text,
 /// A file that names every key with its meaning and what `options` has.
 std::string config_text(const ServerOptions& options = {});
 
+/// Takes over the keys that a running server can.
+void take_live(ServerOptions& running, const ServerOptions& wanted);
+
 /// The keys whose values differ and which a running server does not take over, with blanks between.
 std::string need_restart(const ServerOptions& running, const ServerOptions& wanted);
 

@@ -41,9 +41,15 @@ TEST(Config, NamesTheKeyAndTheLineThatIsWrong) {
       {"[limits]\n\nqueue_maks = 5\n", "f:3: limits.queue_maks: is unknown; known here: conn"},
       {"[limit]\nqueue_max = 5\n", "f:1: limit: is unknown; known sections: listen"},
       {"queue_max = 5\n", "f:1: queue_max: is unknown; known sections"},
-      {"[limits]\nqueue_max = -1\n", "f:2: limits.queue_max: must be a whole number from 0"},
+      {"[limits]\nqueue_max = -1\n", "f:2: limits.queue_max: must be a whole number from 1"},
       {"[limits]\nqueue_max = \"5\"\n", "f:2: limits.queue_max: must be a whole number"},
       {"[limits]\nqueue_max = 4294967296\n", "f:2: limits.queue_max: must be a whole number"},
+      {"[limits]\nqueue_max = 0\n", "f:2: limits.queue_max: must be a whole number from 1"},
+      {"[limits]\nconnections_max = 0\n", "f:2: limits.connections_max: must be a whole"},
+      {"[limits]\narriving_per_address_max = 0\n", "f:2: limits.arriving_per_address_max: must"},
+      {"[limits]\nhttp_connections_max = 0\n", "f:2: limits.http_connections_max: must be a"},
+      {"[limits]\nkeep_alive_max_s = 0\n", "f:2: limits.keep_alive_max_s: must be a whole"},
+      {"[limits]\nshards = 4294967295\n", "f:2: limits.shards: must be a whole number from 0 to"},
       {"[limits]\nkeep_alive_max_s = 65536\n", "f:2: limits.keep_alive_max_s: must be a whole"},
       {"[limits]\nidle_timeout_s = 0\n", "f:2: limits.idle_timeout_s: must be a whole number of"},
       {"[listen]\nhttps = 8443\n", "f:2: listen.https: must be \"ADDRESS:PORT\""},
@@ -71,6 +77,22 @@ TEST(Config, ShowsEveryKeyAndReadsWhatItShows) {
   std::ifstream file(WAKELINE_PACKAGING "/server.toml");
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), text)
       << "packaging/server.toml is to be what `wakeline server --print-config` says";
+}
+
+TEST(Config, OfARunningServerTakesOverWhatIsLiveAndNothingElse) {
+  ServerOptions running;
+  ServerOptions wanted;
+  wanted.limits.device_rate = 5;
+  wanted.limits.idle_timeout = std::chrono::seconds(7);
+  wanted.log_level = "debug";
+  wanted.limits.queue_max = 5;
+  wanted.https.reset();
+  take_live(running, wanted);
+  EXPECT_EQ(running.limits.device_rate, 5U);
+  EXPECT_EQ(running.limits.idle_timeout, std::chrono::seconds(7));
+  EXPECT_EQ(running.log_level, "debug");
+  EXPECT_EQ(running.limits.queue_max, ServerOptions{}.limits.queue_max);
+  EXPECT_EQ(need_restart(running, wanted), "listen.https limits.queue_max");
 }
 
 TEST(Config, TellsWhatARunningServerCannotTakeOver) {

@@ -98,6 +98,14 @@ void DeviceShard::open(std::vector<DevicePort> ports, std::function<void()> done
   });
 }
 
+void DeviceShard::set_tls(std::shared_ptr<io::TlsContext> tls) {
+  poller_->post([this, tls = std::move(tls)] {
+    for (DevicePort& port : ports_) {
+      if (port.tls) port.tls = tls;
+    }
+  });
+}
+
 void DeviceShard::stop() {
   poller_->post([this] { begin_stop(); });
 }

@@ -92,6 +92,8 @@ class DeviceShard {
   /// Any thread: serves those that were taken over, and `ports`, which are shared. `done` is called
   /// on the shard's thread.
   void open(std::vector<DevicePort> ports, std::function<void()> done);
+  /// Any thread: what those ports that have TLS use from now on.
+  void set_tls(std::shared_ptr<io::TlsContext> tls);
   /// Any thread, as all below. Says goodbye to every device and ends the thread soon.
   void stop();
   void join();

@@ -86,6 +86,10 @@ void MqttFront::start(const std::vector<DevicePort>& ports) {
   ready->wait();
 }
 
+void MqttFront::set_tls(const std::shared_ptr<io::TlsContext>& tls) {
+  for (const auto& shard : shards_) shard->set_tls(tls);
+}
+
 void MqttFront::forget_store() {
   for (const auto& shard : shards_) shard->forget_store();
 }

@@ -37,6 +37,8 @@ class MqttFront {
   /// Serves devices at these ports, whose descriptors outlive it, and those that were taken over.
   /// Beyond `connections_max` a connection is closed at once.
   void start(const std::vector<DevicePort>& ports);
+  /// For lines that come from now on.
+  void set_tls(const std::shared_ptr<io::TlsContext>& tls);
   /// Tells every device how long its return may take, and closes.
   void stop();
   /// The two steps of a handover, see DeviceShard; `done` is called when all shards are through, on

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <optional>
 #include <string>
@@ -106,8 +107,8 @@ struct ServerOptions {
   FallbackOptions fallback;
   std::string log_level = "info";
   std::string log_format = "text";
-  /// Reads the configuration anew, at SIGUSR1; nothing when it is wrong, which has been reported.
-  std::function<std::optional<ServerOptions>()> reload;
+  /// Reads the configuration anew, at SIGUSR1; or what is wrong with it.
+  std::function<std::expected<ServerOptions, std::string>()> reload;
   /// Called on the loop's thread when another process has taken over, which is that one; the server
   /// ends then.
   std::function<void(pid_t heir)> on_handed_over;

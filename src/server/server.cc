@@ -99,6 +99,7 @@ class RealServer : public Server {
                                 io::Listener::OnAccept on_accept);
   void begin_stop();
   void reload();
+  void renew_certificates();
 
   ServerOptions options_;
   FirstStart first_start_;
@@ -243,12 +244,11 @@ Outcome<void> RealServer::open_ports() {
               {options_.http, false, true, ports_.http},
               {options_.https, true, true, ports_.https}};
   for (const auto& row : rows) {
-    const auto tls = row.tls ? tls_ : nullptr;
-    const auto port =
-        row.http
-            ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
-                     [this, tls](io::UniqueFd socket) { http_->accept(std::move(socket), tls); })
-            : listen_for_devices(row.at, row.tls);
+    const auto port = row.http ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
+                                        [this, tls = row.tls](io::UniqueFd socket) {
+                                          http_->accept(std::move(socket), tls ? tls_ : nullptr);
+                                        })
+                               : listen_for_devices(row.at, row.tls);
     if (!port) return std::unexpected(port.error());
     row.port = *port;
   }
@@ -420,14 +420,34 @@ Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
 
 /// Takes over what a running server can, and names what it cannot.
 void RealServer::reload() {
-  const auto wanted = options_.reload ? options_.reload() : std::nullopt;
-  if (!wanted) return base::log(LogLevel::kError, "server", "the configuration stays as it was");
-  base::set_log_level(wanted->log_level);
-  http_->set_limits(wanted->limits);
-  guard_.set_limits(wanted->limits);
+  if (!options_.reload || !http_) return;
+  const auto wanted = options_.reload();
+  if (!wanted) {
+    return base::log(LogLevel::kError, "server", "the configuration stays as it was: {}",
+                     wanted.error());
+  }
+  take_live(options_, *wanted);
+  base::set_log_level(options_.log_level);
+  http_->set_limits(options_.limits);
+  guard_.set_limits(options_.limits);
+  renew_certificates();
   const std::string others = need_restart(options_, *wanted);
   base::log(LogLevel::kInfo, "server", "the configuration was read anew{}{}",
             others.empty() ? "" : "; after a restart: ", others);
+}
+
+/// For connections that come from now on: a certificate is renewed long before it is out of date.
+void RealServer::renew_certificates() {
+  auto tls = read_certificates();
+  if (!tls) {
+    return base::log(LogLevel::kError, "server", "the certificates stay as they were: {}",
+                     to_string(tls.error()));
+  }
+  tls_ = std::move(*tls);
+  for (DevicePort& port : ports_of_devices_) {
+    if (port.tls) port.tls = tls_;
+  }
+  mqtt_->set_tls(tls_);
 }
 
 void RealServer::begin_stop() {
