@@ -61,6 +61,13 @@ Outcome<bool> prepare_certificate(const std::string& path, const std::vector<std
   return true;
 }
 
+Outcome<void> check_store(const std::string& path) {
+  const DataFolder folder(path);
+  const auto opened = Database::open(folder.store(), Database::Mode::kRead);
+  if (opened || std::string_view(opened.error().where) == store::kOlderSchema) return {};
+  return failure(folder.store(), opened.error());
+}
+
 Outcome<std::string> prepare_store(const std::string& path) {
   const DataFolder folder(path);
   auto registry = Registry::open(folder.store(), Database::Mode::kWrite);

@@ -22,6 +22,9 @@ struct FirstStart {
 /// Makes the certificate where it is missing, in a folder that is there. Returns: whether it did.
 /// Errors: kPermission, kNotFound (its key), kStorage, kTls, kInvalidArgument (a name).
 Outcome<bool> prepare_certificate(const std::string& folder, const std::vector<std::string>& names);
+/// Whether the store is one that `prepare_store` can take; changes nothing. Errors: as there, also
+/// kNotFound.
+Outcome<void> check_store(const std::string& folder);
 /// Makes the store where it is missing and an app server's token where there is none; brings the
 /// tables of an older version up to date. For whoever holds the folder's lock: another server would
 /// not know its store any more. Returns: the token; empty when there is one already.

@@ -152,7 +152,11 @@ Outcome<void> RealServer::prepare() {
   auto tls = read_certificates();
   if (!tls) return std::unexpected(tls.error());
   tls_ = std::move(*tls);
-  // From here on the process before us, if any, has stopped: the last that may fail comes before.
+  if (options_.take_over) {
+    if (auto checked = check_store(options_.data_folder); !checked) return checked;
+  }
+  // From here on a process before us has stopped, and TLS lines are gone: what can be wrong is
+  // found out before.
   if (auto claimed = claim(folder); !claimed) return claimed;
   auto token = prepare_store(options_.data_folder);
   if (!token) return std::unexpected(token.error());

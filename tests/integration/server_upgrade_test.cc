@@ -15,6 +15,7 @@
 #include "server_peers.h"
 #include "server_process.h"
 #include "server_websocket_peer.h"
+#include "store/database.h"
 #include "wire/push.h"
 
 /// A new process takes over from a running one: no device on a plain line notices.
@@ -198,6 +199,20 @@ TEST(ServerUpgrade, ThatFailsLeavesTheRunningServerInPlace) {
   EXPECT_TRUE(untouched(door));
   ASSERT_EQ(push(server, "door", "still here"), 201U);
   EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "still here");
+}
+
+TEST(ServerUpgrade, ToAVersionBeforeTheStoresIsRefusedBeforeAnyDeviceIsTold) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  MqttPeer garden{Line(server.ports.mqtts, server.ca_file())};
+  ASSERT_EQ(garden.log_in("garden", server.add_device("garden")), Reason::kSuccess);
+  {
+    auto store =
+        store::Database::open(server.folder() + "/store.db", store::Database::Mode::kBeside);
+    ASSERT_TRUE(store && store->run("PRAGMA user_version = 1000"));
+  }
+  EXPECT_FALSE(ServerProcess::heir_of(server)->start());
+  EXPECT_TRUE(untouched(garden));
 }
 
 TEST(ServerUpgrade, ThatStopsHalfwayLeavesEveryLineToTheRunningServer) {
