@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -66,6 +67,31 @@ TEST_F(StoreWriter, SaysWhereOneOfAFewPushesBecameDurableAndWhereOneOfMany) {
   for (int i = 0; i < many; ++i) add();
   ASSERT_TRUE(await(20 + many));
   EXPECT_LT(few_, 20 + many / 4);
+}
+
+TEST_F(StoreWriter, KeepsHalfOfItsQueueForPushes) {
+  open({});
+  std::promise<void> go_on, began;
+  ASSERT_TRUE(store_->run(
+      [&](Database&) -> base::Result<void> {
+        began.set_value();
+        go_on.get_future().wait();
+        return {};
+      },
+      {}));
+  began.get_future().wait();  // from here on everything queues up
+  const auto ask = [&] { return store_->run([](Database&) { return base::Result<void>(); }, {}); };
+  for (std::size_t i = 0; i < kWritesMax / 2; ++i) ASSERT_TRUE(ask()) << i;
+  const auto refused = ask();
+  EXPECT_TRUE(!refused && refused.error().code == base::ErrorCode::kBusy);
+  const auto added = store_->put(std::make_shared<const NewPush>(push_to("door")),
+                                 [&](const base::Result<Accepted>& accepted) {
+                                   EXPECT_TRUE(accepted);
+                                   ++answered_;
+                                 });
+  go_on.set_value();
+  ASSERT_TRUE(added);
+  EXPECT_TRUE(await(1));
 }
 
 TEST_F(StoreWriter, WritesADeletionWheneverItComesAfterItsPush) {
