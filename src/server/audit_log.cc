@@ -64,9 +64,11 @@ base::Result<io::UniqueFd> make_file(const std::string& path) {
   return fd;
 }
 
+/// A link in its place is refused: the folder is the server's, and a command that root runs must
+/// write no other file for it.
 base::Result<io::UniqueFd> open_file(const std::string& path) {
   for (;;) {
-    io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
     if (fd) return fd;
     if (errno != ENOENT) return base::fail(base::os_error("audit.open", errno));
     auto made = make_file(path);

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/bytes.h"
 #include "io/file.h"
 #include "io/testing.h"
@@ -73,6 +75,17 @@ TEST(AuditLog, CutsALongTextBetweenCharacters) {
   EXPECT_TRUE(base::is_utf8(*text));
   EXPECT_NE(text->find(std::string(199, 'x') + "\"}\n"), std::string::npos);
   EXPECT_NE(text->find(std::string(198, 'x') + "\xC3\xA9\"}\n"), std::string::npos);
+}
+
+TEST(AuditLog, WritesThroughNoLink) {
+  const io::TestFolder folder;
+  const std::string other = folder.file("other");
+  ASSERT_TRUE(io::write_file(other, "as it was"));
+  ASSERT_EQ(::symlink(other.c_str(), folder.file("audit.log").c_str()), 0);
+  const auto written = AuditLog(folder.file("audit.log")).write(kNow, "denied", {});
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().os_error, ELOOP);
+  EXPECT_EQ(*io::read_file(other, 100), "as it was");
 }
 
 TEST(AuditLog, SaysWhatIsInTheWay) {
