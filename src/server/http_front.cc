@@ -64,6 +64,7 @@ struct HttpFront::Connection : Timed {
   base::Instant deadline = base::kNever;
   std::deque<Place> places{};     ///< of the answers that are not sent yet, in order
   std::uint64_t first_place = 0;  ///< the number of the first of them
+  bool owes_continue = false;     ///< "100 Continue" to the request that comes in
   bool last = false;              ///< no further request is read
   bool reading = false;           ///< read_requests is at work
 };
@@ -151,9 +152,14 @@ void HttpFront::read_requests(ConnectionId id) {
       connection->deadline = io::now() + limits_.request_timeout;
       timers_.update(*connection);
     }
-    if (progress.wants_continue && connection->places.empty())
+    connection->owes_continue |= progress.wants_continue;
+    // Behind the answers that are owed before it; not at all where the body came unasked.
+    if (connection->owes_continue && !progress.complete && connection->places.empty()) {
       connection->stream->write(bytes_of("HTTP/1.1 100 Continue\r\n\r\n"));
+      connection->owes_continue = false;
+    }
     if (!progress.complete) break;
+    connection->owes_continue = false;
     take_request(*connection);
     connection = find(id);
   }
