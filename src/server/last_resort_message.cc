@@ -147,12 +147,13 @@ Verdict verdict_of(const Http2Client::Answer& answer, store::FallbackKind kind) 
   if (status == 429 || status >= 500) return Verdict::kTryAgain;
   if (kind == store::FallbackKind::kWebPush)  // RFC 8030 §7.3: the subscription has expired
     return status == 404 ? Verdict::kAddressGone : Verdict::kRefused;
-  // Nothing is at our path, or the device's token is of the other environment, or of another app:
-  // a token that was good and is no more gets 410.
-  const std::string reason = reason_of(answer);
-  const bool wrong_token = reason == "BadDeviceToken" || reason == "DeviceTokenNotForTopic";
-  if (status < 400 || status == 404 || status == 405 || (status == 400 && wrong_token))
-    return Verdict::kWrongSetup;
+  // Nothing is at our path; or the device's token is of the other environment, or of another app
+  // than its topic or our key: a token that was good and is no more gets 410. No push is to blame.
+  constexpr std::string_view kOfEveryPush[] = {
+      "BadDeviceToken", "BadTopic", "DeviceTokenNotForTopic", "MissingTopic", "TopicDisallowed"};
+  const bool of_every_push =
+      status == 400 && std::ranges::find(kOfEveryPush, reason_of(answer)) != std::end(kOfEveryPush);
+  if (status < 400 || status == 404 || status == 405 || of_every_push) return Verdict::kWrongSetup;
   return Verdict::kRefused;
 }
 

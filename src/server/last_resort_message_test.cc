@@ -125,6 +125,9 @@ TEST(VerdictOf, WhatOurOwnSetupMayBringAboutForAllDevices) {
   EXPECT_EQ(verdict(301, "", apns), Verdict::kWrongSetup);
   EXPECT_EQ(verdict(400, "BadDeviceToken", apns), Verdict::kWrongSetup);
   EXPECT_EQ(verdict(400, "DeviceTokenNotForTopic", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "BadTopic", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "MissingTopic", apns), Verdict::kWrongSetup);
+  EXPECT_EQ(verdict(400, "TopicDisallowed", apns), Verdict::kWrongSetup);
   EXPECT_EQ(verdict(400, "BadMessageId", apns), Verdict::kRefused);
   EXPECT_EQ(verdict(410, "Unregistered", apns), Verdict::kAddressGone);
   EXPECT_EQ(verdict(404, "", store::FallbackKind::kWebPush), Verdict::kAddressGone);
