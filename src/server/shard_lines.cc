@@ -218,7 +218,11 @@ DeviceShard::Key DeviceShard::on_packets(Key key, base::BytesView bytes) {
     }
     // Until a peer has authenticated it may have us keep no more than a CONNECT.
     const auto decoded = mqtt::decode(bytes, version, guest ? mqtt::kConnectMax : mqtt::kPacketMax);
-    if (!decoded) return on_bad_bytes(key, decoded.error().code);
+    if (!decoded) {
+      // Before CONNECT nothing may be said but that its version is not served.
+      const bool silent = guest && !mqtt::begins_connect(bytes);
+      return on_bad_bytes(key, silent ? ErrorCode::kMalformed : decoded.error().code);
+    }
     if (decoded->consumed == 0) break;
     bytes = bytes.subspan(decoded->consumed);
     key = on_packet(key, decoded->packet);
@@ -244,7 +248,6 @@ DeviceShard::Key DeviceShard::on_packet(Key key, const mqtt::Packet& packet) {
 
 DeviceShard::Key DeviceShard::on_bad_bytes(Key key, ErrorCode error) {
   if ((key & kGuest) != 0) {
-    // Before CONNECT nothing may be said but that its version is not served.
     if (error == ErrorCode::kUnsupported) {
       mqtt::Connect unknown;
       unknown.version = mqtt::Version::k311;

@@ -25,9 +25,11 @@ enum class Version : std::uint8_t { k311 = 4, k5 = 5 };
 inline constexpr std::size_t kPacketMax = 65'536;
 /// The largest CONNECT that is read before the peer has authenticated, in bytes.
 inline constexpr std::size_t kConnectMax = 4'096;
-/// Topics, filters or reasons in one packet; more is kTooLarge. Each takes more memory than bytes.
+/// Topics, filters or reasons in one packet; more is kUnsupported. Each takes more memory than
+/// bytes.
 inline constexpr std::size_t kTopicsMax = 256;
-/// User properties in one packet; more is kMalformed.
+/// User properties that are kept of one packet. The standard knows no bound, and a broker passes on
+/// all that a publisher gave: a packet with more is read without the rest, see `is_cut`.
 inline constexpr std::size_t kUserPropertiesMax = 16;
 
 enum class Qos : std::uint8_t { kAtMostOnce = 0, kAtLeastOnce = 1, kExactlyOnce = 2 };
@@ -96,6 +98,7 @@ struct Properties {
   std::optional<std::uint8_t> maximum_qos;
   std::optional<std::uint8_t> retain_available;
   std::vector<std::pair<std::string, std::string>> user;  ///< at most kUserPropertiesMax
+  bool more_user = false;  ///< there were further ones, which are left out
   std::optional<std::uint32_t> maximum_packet_size;
   std::optional<std::uint8_t> wildcard_available;
   std::optional<std::uint8_t> subscription_ids_available;
@@ -221,11 +224,18 @@ struct Decoded {
 ///           version; `version` is that of the connection for every other packet.
 /// Returns:  `consumed` 0 when more input is needed.
 /// Errors:   kMalformed (reserved bits, truncation inside a field, UTF-8, a property twice or
-///           misplaced, packet id 0), kTooLarge (over `limit`, found from the fixed header alone;
-///           over kTopicsMax), kUnsupported (protocol name or version).
+///           misplaced, packet id 0), kTooLarge (over `limit`, found from the fixed header alone),
+///           kUnsupported (protocol name or version; over kTopicsMax).
 /// Lifetime: the packet owns its bytes.
 base::Result<Decoded> decode(base::BytesView input, Version version,
                              std::size_t limit = kPacketMax);
+/// Whether the first byte is that of a CONNECT.
+constexpr bool begins_connect(base::BytesView bytes) {
+  return !bytes.empty() && bytes.front() == 0x10;
+}
+/// Whether it came with more user properties than are kept, in itself or in its will. Such a packet
+/// cannot be encoded.
+bool is_cut(const Packet& packet);
 
 /// Appends the packet's bytes to `out`. Properties and reasons are left out for 3.1.1.
 /// Errors: kTooLarge (packet over kPacketMax or a string over 65,535 B), kInvalidArgument (a field

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -156,7 +157,7 @@ std::vector<T> read_list(Reader& reader, ReadOne read_one) {
   std::vector<T> list;
   while (reader.ok() && !reader.empty()) {
     if (list.size() == kTopicsMax) {
-      reader.refuse(ErrorCode::kTooLarge);
+      reader.refuse(ErrorCode::kUnsupported);
       break;
     }
     list.push_back(read_one());
@@ -263,6 +264,19 @@ base::Result<Decoded> decode(base::BytesView input, Version version, std::size_t
     return base::fail(ErrorCode::kMalformed, where);
   }
   return decoded;
+}
+
+bool is_cut(const Packet& packet) {
+  return std::visit(
+      []<class T>(const T& each) {
+        if constexpr (requires { each.properties; }) {
+          if (each.properties.more_user) return true;
+        }
+        if constexpr (std::is_same_v<T, Connect>)
+          return each.will.has_value() && each.will->properties.more_user;
+        return false;
+      },
+      packet);
 }
 
 }  // namespace wakeline::wire::mqtt

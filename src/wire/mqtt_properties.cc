@@ -112,10 +112,13 @@ void write(Writer& writer, Rule, const std::string& value) { writer.text(value);
 void write(Writer& writer, Rule, const base::Bytes& value) { writer.binary(value); }
 
 void read_user(Reader& reader, Properties& out) {
-  if (out.user.size() == kUserPropertiesMax) return reader.refuse();
   std::string key = reader.text();
   std::string value = reader.text();
-  if (reader.ok()) out.user.emplace_back(std::move(key), std::move(value));
+  if (!reader.ok()) return;
+  if (out.user.size() == kUserPropertiesMax)
+    out.more_user = true;
+  else
+    out.user.emplace_back(std::move(key), std::move(value));
 }
 
 void read_one(Reader& reader, Place place, Properties& out) {
@@ -160,7 +163,7 @@ void write_properties(Writer& writer, Place place, const Properties& properties)
         },
         row.member);
   }
-  if (properties.user.size() > kUserPropertiesMax ||
+  if (properties.user.size() > kUserPropertiesMax || properties.more_user ||
       (properties.auth_data && !properties.auth_method)) {
     list.refuse(ErrorCode::kInvalidArgument);
   }

@@ -332,7 +332,7 @@ TEST(Mqtt, BoundsTheListsOfAPacket) {
   ASSERT_EQ(base::to_hex(out).substr(0, 6), "828208");
   out[1] = 0x86;
   for (const std::uint8_t byte : {0x00, 0x01, 0x61, 0x00}) out.push_back(byte);
-  EXPECT_EQ(decode(out, Version::k311).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(decode(out, Version::k311).error().code, ErrorCode::kUnsupported);
   subscribe.topics.push_back({"a"});
   EXPECT_EQ(encode(subscribe, Version::k311, out).error().code, ErrorCode::kInvalidArgument);
 }
@@ -348,7 +348,25 @@ TEST(Mqtt, BoundsTheUserProperties) {
   // The same by hand: 17 × 7 bytes.
   std::string bytes = "e0 79 00 77";
   for (std::size_t i = 0; i <= kUserPropertiesMax; ++i) bytes += " 26 0001 61 0001 62";
-  EXPECT_EQ(decode(hex(bytes), Version::k5).error().code, ErrorCode::kMalformed);
+  disconnect.properties.user.pop_back();
+  EXPECT_FALSE(is_cut(disconnect));
+  disconnect.properties.more_user = true;
+  const auto cut = decode(hex(bytes), Version::k5);
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->packet, Packet(disconnect));
+  EXPECT_TRUE(is_cut(cut->packet));
+  EXPECT_EQ(encode(cut->packet, Version::k5, out).error().code, ErrorCode::kInvalidArgument);
+  // The last one without its value.
+  const std::string broken = "e0 78 00 76" + bytes.substr(11, bytes.size() - 14);
+  EXPECT_EQ(decode(hex(broken), Version::k5).error().code, ErrorCode::kMalformed);
+}
+
+TEST(Mqtt, SaysThatAWillHasMoreUserProperties) {
+  Connect connect;
+  connect.will = Will{.topic = "a"};
+  EXPECT_FALSE(is_cut(connect));
+  connect.will->properties.more_user = true;
+  EXPECT_TRUE(is_cut(connect));
 }
 
 TEST(Mqtt, WritesNothingWhenAPacketHasNoEncoding) {

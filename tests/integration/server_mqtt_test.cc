@@ -215,7 +215,11 @@ TEST_F(ServerMqtt, SeesADeviceThatAnotherProcessAddsAndRemoves) {
 }
 
 TEST_F(ServerMqtt, ClosesOnBytesThatAreNoConnectAndSaysNothing) {
+  // SUBSCRIBE with 257 filters: with a version that is not served it has only its error in common.
+  base::Bytes many{0x82, 0x87, 0x08, 0x00, 0x01, 0x00};
+  for (int i = 0; i < 257; ++i) many.insert(many.end(), {0x00, 0x01, 'a', 0x00});
   const std::vector<base::Bytes> inputs = {
+      many,
       {0x00},                                                             // no packet type
       {0x11, 0x00},                                                       // reserved flags
       {0xC0, 0x00},                                                       // PINGREQ before CONNECT

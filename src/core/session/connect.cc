@@ -58,6 +58,7 @@ std::optional<Refusal> refusal_of(std::string_view device, const mqtt::Connect& 
                                   Rights rights) {
   const mqtt::Properties& properties = connect.properties;
   const bool v5 = connect.version == Version::k5;
+  if (mqtt::is_cut(connect)) return Refusal{Reason::kQuotaExceeded, "too many user properties"};
   if (!connect.client_id.empty() && connect.client_id != device)
     return Refusal{Reason::kClientIdNotValid, "the client id must be the user name, or empty"};
   if (!v5 && connect.client_id.empty() && !connect.clean_start)  // MQTT-3.1.3-8 of 3.1.1

@@ -19,6 +19,8 @@ void Session::on_packet(Instant now, const Config& config, std::string_view devi
                         const mqtt::Packet& packet, Actions& out) {
   if (!online_) return;  // bytes that were under way when we closed
   heard(now);
+  if (mqtt::is_cut(packet))
+    return disconnect(now, Reason::kQuotaExceeded, "too many user properties", out);
   if (const auto* ack = std::get_if<mqtt::Ack>(&packet)) return on_ack(now, *ack, out);
   if (std::holds_alternative<mqtt::Pingreq>(packet)) return out.push(Write{mqtt::Pingresp{}});
   if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet))
@@ -42,6 +44,8 @@ void Session::on_malformed(Instant now, base::ErrorCode error, Actions& out) {
   if (!online_) return;
   if (error == base::ErrorCode::kTooLarge)
     return disconnect(now, Reason::kPacketTooLarge, "the packet is too large", out);
+  if (error == base::ErrorCode::kUnsupported)
+    return disconnect(now, Reason::kQuotaExceeded, "too many topics in one packet", out);
   disconnect(now, Reason::kMalformedPacket, "the bytes are no MQTT packet", out);
 }
 

@@ -75,9 +75,27 @@ TEST(Refusal, OfBytesThatAreNoPacket) {
   bench.session.on_malformed(at(seconds(2)), base::ErrorCode::kTooLarge, bench.out);
   EXPECT_EQ(bench.take(), (List{disconnect(Reason::kPacketTooLarge, "the packet is too large"),
                                 CloseLink{Reason::kPacketTooLarge}}));
+  Bench many = Bench::ready();
+  many.session.on_malformed(at(seconds(2)), base::ErrorCode::kUnsupported, many.out);
+  EXPECT_EQ(many.take(), (List{disconnect(Reason::kQuotaExceeded, "too many topics in one packet"),
+                               CloseLink{Reason::kQuotaExceeded}}));
   Bench v311 = Bench::ready(connect_v311());
   v311.session.on_malformed(at(seconds(2)), base::ErrorCode::kMalformed, v311.out);
   EXPECT_EQ(v311.take(), (List{CloseLink{Reason::kMalformedPacket}}));
+}
+
+TEST(Refusal, OfMoreUserPropertiesThanAreKept) {
+  Bench bench = Bench::ready();
+  mqtt::Publish publish{.topic = "a"};
+  publish.properties.more_user = true;
+  EXPECT_EQ(bench.packet(publish),
+            (List{disconnect(Reason::kQuotaExceeded, "too many user properties"),
+                  CloseLink{Reason::kQuotaExceeded}}));
+  mqtt::Connect connect = connect_v5();
+  connect.properties.more_user = true;
+  const auto refused = refusal_of("door", connect, {});
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->reason, Reason::kQuotaExceeded);
 }
 
 TEST(Refusal, LeavesOutTextForADeviceThatTakesSmallPackets) {
