@@ -160,6 +160,20 @@ TEST_F(LastResortTest, TriesANewAddressAtOnceWhateverWasWrongWithTheOldOne) {
   EXPECT_TRUE(asked_.back().request.url.ends_with("/ef34"));
 }
 
+TEST_F(LastResortTest, SendsWhatWaitsToAnAddressThatMendsTheOldOne) {
+  ask();
+  answer(400, R"({"reason":"BadDeviceToken"})");
+  arrange("ef34");
+  last_resort_->on_deadline(io::now());
+  ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_TRUE(asked_.back().request.url.ends_with("/ef34"));
+  asked_.back().done(Http2Client::Answer{.status = 200});
+  settle();
+  arrange("ef34");  // an app that registers at each start gets nothing twice
+  last_resort_->on_deadline(io::now());
+  EXPECT_EQ(asked_.size(), 2U);
+}
+
 TEST_F(LastResortTest, LogsNoAddress) {
   for (const unsigned status : {400U, 404U, 410U}) {
     ask();

@@ -33,9 +33,11 @@ base::Result<Fallbacks> Fallbacks::prepare(Database& database) {
 
 base::Result<void> Fallbacks::set(const Fallback& fallback) {
   auto statement = database_->prepare(
-      "INSERT OR REPLACE INTO fallbacks (device, kind, address, topic, sent_through)"
+      "INSERT INTO fallbacks (device, kind, address, topic, sent_through)"
       " SELECT id, ?2, ?3, ?4, last_sequence FROM devices JOIN queues ON device = id"
-      " WHERE name = ?1");
+      " WHERE name = ?1"
+      " ON CONFLICT (device) DO UPDATE SET kind = excluded.kind, address = excluded.address,"
+      " topic = excluded.topic");
   if (!statement) return base::fail(statement.error());
   const int kind = static_cast<int>(fallback.kind);
   if (auto ran = statement->with(fallback.device, kind, fallback.address, fallback.topic).run();

@@ -30,7 +30,8 @@ class Fallbacks {
   /// `database` must outlive it.
   static base::Result<Fallbacks> prepare(Database& database);
 
-  /// Replaces the one before. Only pushes from now on go that way.
+  /// Replaces the one before, and what that had not sent yet goes to the new one. Of a device that
+  /// had none only pushes from now on go that way.
   /// Errors: kNotFound (the device), kStorageFull, kBusy, kStorage.
   base::Result<void> set(const Fallback& fallback);
   /// Errors: kNotFound, kStorageFull, kBusy, kStorage.
