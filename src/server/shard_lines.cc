@@ -219,9 +219,12 @@ DeviceShard::Key DeviceShard::on_packets(Key key, base::BytesView bytes) {
     // Until a peer has authenticated it may have us keep no more than a CONNECT.
     const auto decoded = mqtt::decode(bytes, version, guest ? mqtt::kConnectMax : mqtt::kPacketMax);
     if (!decoded) {
-      // Before CONNECT nothing may be said but that its version is not served.
-      const bool silent = guest && !mqtt::begins_connect(bytes);
-      return on_bad_bytes(key, silent ? ErrorCode::kMalformed : decoded.error().code);
+      // What is not served is a version before CONNECT, when nothing else may be said, and a number
+      // of topics behind it.
+      ErrorCode error = decoded.error().code;
+      if (error == ErrorCode::kUnsupported && mqtt::begins_connect(bytes) != guest)
+        error = ErrorCode::kMalformed;
+      return on_bad_bytes(key, error);
     }
     if (decoded->consumed == 0) break;
     bytes = bytes.subspan(decoded->consumed);

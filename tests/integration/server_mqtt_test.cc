@@ -214,12 +214,16 @@ TEST_F(ServerMqtt, SeesADeviceThatAnotherProcessAddsAndRemoves) {
   EXPECT_TRUE(again.expect<mqtt::Publish>());
 }
 
+/// SUBSCRIBE with 257 filters of four bytes.
+base::Bytes subscribe_to_too_many() {
+  base::Bytes bytes{0x82, 0x87, 0x08, 0x00, 0x01, 0x00};
+  for (int i = 0; i < 257; ++i) bytes.insert(bytes.end(), {0x00, 0x01, 'a', 0x00});
+  return bytes;
+}
+
 TEST_F(ServerMqtt, ClosesOnBytesThatAreNoConnectAndSaysNothing) {
-  // SUBSCRIBE with 257 filters: with a version that is not served it has only its error in common.
-  base::Bytes many{0x82, 0x87, 0x08, 0x00, 0x01, 0x00};
-  for (int i = 0; i < 257; ++i) many.insert(many.end(), {0x00, 0x01, 'a', 0x00});
   const std::vector<base::Bytes> inputs = {
-      many,
+      subscribe_to_too_many(),
       {0x00},                                                             // no packet type
       {0x11, 0x00},                                                       // reserved flags
       {0xC0, 0x00},                                                       // PINGREQ before CONNECT
@@ -251,13 +255,22 @@ TEST_F(ServerMqtt, TellsAVersionThatItDoesNotServe) {
 }
 
 TEST_F(ServerMqtt, EndsAMalformedOrOversizePacketWithItsReason) {
+  // PUBLISH with QoS 0, topic "a", 17 user properties of 7 bytes, no payload.
+  base::Bytes chatty{0x30, 0x7B, 0x00, 0x01, 'a', 0x77};
+  for (int i = 0; i < 17; ++i)
+    chatty.insert(chatty.end(), {0x26, 0x00, 0x01, 'a', 0x00, 0x01, 'b'});
   const struct {
     base::Bytes bytes;
     Reason reason;
-  } rows[] = {{{0xC1, 0x00}, Reason::kMalformedPacket},
-              {{0x40, 0x02, 0x00, 0x00}, Reason::kMalformedPacket},  // PUBACK of packet id 0
-              {{0x82, 0x02, 0x00, 0x01}, Reason::kMalformedPacket},  // SUBSCRIBE that is cut short
-              {{0x30, 0xFF, 0xFF, 0x7F}, Reason::kPacketTooLarge}};
+  } rows[] = {
+      {{0xC1, 0x00}, Reason::kMalformedPacket},
+      {subscribe_to_too_many(), Reason::kQuotaExceeded},
+      {chatty, Reason::kQuotaExceeded},
+      // CONNECT of a version that is not served
+      {{0x10, 0x0D, 0, 4, 'M', 'Q', 'T', 'T', 6, 2, 0, 0, 0, 1, 'a'}, Reason::kMalformedPacket},
+      {{0x40, 0x02, 0x00, 0x00}, Reason::kMalformedPacket},  // PUBACK of packet id 0
+      {{0x82, 0x02, 0x00, 0x01}, Reason::kMalformedPacket},  // SUBSCRIBE that is cut short
+      {{0x30, 0xFF, 0xFF, 0x7F}, Reason::kPacketTooLarge}};
   for (const auto& row : rows) {
     MqttPeer door = device();
     ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);

@@ -234,17 +234,14 @@ TEST(Link, TreatsAPlainBrokersPushesAtLeastOnce) {
 
 TEST(Link, TakesAPushWithMoreUserPropertiesThanItKeeps) {
   Pen pen;
-  pen.start();
-  pen.resolved();
-  pen.persisted();
-  pen.connected(1);
-  pen.heard(1, {mqtt::Connack{}, granted()});
+  pen.go_online(mqtt::Connack{});
   // As a plain broker passes it on: QoS 0, topic "a", 17 properties of 7 bytes, no payload.
   std::string hex = "307b00016177";
   for (std::size_t i = 0; i <= mqtt::kUserPropertiesMax; ++i) hex += "26000161000162";
   const base::Bytes bytes = *base::from_hex(hex);
-  const auto actions = pen.did(
-      [&](Actions& out) { EXPECT_EQ(pen.link.on_bytes(pen.now, {1}, bytes, out), bytes.size()); });
+  const auto actions = pen.did([&](Actions& out) {
+    EXPECT_EQ(pen.link.on_bytes(pen.now, {pen.attempt}, bytes, out), bytes.size());
+  });
   ASSERT_FALSE(actions.empty());
   EXPECT_TRUE(std::holds_alternative<Deliver>(actions.front()));
 }
