@@ -146,7 +146,8 @@ TEST_P(FreezerTest, SendsASignalToEveryProcess) {
 TEST_P(FreezerTest, StartsTheSecondLaunchFromNothing) {
   launch();
   EXPECT_EQ(peer.ask('f'), 'F');
-  EXPECT_TRUE(test::eventually([&] { return used() > std::chrono::milliseconds(5); }));
+  // By far more than a start takes, also on a busy machine.
+  EXPECT_TRUE(test::eventually([&] { return used() > std::chrono::milliseconds(100); }));
   EXPECT_TRUE(peer.send('x'));
   EXPECT_TRUE(test::eventually([&] { return take_exit(process.pidfd.get()).has_value(); }));
   const auto before = used();
