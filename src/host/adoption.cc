@@ -88,8 +88,8 @@ base::Result<bool> adopt_sockets(Driver& driver, AppRecord& app) {
   if (std::exchange(app.line_awaited, false) && has_line) return false;
   app.postponements = 0;
   for (const sys::FoundSocket& found : scan->sockets) {
-    // With a line at hand the others can come later. Without one, the end of an attempt that takes
-    // too long wakes the program.
+    // With a line at hand the others can come later. Without one, what becomes of an attempt that
+    // takes too long wakes the program.
     if ((has_line && !found.connected) || has_tag(app, found.cookie)) continue;
     keep_alive(app, found);
     tag(driver, app, found);

@@ -49,6 +49,7 @@ struct TagRecord {
   io::UniqueFd duplicate;
   sys::SocketEnd remote;  ///< for the ledger
   bool udp = false;
+  bool connecting = false;  ///< at the last reading
 };
 
 /// What became of giving an app's memory back.

@@ -81,6 +81,7 @@ base::Result<void> read_sockets(AppRecord& app, bool keep_duplicates, AppReading
     const auto reading = sys::read_socket(duplicate->get());
     if (!reading) return base::fail(reading.error());
     result.reading.tags.push_back({id, reading->bytes, reading->unread, reading->ended});
+    tag.connecting = reading->connecting;
     if (keep_duplicates) tag.duplicate = std::move(*duplicate);
   }
   return {};
@@ -100,7 +101,7 @@ base::Result<void> watch_tag(sys::SocketWatch& watch, AppRecord& app, const doze
       action.mode == doze::WatchMode::kLevel ? sys::WatchMode::kLevel : sys::WatchMode::kEdge;
   // What has ended is not watched.
   auto added = watch.add(watch_key(app, action.tag.value), std::move(duplicate), mode,
-                         {.bytes = action.bytes, .ended = false});
+                         {.bytes = action.bytes, .connecting = tag.connecting});
   if (added && !app.rings_watched) {
     app.rings_watched = true;
     watch_rings(watch, app);

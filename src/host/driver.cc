@@ -282,11 +282,10 @@ void Driver::on_socket_event(sys::WatchKey key, sys::SocketEvent event) {
     tag = app->tags.begin()->first;
   }
   const auto tagged = app->tags.find(tag);
-  // An error of a UDP socket is one of a datagram, and no end.
   const bool udp = tagged != app->tags.end() && tagged->second.udp;
-  const auto kind = event == sys::SocketEvent::kData || udp ? doze::SocketEvent::kData
-                    : event == sys::SocketEvent::kEnd       ? doze::SocketEvent::kEnd
-                                                            : doze::SocketEvent::kError;
+  const auto kind = event == sys::SocketEvent::kData  ? doze::SocketEvent::kData
+                    : event == sys::SocketEvent::kEnd ? doze::SocketEvent::kEnd
+                                                      : doze::SocketEvent::kError;
   const bool pings = kind == doze::SocketEvent::kData && !udp && key.member < kRingMember &&
                      leave_pings(*watch_, *app, key);
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {

@@ -51,7 +51,7 @@ void end_lost_connections(Driver& driver, const std::vector<sys::IpAddress>& los
   }
   for (const auto& [id, tag, udp] : to_wake) {
     // A UDP socket has no connection that would have ended: it is watched on.
-    const auto event = udp ? doze::SocketEvent::kData : doze::SocketEvent::kError;
+    const auto event = udp ? doze::SocketEvent::kData : doze::SocketEvent::kDoubt;
     driver.feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
       doze.on_socket_event(now, id, tag, event, out);
     });

@@ -25,7 +25,13 @@ using base::ErrorCode;
 
 // Source: include/net/tcp_states.h of Linux, stable since 2.6; <netinet/tcp.h> has the same names
 // but cannot be included beside <linux/tcp.h>, which alone has tcpi_bytes_received.
-enum TcpState : std::uint8_t { kEstablished = 1, kFinWait1 = 4, kFinWait2 = 5, kListen = 10 };
+enum TcpState : std::uint8_t {
+  kEstablished = 1,
+  kSynSent = 2,
+  kFinWait1 = 4,
+  kFinWait2 = 5,
+  kListen = 10
+};
 
 base::Result<int> socket_option(int fd, int option) {
   int value = 0;
@@ -110,8 +116,9 @@ base::Result<SocketReading> read_socket(int fd) {
   reading.bytes = info->tcpi_bytes_received;
   int unread = 0;
   if (::ioctl(fd, SIOCINQ, &unread) == 0) reading.unread = static_cast<std::uint32_t>(unread);
+  reading.connecting = info->tcpi_state == kSynSent;
   pollfd state{fd, POLLRDHUP, 0};
-  reading.ended = ::poll(&state, 1, 0) > 0;
+  reading.ended = ::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLRDHUP)) != 0;
   return reading;
 }
 

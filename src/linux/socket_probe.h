@@ -18,7 +18,10 @@ struct SocketReading {
   /// its queue takes and what it dropped, which rises with each datagram while nobody reads.
   std::uint64_t bytes = 0;
   std::uint32_t unread = 0;  ///< in the receive queue (SIOCINQ)
-  bool ended = false;        ///< FIN, reset or error is pending or past; UDP never ends
+  /// FIN or reset is pending or past; UDP never ends. What only lies in the error queue, as reports
+  /// of MSG_ZEROCOPY do, is no end.
+  bool ended = false;
+  bool connecting = false;  ///< TCP: SYN sent, no answer yet
   friend bool operator==(const SocketReading&, const SocketReading&) = default;
 };
 

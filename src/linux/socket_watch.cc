@@ -107,8 +107,9 @@ class EpollWatch final : public SocketWatch {
     WatchKey key;                   // of a free one: `member` is the next free one
     std::uint64_t known_bytes = 0;  // what was read of it
     io::UniqueFd fd;
-    std::uint32_t generation : 29 = 0;  // tells an event of the slot's earlier user
+    std::uint32_t generation : 28 = 0;  // tells an event of the slot's earlier user
     std::uint32_t known_ended : 1 = 0;
+    std::uint32_t known_connecting : 1 = 0;
     std::uint32_t edge : 1 = 0;   // WatchMode
     std::uint32_t armed : 1 = 0;  // in the epoll set
   };
@@ -149,20 +150,29 @@ class EpollWatch final : public SocketWatch {
 
   base::Result<void> arm(std::uint32_t index, WatchMode mode, const SocketReading& known) {
     Slot& slot = slots_[index];
-    epoll_event event = {};
-    event.events = EPOLLIN | EPOLLRDHUP;  // errors and hang-ups are always reported
+    std::uint32_t events = EPOLLIN | EPOLLRDHUP;  // errors and hang-ups are always reported
+    // Whoever waits for a connection has nothing to read of it yet.
+    if (known.connecting) events |= EPOLLOUT;
     // Edge-triggered, old data gives one event at once and then none: it is found out by `known`.
-    if (mode == WatchMode::kEdge) event.events |= EPOLLET;
-    event.data.u64 = std::uint64_t{slot.generation} << 32 | index;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.fd.get(), &event) != 0) {
+    if (mode == WatchMode::kEdge) events |= EPOLLET;
+    if (!control(EPOLL_CTL_ADD, index, events)) {
       const bool unfit = errno == EPERM || errno == EBADF || errno == EINVAL;
       return base::fail(unfit ? ErrorCode::kInvalidArgument : ErrorCode::kOs, "epoll_ctl", errno);
     }
     slot.edge = mode == WatchMode::kEdge;
     slot.known_bytes = known.bytes;
     slot.known_ended = known.ended;
+    slot.known_connecting = known.connecting;
     slot.armed = true;
     return {};
+  }
+
+  bool control(int operation, std::uint32_t index, std::uint32_t events) {
+    const Slot& slot = slots_[index];
+    epoll_event event = {};
+    event.events = events;
+    event.data.u64 = std::uint64_t{slot.generation} << 32 | index;
+    return ::epoll_ctl(epoll_.get(), operation, slot.fd.get(), &event) == 0;
   }
 
   void disarm(Slot& slot) {
@@ -195,19 +205,37 @@ class EpollWatch final : public SocketWatch {
       return on_event_(WatchKey(slot.key), SocketEvent::kData);
     }
     const auto reading = read_socket(slot.fd.get());
-    // Edge-triggered: what was known is not news. What is no TCP socket has no counter to compare.
-    const bool news = !reading || !slot.edge || reading->bytes != slot.known_bytes ||
-                      reading->ended != slot.known_ended;
-    if (!news) return;
+    if (reading && !is_news(slot, *reading)) {
+      // What lies in the error queue would be ready for ever.
+      if (slot.edge || watch_on(index)) return;
+    }
     disarm(slot);
     const WatchKey key = slot.key;
-    on_event_(key, kind_of(event.events, reading ? reading->unread > 0 : true));
+    on_event_(key, reading ? kind_of(event.events, *reading) : SocketEvent::kData);
   }
 
-  static SocketEvent kind_of(std::uint32_t events, bool unread) {
+  /// Edge-triggered, what was known is not news; else all that there is to read is. What is no
+  /// socket of TCP or UDP has no counter to compare, and is not asked here.
+  static bool is_news(const Slot& slot, const SocketReading& reading) {
+    if (!slot.edge && (reading.unread > 0 || reading.ended)) return true;
+    return reading.bytes != slot.known_bytes || reading.ended != slot.known_ended ||
+           reading.connecting != (slot.known_connecting != 0);
+  }
+
+  /// After an event that was none. What comes between the reading and this gives another one.
+  bool watch_on(std::uint32_t index) {
+    Slot& slot = slots_[index];
+    std::uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    if (slot.known_connecting) events |= EPOLLOUT;
+    if (!control(EPOLL_CTL_MOD, index, events)) return false;
+    slot.edge = true;
+    return true;
+  }
+
+  static SocketEvent kind_of(std::uint32_t events, const SocketReading& reading) {
+    if (!reading.ended) return SocketEvent::kData;
     if (events & EPOLLERR) return SocketEvent::kError;
-    if ((events & (EPOLLRDHUP | EPOLLHUP)) && !unread) return SocketEvent::kEnd;
-    return SocketEvent::kData;
+    return reading.unread > 0 ? SocketEvent::kData : SocketEvent::kEnd;
   }
 
   io::UniqueFd epoll_;

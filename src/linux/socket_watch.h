@@ -15,9 +15,9 @@
 namespace wakeline::sys {
 
 enum class SocketEvent : std::uint8_t {
-  kData,   ///< bytes to read
+  kData,   ///< bytes to read; or the connection that was being set up is there
   kEnd,    ///< the peer closed, and nothing is left to read
-  kError,  ///< reset, or another error pending
+  kError,  ///< reset, or it could not be set up
 };
 
 enum class WatchMode : std::uint8_t {
@@ -47,8 +47,9 @@ class SocketWatch {
   static base::Result<std::unique_ptr<SocketWatch>> create(io::Loop& loop, OnEvent on_event);
   virtual ~SocketWatch() = default;  ///< closes every duplicate
 
-  /// Takes the duplicate of a **frozen** app's socket. In kEdge mode `known` is what was read of it
-  /// after the freeze: what came between that reading and this call is an event too.
+  /// Takes the duplicate of a **frozen** app's socket. `known` is what was read of it after the
+  /// freeze: in kEdge mode what came between that reading and this call is an event too, and of one
+  /// that was `connecting` it is one that it no longer is.
   /// Errors: kAlreadyExists (the key), kInvalidArgument (the fd cannot be waited for), kOs.
   virtual base::Result<void> add(WatchKey key, io::UniqueFd duplicate, WatchMode mode,
                                  const SocketReading& known = {}) = 0;

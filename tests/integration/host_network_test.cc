@@ -142,6 +142,12 @@ TEST_P(HostNetwork, WakesAnAppWhoseAddressIsGoneAlsoWhereItsSocketCannotBeEnded)
   ip("addr del 192.0.2.7/24 dev up0");
   EXPECT_EQ(wait_ledger("net", "network", "address_lost").detail, "192.0.2.7");
   wait_ledger("net", "wake", "socket_error");
+  // It was a doubt: the address comes back, and the connection brings what it ever brought.
+  wait_ledger("net", "suspend");
+  ip("addr add 192.0.2.7/24 dev up0");
+  app.line.command("ping 1");
+  wait_ledger("net", "wake", "socket_data");
+  EXPECT_EQ(app.line.expect("pong"), "pong 1");
 }
 
 }  // namespace

@@ -251,6 +251,104 @@ TEST_F(SocketWatchTest, TellsTheEndOnAnEdgeOnlyWhenItIsNew) {
   EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kEnd}}));
 }
 
+// Its reports of what was sent lie in the error queue of a connection that lives.
+TEST_F(SocketWatchTest, TakesNoReportOfZeroCopyForAnEnd) {
+  auto pair = connect_pair(server);
+  const int fd = pair.client.get();
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on), 0);
+  const std::vector<char> bytes(16'384, 'z');
+  ASSERT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_ZEROCOPY), std::ssize(bytes));
+  ASSERT_TRUE(test::eventually([&] {
+    pollfd wait{fd, 0, 0};
+    return ::poll(&wait, 1, 0) > 0 && wait.revents == POLLERR;
+  }));
+  EXPECT_EQ(read_socket(fd), (SocketReading{0, 0, false}));
+
+  for (const WatchMode mode : {WatchMode::kLevel, WatchMode::kEdge}) {
+    const auto known = read_socket(fd);
+    ASSERT_OK(known);
+    EXPECT_OK(watch->add(kFirst, duplicate(pair.client), mode, *known));
+    run_what_is_ready();
+    EXPECT_TRUE(events.empty());
+    EXPECT_TRUE(pair.server.send('a'));
+    ASSERT_TRUE(run_to(1));
+    EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+    EXPECT_TRUE(watch->remove(kFirst));
+    events.clear();
+    char byte = 0;
+    EXPECT_EQ(::recv(fd, &byte, 1, 0), 1);
+  }
+  const auto known = read_socket(fd);
+  ASSERT_OK(known);
+  EXPECT_OK(watch->add(kFirst, duplicate(pair.client), WatchMode::kLevel, *known));
+  run_what_is_ready();
+  reset(pair.server);
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kError}}));
+}
+
+/// Listens and takes no connection until told to; what is over its backlog waits for an answer.
+struct SlowServer {
+  SlowServer() : fd(new_socket(AF_INET, SOCK_STREAM)) {
+    sockaddr_in any = {};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    EXPECT_EQ(::listen(fd.get(), 0), 0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  }
+  /// A socket that has no answer yet.
+  io::UniqueFd connect_in_vain() {
+    for (int i = 0; i < 8; ++i) {
+      io::UniqueFd client = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+      ::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+      if (const auto reading = read_socket(client.get()); reading && reading->connecting)
+        return client;
+      accepted_before.push_back(std::move(client));
+    }
+    return {};
+  }
+  void take_all() {
+    for (std::size_t i = 0; i < accepted_before.size(); ++i)
+      taken.emplace_back(::accept4(fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
+  io::UniqueFd fd;
+  sockaddr_in address = {};
+  std::vector<io::UniqueFd> accepted_before;
+  std::vector<io::UniqueFd> taken;
+};
+
+// C39: a program that awaits its connection has to say the first word.
+TEST_F(SocketWatchTest, TellsThatAConnectionIsThere) {
+  SlowServer slow;
+  const io::UniqueFd client = slow.connect_in_vain();
+  ASSERT_TRUE(client);
+  const auto known = read_socket(client.get());
+  ASSERT_OK(known);
+  ASSERT_TRUE(known->connecting);
+  EXPECT_OK(watch->add(kFirst, duplicate(client), WatchMode::kLevel, *known));
+  run_what_is_ready();
+  EXPECT_TRUE(events.empty());
+  slow.take_all();  // the kernel asks again after a second
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kData}}));
+  EXPECT_FALSE(read_socket(client.get())->connecting);
+}
+
+TEST_F(SocketWatchTest, TellsThatAConnectionCannotBeHad) {
+  auto slow = std::make_unique<SlowServer>();
+  const io::UniqueFd client = slow->connect_in_vain();
+  ASSERT_TRUE(client);
+  const auto known = read_socket(client.get());
+  ASSERT_OK(known);
+  EXPECT_OK(watch->add(kFirst, duplicate(client), WatchMode::kLevel, *known));
+  slow->fd.reset();  // now it is refused
+  ASSERT_TRUE(run_to(1));
+  EXPECT_EQ(events, (std::vector<Event>{{kFirst, SocketEvent::kError}}));
+}
+
 TEST_F(SocketWatchTest, TellsNothingOfARemovedOne) {
   auto pair = connect_pair(server);
   auto other = connect_pair(server);

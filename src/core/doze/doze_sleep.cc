@@ -195,6 +195,9 @@ void Doze::on_socket_event(Instant now, AppId id, TagId tag, SocketEvent event, 
   if (tagged == nullptr) return;
   if (event == SocketEvent::kData) {
     wake(now, *app, WakeCause::kSocketData, tag, out);
+  } else if (event == SocketEvent::kDoubt) {
+    // It can bring data yet, and is watched on.
+    if (profile_.wake_on_end) wake(now, *app, WakeCause::kSocketError, tag, out);
   } else {
     tagged->ended = true;
     tagged->end_heard = true;

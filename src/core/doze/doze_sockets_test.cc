@@ -132,6 +132,7 @@ TEST_F(Sockets, C10AnEndAndAnErrorWake) {
   EXPECT_EQ(bed.take(), (List{Unwatch{a}, Resume{a, WakeCause::kSocketEnd, tag, 10s},
                               ledger(a, kWake, "socket_end", 1)}));
   // The app leaves the dead socket as it is: nothing more can come from it.
+  bed.ended = {tag};
   EXPECT_EQ(bed.idle(a), List{Suspend{a}});
   EXPECT_EQ(bed.suspended(a, bed.reading(a)),
             (List{ledger(a, kSuspend, "quiet"), Watch{a, second, WatchMode::kLevel, 0}}));
@@ -142,12 +143,45 @@ TEST_F(Sockets, C10AnEndAndAnErrorWake) {
 
 TEST_F(Sockets, C10AnEndThatCameBeforeTheFreezeWakesOnce) {
   EXPECT_EQ(bed.idle(a), List{Suspend{a}});
-  EXPECT_EQ(bed.suspended(a, bed.reading(a, 0, true)),
+  bed.ended = {tag};
+  EXPECT_EQ(bed.suspended(a, bed.reading(a)),
             (List{ledger(a, kSuspend, "quiet"), Resume{a, WakeCause::kSocketEnd, tag, 10s},
                   ledger(a, kWake, "socket_end", 1)}));
   EXPECT_EQ(bed.idle(a), List{Suspend{a}});  // without a line: at the end of the window
-  EXPECT_EQ(bed.suspended(a, bed.reading(a, 0, true)), List{ledger(a, kSuspend, "window_over")});
+  EXPECT_EQ(bed.suspended(a, bed.reading(a)), List{ledger(a, kSuspend, "window_over")});
   EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
+}
+
+TEST_F(Sockets, C10AnErrorThatTheSocketDoesNotShowIsNoEnd) {
+  bed.sleep(a);
+  bed.doze.on_socket_event(bed.now, a, tag, SocketEvent::kError, bed.out);
+  bed.take();
+  EXPECT_EQ(bed.idle(a), List{Suspend{a}});
+  EXPECT_EQ(bed.suspended(a, bed.reading(a)),
+            (List{ledger(a, kSuspend, "quiet"), Watch{a, tag, WatchMode::kLevel, 0}}));
+  EXPECT_EQ(bed.data(a, tag)[1], Action(Resume{a, WakeCause::kSocketData, tag, 10s}));
+  // And its end has its wake yet.
+  EXPECT_EQ(bed.idle(a), List{Suspend{a}});
+  bed.ended = {tag};
+  EXPECT_EQ(bed.suspended(a, bed.reading(a))[1],
+            Action(Resume{a, WakeCause::kSocketEnd, tag, 10s}));
+}
+
+TEST_F(Sockets, C31ADoubtWakesAndTheSocketIsWatchedOn) {
+  bed.sleep(a);
+  bed.doze.on_socket_event(bed.now, a, tag, SocketEvent::kDoubt, bed.out);
+  EXPECT_EQ(bed.take(), (List{Unwatch{a}, Resume{a, WakeCause::kSocketError, tag, 10s},
+                              ledger(a, kWake, "socket_error", 1)}));
+  EXPECT_EQ(bed.idle(a), List{Suspend{a}});
+  EXPECT_EQ(bed.suspended(a, bed.reading(a)),
+            (List{ledger(a, kSuspend, "quiet"), Watch{a, tag, WatchMode::kLevel, 0}}));
+}
+
+TEST_F(SocketsClassic, C31ADoubtChangesNothing) {
+  bed.sleep(a);
+  bed.doze.on_socket_event(bed.now, a, tag, SocketEvent::kDoubt, bed.out);
+  EXPECT_EQ(bed.take(), List{});
+  EXPECT_EQ(bed.data(a, tag)[1], Action(Resume{a, WakeCause::kSocketData, tag, 10s}));
 }
 
 TEST_F(SocketsClassic, C10AnEndDoesNotWakeAndIsNotWatchedAnyMore) {

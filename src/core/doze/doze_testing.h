@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <ostream>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -46,6 +48,7 @@ struct Bed {
   AppId app;
   std::uint64_t bytes = 0;  ///< as every tag reads
   Duration cpu{};
+  std::set<TagId> ended{};  ///< as every reading says from then on
 
   AppId add(std::string name, bool voip = true) {
     return doze.add_app({.name = std::move(name), .voip = voip}).value();
@@ -69,10 +72,10 @@ struct Bed {
     return take();
   }
 
-  Reading reading(AppId id, std::uint32_t unread = 0, bool ended = false) const {
+  Reading reading(AppId id, std::uint32_t unread = 0) const {
     Reading reading{.tags = {}, .cpu = cpu};
     for (const Tag& tag : doze.find(id)->run.tags)
-      reading.tags.push_back({tag.id, bytes, unread, ended});
+      reading.tags.push_back({tag.id, bytes, unread, ended.contains(tag.id)});
     return reading;
   }
 

@@ -35,8 +35,7 @@ bool Tags::update(const Reading& reading) {
     Tag* tag = find(read.tag);
     if (tag == nullptr) continue;
     rose |= tag->known && read.bytes > tag->bytes;
-    tag->read(read.bytes);
-    tag->ended |= read.ended;
+    tag->read(read);
   }
   return rose;
 }
@@ -48,14 +47,13 @@ std::optional<Unheard> Tags::update_frozen(const Reading& reading, bool sampled,
     Tag* tag = find(read.tag);
     if (tag == nullptr) continue;
     const bool late = sampled && tag->known && read.bytes > tag->bytes;
-    tag->read(read.bytes);
+    tag->read(read);
     const bool rest = read.unread > 0 && !tag->has_rest;
     if (!data && (late || rest)) data = {WakeCause::kSocketData, tag->id};
     // The wake is for the whole app: whatever lies in any queue now has had it.
     tag->has_rest = read.unread > 0;
     if (read.ended && !std::exchange(tag->end_heard, true) && wake_on_end && !end)
       end = {WakeCause::kSocketEnd, tag->id};
-    tag->ended |= read.ended;
   }
   return data ? data : end;
 }

@@ -17,11 +17,15 @@ struct Tag {
   bool ended = false;       ///< nothing more can come
   bool end_heard = false;   ///< the end had its wake, or needs none
 
-  /// Takes the byte count of a reading: with another one the rest is another rest.
-  void read(std::uint64_t count) {
-    has_rest = has_rest && bytes == count;
-    bytes = count;
+  /// Takes a reading: with another byte count the rest is another rest. It says whether the
+  /// connection has ended, whatever was thought of it before; an end that was none has not been
+  /// heard either.
+  void read(const TagReading& reading) {
+    has_rest = has_rest && bytes == reading.bytes;
+    bytes = reading.bytes;
     known = true;
+    ended = reading.ended;
+    end_heard = end_heard && ended;
   }
   friend bool operator==(const Tag&, const Tag&) = default;
 };

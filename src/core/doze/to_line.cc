@@ -46,7 +46,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(LedgerEvent::kCo
 constexpr std::array<std::string_view, 6> kKillReasons = {"closed_by_user", "tasks_expired",
                                                           "wake_limit",     "keep_alive_overrun",
                                                           "removed",        "exits_on_suspend"};
-constexpr std::array<std::string_view, 3> kSocketEvents = {"data", "end", "error"};
+constexpr std::array<std::string_view, 4> kSocketEvents = {"data", "end", "error", "doubt"};
 constexpr std::array<std::string_view, 2> kWatchModes = {"level", "edge"};
 constexpr std::array<std::string_view, 4> kSuspendReasons = {"quiet", "window_over",
                                                              "keep_alive_overrun", "slice_over"};

@@ -116,7 +116,7 @@ struct TagReading {
   TagId tag;
   std::uint64_t bytes = 0;
   std::uint32_t unread = 0;
-  bool ended = false;  ///< FIN, reset or error is pending
+  bool ended = false;  ///< FIN or reset is pending or past
   friend bool operator==(const TagReading&, const TagReading&) = default;
 };
 /// What a sample has to read beside the CPU time.
@@ -145,7 +145,12 @@ struct ExitStatus {
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
 
-enum class SocketEvent : std::uint8_t { kData, kEnd, kError };
+enum class SocketEvent : std::uint8_t {
+  kData,
+  kEnd,
+  kError,
+  kDoubt  ///< the socket says nothing, but its connection can hardly live: its app shall look
+};
 std::string_view name(SocketEvent);
 
 /// How a watched socket is armed: level-triggered, or edge-triggered when the app has left old data
