@@ -64,6 +64,20 @@ int poll_timeout(base::Instant deadline) {
   return static_cast<int>(std::min<std::int64_t>(ms, 1'000'000'000));
 }
 
+/// `run` hands the host a terminal and an environment: not to a stranger's, who had the socket's
+/// place first. Root may work with anybody's.
+std::expected<void, ControlError> check_owner(int socket, const std::string& socket_path) {
+  ucred host{};
+  socklen_t size = sizeof host;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &host, &size) != 0) {
+    return failed(base::os_error("SO_PEERCRED", errno));
+  }
+  const uid_t own = ::geteuid();
+  if (own == 0 || host.uid == 0 || host.uid == own) return {};
+  return failed(ErrorCode::kPermission, socket_path + ": this host is of another user (uid " +
+                                            std::to_string(host.uid) + ")");
+}
+
 }  // namespace
 
 std::expected<ControlClient, ControlError> ControlClient::connect(const std::string& socket_path,
@@ -80,6 +94,9 @@ std::expected<ControlClient, ControlError> ControlClient::connect(const std::str
     const base::Error error = base::os_error("connect", errno);
     return failed(error.code, socket_path + ": " + base::to_string(error) +
                                   "; is the host running? (wakeline host)");
+  }
+  if (auto owner = check_owner(socket.get(), socket_path); !owner) {
+    return std::unexpected(owner.error());
   }
   ControlClient client(std::move(socket), timeout);
   const wire::host::Hello hello{++client.request_, wire::host::kProtocolVersion, "control"};

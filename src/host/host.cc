@@ -89,6 +89,10 @@ std::expected<void, StartError> fill_in(HostOptions& options) {
   for (const std::string& folder : {options.runtime_folder, options.state_folder}) {
     if (auto made = io::make_folder(folder); !made) return failed(made.error(), folder);
   }
+  // Whoever may write there could take the socket's name, or hand us notes of his own.
+  if (auto ours = io::check_own_folder(options.runtime_folder); !ours) {
+    return failed(ours.error(), options.runtime_folder);
+  }
   if (options.manifest_folders.empty()) {
     options.manifest_folders = {options.state_folder + "/apps"};
   }

@@ -12,6 +12,10 @@ namespace wakeline::io {
 /// The file's bytes. Errors: kNotFound, kPermission, kTooLarge (over `limit` bytes), kOs.
 base::Result<std::string> read_file(const std::string& path, std::size_t limit);
 
+/// The same of a regular file alone: a FIFO that somebody has put in its place stops nobody.
+/// Errors: as read_file; kInvalidArgument (another kind of file).
+base::Result<std::string> read_regular_file(const std::string& path, std::size_t limit);
+
 /// Replaces the file whole: a crash leaves the old one or the new one (an unfinished file beside
 /// it, fsync, rename, fsync of the folder). Also when several processes write it: the last rename
 /// counts. What a process that died left beside it is removed by the next write.
@@ -33,6 +37,10 @@ base::Result<UniqueFd> lock_file(const std::string& path);
 
 /// Makes the folder and its parents, mode 0700. Errors: kPermission, kStorageFull, kOs.
 base::Result<void> make_folder(const std::string& path);
+/// Whether what is written to the folder stays what it is: it must be ours or root's, no other user
+/// may write to it, and the path to it may end in no stranger's link. For folders in a place where
+/// anybody may have made them first, as /tmp. Errors: kPermission, kNotFound, kOs.
+base::Result<void> check_own_folder(const std::string& path);
 
 /// $XDG_RUNTIME_DIR/wakeline, or /run/wakeline for root, or /tmp/wakeline-UID: where sockets go.
 std::string default_runtime_folder();

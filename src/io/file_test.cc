@@ -57,6 +57,41 @@ TEST(File, ThatCannotBeReplacedLeavesNoTemporaryFile) {
   EXPECT_EQ(files_in(folder), 1u);
 }
 
+TEST(File, OfAnotherKindIsNotWaitedFor) {
+  const TestFolder folder;
+  const std::string path = folder.file("fifo");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(code(read_regular_file(path, 10)), base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(read_regular_file(folder.path(), 10)), base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(read_regular_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
+  ASSERT_TRUE(write_file(folder.file("file"), "text"));
+  EXPECT_EQ(read_regular_file(folder.file("file"), 10), "text");
+  EXPECT_EQ(code(read_regular_file(folder.file("file"), 3)), base::ErrorCode::kTooLarge);
+}
+
+TEST(OwnFolder, IsNobodyElsesToWrite) {
+  const TestFolder folder;
+  const std::string path = folder.file("run");
+  EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kNotFound);
+  ASSERT_TRUE(write_file(folder.file("file"), "x"));
+  EXPECT_FALSE(check_own_folder(folder.file("file")));
+  ASSERT_TRUE(make_folder(path));
+  EXPECT_TRUE(check_own_folder(path));
+  ASSERT_EQ(::symlink(path.c_str(), folder.file("link").c_str()), 0);
+  EXPECT_TRUE(check_own_folder(folder.file("link")));
+  for (const mode_t mode : {0720, 0702, 01777}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kPermission);
+  }
+  ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  EXPECT_TRUE(check_own_folder(path));
+  if (::geteuid() != 0) return;  // the rest takes root
+  ASSERT_EQ(::lchown(folder.file("link").c_str(), 65'534, 65'534), 0);
+  EXPECT_EQ(code(check_own_folder(folder.file("link"))), base::ErrorCode::kPermission);
+  ASSERT_EQ(::chown(path.c_str(), 65'534, 65'534), 0);
+  EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kPermission);
+}
+
 TEST(File, OverTheProcesssLimitIsAnErrorAndNoDeadlySignal) {
   const TestFolder folder;
   ASSERT_TRUE(write_file(folder.file("state"), "old"));
