@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ struct GivenBack {
 struct AppRecord {
   doze::AppId id;
   wire::Manifest manifest;
+  /// Changed while it runs: taken when it ends. What the user grants is taken at once.
+  std::optional<wire::Manifest> next_manifest;
+  std::string manifest_file;  ///< empty: of a program that `run` started
   std::unique_ptr<AppProcess> process;
   base::FlatMap<doze::TagId, TagRecord> tags;
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "host/manifests.h"
 #include "host/requests.h"
 #include "host/text.h"
 #include "io/clock.h"
@@ -29,16 +28,13 @@ std::uint64_t milliseconds_until(base::Instant now, base::Instant deadline) {
 
 }  // namespace
 
-void Controls::scan() { scan_ids(); }
-
-std::set<std::string> Controls::scan_ids() {
-  std::set<std::string> ids;
+ManifestScan Controls::scan() {
   if (auto settings = load_settings(state_folder_)) {
     settings_ = std::move(*settings);
   } else {
     base::log(LogLevel::kError, "host", "{}; the settings before it hold", settings.error());
   }
-  const ManifestScan found = scan_manifests(manifest_folders_);
+  ManifestScan found = scan_manifests(manifest_folders_);
   for (const std::string& fault : found.faults) {
     base::log(LogLevel::kError, "host", "{}", fault);
   }
@@ -46,25 +42,22 @@ std::set<std::string> Controls::scan_ids() {
     base::log(LogLevel::kWarning, "host", "{}", warning);
   }
   for (const wire::Manifest& manifest : found.manifests) {
-    ids.insert(manifest.id);
-    const wire::Manifest granted = as_granted(manifest, settings_);
-    const auto installed = driver_.install(granted);
+    const auto installed =
+        driver_.install(as_granted(manifest, settings_), found.files.at(manifest.id));
     if (installed) continue;
-    if (installed.error().code == ErrorCode::kBusy) {
-      driver_.take_settings(*driver_.find(manifest.id), granted);
-      continue;
-    }
     base::log(LogLevel::kError, "host", "{}: not installed: {}", manifest.id,
               base::to_string(installed.error()));
   }
-  return ids;
+  return found;
 }
 
 Reply Controls::handle(const wire::host::Reload& reload) {
-  const std::set<std::string> ids = scan_ids();
+  const ManifestScan found = scan();
   std::vector<std::string> gone;
   for (const auto& [id, app] : driver_.apps()) {
-    if (!ids.contains(id) && !runs_.contains(id)) gone.push_back(id);
+    const bool stays =
+        found.files.contains(id) || found.may_hold(app->manifest_file) || runs_.contains(id);
+    if (!stays) gone.push_back(id);
   }
   for (const std::string& id : gone) {
     AppRecord& app = *driver_.find(id);
@@ -85,7 +78,7 @@ Reply Controls::handle(const wire::host::Control& control) {
       control.command == Command::kLaunch || control.command == Command::kForeground;
   AppRecord* app = driver_.find(control.app);
   if (starts && (app == nullptr || !app->process->running())) {
-    scan();
+    std::ignore = scan();
     app = driver_.find(control.app);
   }
   if (app == nullptr) {

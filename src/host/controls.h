@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
 #include "host/driver.h"
+#include "host/manifests.h"
 #include "host/runs.h"
 #include "host/settings.h"
 #include "wire/host_message.h"
@@ -28,20 +28,18 @@ class Controls {
 
   /// Reads the user's settings and the manifest folders, and installs what is new; faults are lines
   /// of the log.
-  void scan();
+  ManifestScan scan();
 
   /// kLaunch and kForeground look for a new or changed manifest when the app does not run.
   wire::host::Reply handle(const wire::host::Control& control);
-  /// Takes what changed in the manifest folders: new apps, changed ones that do not run; an app
-  /// whose manifest is gone is closed, and forgotten when it has ended.
+  /// Takes what changed in the manifest folders; an app whose manifest is gone is closed, and
+  /// forgotten when it has ended. One whose manifest has a fault now stays as it is.
   wire::host::Reply handle(const wire::host::Reload& reload);
   /// In parts of at most wire::host::kAppsMax.
   std::vector<wire::host::AppList> handle(const wire::host::List& list);
 
  private:
   wire::host::AppInfo info(AppRecord& app) const;
-
-  std::set<std::string> scan_ids();
 
   Driver& driver_;
   Runs& runs_;

@@ -14,6 +14,30 @@
 namespace wakeline::host {
 namespace {
 
+doze::AppConfig config_of(const wire::Manifest& manifest) {
+  return {.name = manifest.id,
+          .voip = manifest.voip,
+          .audio = manifest.audio,
+          .relaunch = manifest.relaunch,
+          .exits_on_suspend = manifest.exits_on_suspend,
+          .tags_itself = manifest.sockets.empty(),
+          .reclaim = manifest.reclaim,
+          .merge_pings = manifest.merge_pings};
+}
+
+/// The manifest with what the user can grant or take, and how notifications look, of `wanted`.
+wire::Manifest with_grants(wire::Manifest manifest, const wire::Manifest& wanted) {
+  manifest.voip = wanted.voip;
+  manifest.audio = wanted.audio;
+  manifest.sockets = wanted.sockets;
+  manifest.keep_alive = wanted.keep_alive;
+  manifest.tcp_keep_alive = wanted.tcp_keep_alive;
+  manifest.media = wanted.media;
+  manifest.merge_pings = wanted.merge_pings;
+  manifest.style = wanted.style;
+  return manifest;
+}
+
 using base::ErrorCode;
 using base::LogLevel;
 
@@ -75,30 +99,21 @@ base::Result<void> Driver::make_timers() {
   return {};
 }
 
-base::Result<void> Driver::install(const wire::Manifest& manifest) {
+base::Result<void> Driver::install(const wire::Manifest& manifest, const std::string& file) {
   if (AppRecord* known = find(manifest.id)) {
-    if (known->manifest == manifest) return {};
-    if (known->process->running()) return base::fail(ErrorCode::kBusy, "install");
-    feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-      doze.remove_app(now, known->id, out);
-    });
-    by_id_.erase(known->id);
-    apps_.erase(manifest.id);
+    known->uninstalled = false;
+    known->manifest_file = file;
+    change(*known, manifest);
+    return {};
   }
   auto record = std::make_unique<AppRecord>();
   record->manifest = manifest;
+  record->manifest_file = file;
   auto process =
       AppProcess::create(loop_, *exits_, freezer_, record->manifest.id,
                          [this, app = record.get()](sys::ExitInfo info) { on_exit(*app, info); });
   if (!process) return base::fail(process.error());
-  const auto id = doze_.add_app({.name = manifest.id,
-                                 .voip = manifest.voip,
-                                 .audio = manifest.audio,
-                                 .relaunch = manifest.relaunch,
-                                 .exits_on_suspend = manifest.exits_on_suspend,
-                                 .tags_itself = manifest.sockets.empty(),
-                                 .reclaim = manifest.reclaim,
-                                 .merge_pings = manifest.merge_pings});
+  const auto id = doze_.add_app(config_of(manifest));
   if (!id) return base::fail(id.error());
   record->id = *id;
   record->process = std::move(*process);
@@ -107,27 +122,46 @@ base::Result<void> Driver::install(const wire::Manifest& manifest) {
   return {};
 }
 
-void Driver::take_settings(AppRecord& app, const wire::Manifest& wanted) {
-  wire::Manifest granted = app.manifest;
-  granted.voip = wanted.voip;
-  granted.audio = wanted.audio;
-  granted.sockets = wanted.sockets;
-  granted.keep_alive = wanted.keep_alive;
-  granted.tcp_keep_alive = wanted.tcp_keep_alive;
-  granted.media = wanted.media;
-  granted.merge_pings = wanted.merge_pings;
-  granted.style = wanted.style;
-  if (granted != wanted || wanted == app.manifest) return;
-  app.manifest = wanted;
-  if (!wanted.voip) {
+void Driver::change(AppRecord& app, const wire::Manifest& manifest) {
+  app.next_manifest.reset();
+  if (app.manifest == manifest) return;
+  if (!app.process->running()) {
+    app.manifest = manifest;
+    return set_config(app);
+  }
+  const wire::Manifest granted = with_grants(app.manifest, manifest);
+  if (granted != manifest) app.next_manifest = manifest;
+  if (granted != app.manifest) take_grants(app, granted);
+}
+
+/// What the user has given or taken, of an app that runs.
+void Driver::take_grants(AppRecord& app, const wire::Manifest& granted) {
+  const bool voip_given = granted.voip && !app.manifest.voip;
+  const bool new_keep_alive = granted.keep_alive != app.manifest.keep_alive;
+  app.manifest = granted;
+  if (!granted.voip) {
     drop_duplicates(*watch_, app);
     app.tags.clear();
     app.keep_alive_set = false;
   }
+  if (voip_given) {
+    app.postponements = 0;
+    app.line_awaited = false;
+    app.denial_told = false;
+  }
+  set_config(app);
+  if (granted.voip && new_keep_alive && !app.keep_alive_set) set_keep_alive_of_manifest(app);
+  // What it had tagged is forgotten here, and it does not know: it connects anew and tags anew.
+  if (voip_given && app.sink != nullptr) {
+    std::exchange(app.sink, nullptr)->end();
+    disconnected(app);
+  }
+}
+
+void Driver::set_config(AppRecord& app) {
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
-    doze.set_modes(now, app.id, wanted.voip, wanted.audio, out);
+    doze.set_config(now, app.id, config_of(app.manifest), out);
   });
-  if (app.process->running() && wanted.voip) begin_run(app);
 }
 
 void Driver::uninstall(const std::string& id) {
@@ -312,6 +346,10 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   app.suspended = false;
   if (hooks_.on_waking) hooks_.on_waking(app);
   if (app.sink != nullptr) std::exchange(app.sink, nullptr)->end();
+  if (app.next_manifest) {  // before it is launched again
+    app.manifest = *std::exchange(app.next_manifest, std::nullopt);
+    set_config(app);
+  }
   const doze::ExitStatus status{info.known, info.signaled, info.code};
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_exited(now, app.id, status, out);

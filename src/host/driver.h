@@ -61,13 +61,10 @@ class Driver {
                                                       LedgerLog& ledger, DriverOptions options);
   ~Driver();
 
-  /// Installs the app, or takes a changed manifest of one that does not run.
-  /// Errors: kTooLarge (doze::kAppsMax), kBusy (it runs: the change waits for its end), as
-  /// Freezer::group.
-  base::Result<void> install(const wire::Manifest& manifest);
-  /// Takes what the user grants and how notifications look, also while the app runs. Another change
-  /// of its manifest waits for its end.
-  void take_settings(AppRecord& app, const wire::Manifest& wanted);
+  /// Installs the app, or takes a changed manifest. Of an app that runs, what the user grants and
+  /// how notifications look is taken at once, the rest when it ends. `file`: where it was found.
+  /// Errors: kTooLarge (doze::kAppsMax), as Freezer::group.
+  base::Result<void> install(const wire::Manifest& manifest, const std::string& file = {});
   /// Forgets an app that does not run, and takes its group away.
   void uninstall(const std::string& id);
   AppRecord* find(std::string_view id);
@@ -160,6 +157,10 @@ class Driver {
   base::Result<AppReading> look_at(AppRecord& app, base::Instant now);
   void thaw(AppRecord& app);
   void begin_run(AppRecord& app);
+  void change(AppRecord& app, const wire::Manifest& manifest);
+  void take_grants(AppRecord& app, const wire::Manifest& granted);
+  void set_config(AppRecord& app);
+  void set_keep_alive_of_manifest(AppRecord& app);
   void send_outbox();
   void look_for_ended_media();
   void check_stopped();

@@ -100,7 +100,10 @@ void Driver::begin_run(AppRecord& app) {
   app.awake_since = io::now();
   app.line_due = base::saturating_add(app.awake_since, options_.profile.launch_window);
   app.awake_cpu = app.cpu;
-  if (app.manifest.keep_alive == base::Duration::zero()) return;
+  if (app.manifest.keep_alive > base::Duration::zero()) set_keep_alive_of_manifest(app);
+}
+
+void Driver::set_keep_alive_of_manifest(AppRecord& app) {
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     const auto set = doze.set_keep_alive(now, app.id, app.manifest.keep_alive, out);
     if (set) return;

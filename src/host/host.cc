@@ -272,7 +272,7 @@ void Host::Impl::accept(std::unique_ptr<io::Seqpacket> socket) {
 void Host::Impl::run() {
   loop_.post([this] {
     driver_->note(nullptr, "host", "started", std::string(freezer_->mechanism()));
-    controls_->scan();
+    std::ignore = controls_->scan();
     runs_->restore(freezer_->existing());
     notices_->restore();
     if (options_.follow_window) {

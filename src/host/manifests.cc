@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 
 #include "io/file.h"
 #include "wire/info_plist.h"
@@ -17,8 +16,7 @@ constexpr std::string_view kSuffix = ".desktop";
 constexpr std::string_view kSuffixes[] = {kSuffix, ".plist", ".app"};
 
 /// The names of the manifests in `folder`, sorted: the order of a folder is the file system's.
-std::vector<std::string> manifest_files(const std::string& folder,
-                                        std::vector<std::string>& faults) {
+std::vector<std::string> manifest_files(const std::string& folder, ManifestScan& scan) {
   std::vector<std::string> files;
   std::error_code error;
   std::filesystem::directory_iterator entries(folder, error);
@@ -27,12 +25,16 @@ std::vector<std::string> manifest_files(const std::string& folder,
     std::string name = entries->path().filename().string();
     if (!is_manifest(name)) continue;
     if (files.size() == kManifestFilesMax) {
-      faults.push_back(folder + ": more than " + std::to_string(kManifestFilesMax) + " manifests");
+      scan.faults.push_back(fmt::format("{}: more than {} manifests", folder, kManifestFilesMax));
+      scan.unread.insert(folder);
       break;
     }
     files.push_back(std::move(name));
   }
-  if (error) faults.push_back(folder + ": " + error.message());
+  if (error) {
+    scan.faults.push_back(folder + ": " + error.message());
+    scan.unread.insert(folder);
+  }
   std::ranges::sort(files);
   return files;
 }
@@ -50,7 +52,7 @@ std::expected<wire::Manifest, std::string> read_manifest(const std::string& path
   std::error_code error;
   std::filesystem::path file = std::filesystem::absolute(path, error).lexically_normal();
   if (std::filesystem::is_directory(file, error)) file /= "Info.plist";
-  const auto text = io::read_file(file.string(), wire::kManifestMax);
+  const auto text = io::read_regular_file(file.string(), wire::kManifestMax);
   if (!text) return std::unexpected(file.string() + ": " + base::to_string(text.error()));
   std::vector<wire::ManifestError> found;
   auto manifest = wire::is_plist(*text)
@@ -61,18 +63,22 @@ std::expected<wire::Manifest, std::string> read_manifest(const std::string& path
   return *std::move(manifest);
 }
 
+bool ManifestScan::may_hold(const std::string& file) const {
+  return unread.contains(file) || unread.contains(file.substr(0, file.find_last_of('/')));
+}
+
 ManifestScan scan_manifests(const std::vector<std::string>& folders) {
   ManifestScan scan;
-  std::map<std::string, std::string> file_of_id;
   for (const std::string& folder : folders) {
-    for (const std::string& name : manifest_files(folder, scan.faults)) {
+    for (const std::string& name : manifest_files(folder, scan)) {
       const std::string path = fmt::format("{}/{}", folder, name);
       auto manifest = read_manifest(path, scan.warnings);
       if (!manifest) {
         scan.faults.push_back(std::move(manifest.error()));
+        scan.unread.insert(path);
         continue;
       }
-      const auto [taken, fresh] = file_of_id.try_emplace(manifest->id, path);
+      const auto [taken, fresh] = scan.files.try_emplace(manifest->id, path);
       if (!fresh) {
         scan.faults.push_back(path + ": the id '" + manifest->id + "' is taken by " +
                               taken->second);

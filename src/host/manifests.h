@@ -2,6 +2,8 @@
 #pragma once
 
 #include <expected>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,11 +18,17 @@ inline constexpr std::size_t kManifestFilesMax = 8'192;
 
 /// What a look into the manifest folders found.
 struct ManifestScan {
-  std::vector<wire::Manifest> manifests;  ///< ordered by id, each id once
+  std::vector<wire::Manifest> manifests;     ///< ordered by id, each id once
+  std::map<std::string, std::string> files;  ///< by id: where its manifest was found
+  std::set<std::string> unread;              ///< files, and whole folders, that have a fault
   /// One line a fault, ready to print: "/path/doorbell.desktop:4: Exec: missing".
   std::vector<std::string> faults;
   /// The same for what is passed over: a key that nobody knows.
   std::vector<std::string> warnings;
+
+  /// Whether a manifest that was found in `file` may be there still: one that cannot be read now
+  /// takes no app away.
+  bool may_hold(const std::string& file) const;
 };
 
 /// Whether scan_manifests reads a file or folder of that name: *.desktop, *.plist, *.app.

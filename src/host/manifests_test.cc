@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -45,6 +46,23 @@ TEST_F(ManifestFolder, GivesManifestsByIdAndSkipsOtherFiles) {
   const ManifestScan scan = scan_manifests({first, folder + "/absent"});
   EXPECT_EQ(names(scan), (std::vector<std::string>{"A", "B"}));
   EXPECT_EQ(scan.faults, std::vector<std::string>{});
+}
+
+TEST_F(ManifestFolder, TellsAFaultyManifestFromOneThatIsGone) {
+  write(first + "/a.desktop", "A");
+  std::ofstream(first + "/b.desktop") << "[Desktop Entry\n";
+  ASSERT_EQ(::mkfifo((first + "/c.desktop").c_str(), 0600), 0);  // waits for no writer
+  const ManifestScan scan = scan_manifests({first, folder + "/absent"});
+  EXPECT_EQ(names(scan), std::vector<std::string>{"A"});
+  EXPECT_EQ(scan.files.at("a"), first + "/a.desktop");
+  EXPECT_EQ(scan.faults.size(), 2U);
+  EXPECT_TRUE(scan.may_hold(first + "/b.desktop"));
+  EXPECT_TRUE(scan.may_hold(first + "/c.desktop"));
+  EXPECT_FALSE(scan.may_hold(first + "/d.desktop"));
+  EXPECT_FALSE(scan.may_hold(folder + "/absent/a.desktop"));
+  // Of a folder that cannot be listed nothing is known.
+  std::ofstream(second + "/file") << "x";
+  EXPECT_TRUE(scan_manifests({second + "/file"}).may_hold(second + "/file/a.desktop"));
 }
 
 TEST_F(ManifestFolder, WarnsOfAKeyThatNobodyKnowsAndTakesTheApp) {

@@ -143,7 +143,7 @@ std::string to_text(const Settings& settings) {
 
 std::expected<Settings, std::string> load_settings(const std::string& state_folder) {
   const std::string path = settings_path(state_folder);
-  const auto text = io::read_file(path, kSettingsMax);
+  const auto text = io::read_regular_file(path, kSettingsMax);
   if (!text) {
     if (text.error().code == base::ErrorCode::kNotFound) return Settings();
     return std::unexpected(path + ": " + base::to_string(text.error()));

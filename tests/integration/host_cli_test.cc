@@ -163,6 +163,65 @@ TEST_P(AppsCommand, C1TakesABackgroundModeFromARunningAppAndGivesItBack) {
   EXPECT_EQ(info("bell").state, AppState::kStopped);  // no voip app: not launched at the start
 }
 
+TEST_P(AppsCommand, C1AnAppThatSleepsIsGivenItsBackgroundModeBack) {
+  write_manifest("bell");
+  start_host();
+  TestApp app = accept_app();
+  wait_ledger("bell", "suspend");
+  EXPECT_EQ(apps({"set", "bell", "voip=no"}).code, 0);
+  EXPECT_EQ(info("bell").tags, 0U);
+  EXPECT_EQ(apps({"set", "bell", "voip=default"}).code, 0);
+  wait_ledger("bell", "wake", "control");
+  EXPECT_EQ(app.report.expect("host gone"), "host gone");
+  wait_ledger("bell", "tag", "tagged");
+  wait_ledger("bell", "suspend");
+  app.line.command("ping 1");
+  EXPECT_EQ(app.line.expect("pong"), "pong 1");
+  wait_ledger("bell", "wake", "socket_data");
+}
+
+TEST_P(AppsCommand, C1TakesABackgroundModeFromAnAppWhoseManifestHasChanged) {
+  write_manifest("bell");
+  start_host();
+  TestApp app = accept_app();
+  wait_ledger("bell", "suspend");
+  write_file("bell.desktop",
+             "[Desktop Entry]\nType=Application\nName=Bell\n"
+             "Exec=/bin/false\nX-Wakeline-BackgroundModes=voip;\n"
+             "X-Wakeline-Relaunch=false\n");
+  EXPECT_EQ(apps({"set", "bell", "voip=no"}).code, 0);
+  EXPECT_EQ(info("bell").tags, 0U);
+  EXPECT_EQ(apps({"set", "bell", "voip=default"}).code, 0);
+  wait_ledger("bell", "tag", "tagged");
+  // The rest of its manifest it has from the next launch on, also where nobody launches it.
+  app.line.command("crash");
+  wait_ledger("bell", "exit", "signal");
+  EXPECT_EQ(next_line("bell", 500ms), std::nullopt);
+}
+
+TEST_P(AppsCommand, LeavesAnAppAsItIsWhileItsManifestHasAFault) {
+  write_manifest("bell");
+  start_host();
+  TestApp app = accept_app();
+  wait_ledger("bell", "suspend");
+  const std::string file = manifests + "/bell.desktop";
+  std::filesystem::rename(file, folder + "/kept");
+  write_file("bell.desktop", "[Desktop Entry\n");
+  ASSERT_TRUE(control->reload());
+  EXPECT_NE(host_log().find("bell.desktop"), std::string::npos) << host_log();
+  EXPECT_EQ(info("bell").state, AppState::kSuspended);
+  // One that is gone ends its app; one that has come back by then leaves it installed.
+  std::filesystem::remove(file);
+  app.line.command("stubborn");
+  EXPECT_EQ(app.report.expect("stubborn"), "stubborn");
+  ASSERT_TRUE(control->reload());
+  wait_ledger("bell", "closed", "user");
+  std::filesystem::rename(folder + "/kept", file);
+  ASSERT_TRUE(control->reload());
+  wait_ledger("bell", "exit");
+  EXPECT_EQ(info("bell").state, AppState::kStopped);
+}
+
 TEST_P(AppsCommand, RefusesASettingThatThereIsNot) {
   for (const char* wrong : {"voip=maybe", "colour=red", "style"}) {
     const auto refused = apps({"set", "bell", wrong});

@@ -58,10 +58,13 @@ void Doze::remove_app(Instant now, AppId id, Actions& out) {
   publish_alarm(out);
 }
 
-void Doze::set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out) {
+void Doze::set_config(Instant now, AppId id, AppConfig config, Actions& out) {
   App* app = lookup(id);
   if (app == nullptr) return;
-  if (!audio && app->run.audio) std::ignore = on_audio_session(now, id, false, out);
+  const bool voip = config.voip;
+  const bool voip_given = voip && !app->config.voip;
+  const bool reclaim = config.reclaim;
+  if (!config.audio && app->run.audio) std::ignore = on_audio_session(now, id, false, out);
   if (!voip && app->runs()) {
     cancel_wakes(now, id, out);
     if (app->run.keep_alive.is_set()) {
@@ -70,9 +73,22 @@ void Doze::set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out)
     unwatch(*app, out);
     app->run.tags = {};
   }
-  app->config.voip = voip;
-  app->config.audio = audio;
+  config.name = std::move(app->config.name);
+  if (std::exchange(app->config, std::move(config)).reclaim != reclaim) plan_reclaim(now, *app);
+  if (voip_given) await_tags(now, *app, out);
   finish(now, *app, out);
+}
+
+/// The app has to tag what may wake it, and needs to run for that.
+void Doze::await_tags(Instant now, App& app, Actions& out) {
+  if (app.run.ending) return;
+  if (app.suspended()) {
+    resume(now, app, WakeCause::kControl, {}, out);
+  } else if (app.run.suspending) {
+    app.run.pending = WakeCause::kControl;
+    return;
+  }
+  if (app.awake()) open_window(now, app, std::max(profile_.wake_window, kAdoptionWindow));
 }
 
 void Doze::on_boot(Instant now, Actions& out, const std::vector<AppId>& resting) {

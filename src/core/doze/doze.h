@@ -28,9 +28,10 @@ class Doze {
   /// kAppsMax).
   base::Result<AppId> add_app(AppConfig config);
   void remove_app(Instant now, AppId id, Actions& out);
-  /// The user grants background modes, or takes them back: with `voip` go the tags, the keep-alive
-  /// handler and the wake requests, with `audio` the session (C1).
-  void set_modes(Instant now, AppId id, bool voip, bool audio, Actions& out);
+  /// Its manifest has changed (the name has not), or what the user grants. With `voip` go the tags,
+  /// the keep-alive handler and the wake requests, with `audio` the session (C1). An app that is
+  /// given `voip` runs for a window in which it can tag.
+  void set_config(Instant now, AppId id, AppConfig config, Actions& out);
 
   // The host and the user.
   /// C22: launches every voip app, some at a time, but for those in `resting`: they had ended when
@@ -46,8 +47,6 @@ class Doze {
   void on_notification_action(Instant now, AppId id, Actions& out);
   /// The user wants to reach the running app, with a signal for instance: resumes it for a window.
   void on_attention_wanted(Instant now, AppId id, Actions& out);
-  /// Whether the app's memory is given back when it has slept long; off unless its config says so.
-  void set_reclaim(Instant now, AppId id, bool wanted, Actions& out);
 
   // Around the apps (doze_around.cc).
   void on_network_changed(Instant now, Actions& out);  ///< C31
@@ -140,6 +139,8 @@ class Doze {
   void go_on_with_boot(Instant now, Actions& out);
   void launch(App& app, LaunchReason reason, bool foreground, Actions& out);
   void begin_run(Instant now, App& app);
+  void await_tags(Instant now, App& app, Actions& out);
+  void plan_reclaim(Instant now, App& app);
   void relaunch_after_death(Instant now, App& app, Actions& out);
   void end_run(Instant now, App& app, KillReason reason, Actions& out);
 

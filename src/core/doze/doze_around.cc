@@ -94,16 +94,11 @@ void Doze::publish_sleep_ready(Actions& out) {
   out.push(SleepReady{});
 }
 
-void Doze::set_reclaim(Instant now, AppId id, bool wanted, Actions& out) {
-  App* app = lookup(id);
-  if (app == nullptr || std::exchange(app->config.reclaim, wanted) == wanted) return;
-  if (wanted && app->suspended()) {
-    const Instant due = base::saturating_add(app->run.suspended_at, profile_.reclaim_after);
-    app->timers.set(AppTimer::kReclaim, std::max(now, due));
-  } else {
-    app->timers.clear(AppTimer::kReclaim);
-  }
-  finish(now, *app, out);
+/// Of an app that may sleep already, and whose config has changed in that.
+void Doze::plan_reclaim(Instant now, App& app) {
+  if (!app.config.reclaim || !app.suspended()) return app.timers.clear(AppTimer::kReclaim);
+  const Instant due = base::saturating_add(app.run.suspended_at, profile_.reclaim_after);
+  app.timers.set(AppTimer::kReclaim, std::max(now, due));
 }
 
 std::optional<Instant> Doze::suspended_since(AppId id) const {

@@ -221,7 +221,7 @@ TEST_F(Around, MemoryIsGivenBackAfterAMinuteOfSleepWhereItIsWanted) {
   EXPECT_EQ(bed.doze.next_deadline(), kNever);  // off
   const Instant asleep = bed.now;
   EXPECT_EQ(bed.doze.suspended_since(a), asleep);
-  bed.doze.set_reclaim(bed.now, a, true, bed.out);
+  bed.doze.set_config(bed.now, a, {.voip = true, .reclaim = true}, bed.out);
   EXPECT_EQ(bed.next(), List{Reclaim{a}});
   EXPECT_EQ(bed.now - asleep, 60s);
   EXPECT_EQ(bed.doze.next_deadline(), kNever);  // once a sleep

@@ -224,14 +224,34 @@ TEST(Life, C1WhatTheUserTakesBackIsGoneFromARunningApp) {
   ASSERT_TRUE(bed.doze.set_keep_alive(bed.now, a, 600s, bed.out));
   bed.take();
   bed.sleep(a);
-  bed.doze.set_modes(bed.now, a, false, false, bed.out);
+  bed.doze.set_config(bed.now, a, {.voip = false}, bed.out);
   bed.take();
   EXPECT_FALSE(bed.doze.has_tag(a, tag));
   EXPECT_EQ(bed.doze.find(a)->run.keep_alive, KeepAlive{});
   EXPECT_EQ(bed.doze.next_deadline(), base::kNever);
   EXPECT_EQ(bed.doze.tag(bed.now, a, bed.out).error().code, base::ErrorCode::kNotDeclared);
-  bed.doze.set_modes(bed.now, a, true, false, bed.out);
+  EXPECT_EQ(bed.doze.find(a)->config.name, "doorbell");
+}
+
+TEST(Life, C1AnAppThatIsGivenTheModeBackRunsToTagItsConnection) {
+  Bed bed;
+  const AppId a = bed.app;
+  bed.launch(a);
+  bed.tag(a);
+  bed.sleep(a);
+  bed.doze.set_config(bed.now, a, {.voip = false}, bed.out);
+  bed.take();
+  bed.doze.set_config(bed.now, a, {.voip = true}, bed.out);
+  EXPECT_EQ(bed.take(),
+            (List{Resume{a, WakeCause::kControl, {}, 0s}, ledger(a, kWake, "control")}));
+  EXPECT_GE(bed.doze.find(a)->run.window_end - bed.now, kAdoptionWindow);
   EXPECT_TRUE(bed.doze.tag(bed.now, a, bed.out));
+  bed.take();
+  // What it has already is not given again.
+  bed.sleep(a);
+  bed.doze.set_config(bed.now, a, {.voip = true, .relaunch = false}, bed.out);
+  EXPECT_EQ(bed.take(), List{});
+  EXPECT_EQ(bed.doze.state(a), AppState::kSuspended);
 }
 
 TEST(Life, C24NothingOfARunOutlivesIt) {

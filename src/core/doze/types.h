@@ -42,7 +42,7 @@ inline constexpr Duration kAdoptionWindow = std::chrono::seconds(10);
 
 /// What the manifest declares of an app (C1).
 struct AppConfig {
-  std::string name;
+  std::string name{};
   bool voip = false;
   bool audio = false;
   bool relaunch = true;           ///< after a bad end (C23)
