@@ -235,9 +235,11 @@ std::expected<void, StartError> Host::Impl::open_doors() {
       [this](std::unique_ptr<io::Seqpacket> socket) { accept(std::move(socket)); });
   if (!listener) return failed(listener.error(), socket_path_);
   listener_ = std::move(*listener);
-  signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT, SIGHUP}, [this](int number) {
-    number == SIGHUP ? upgrade_->begin() : begin_stop();
+  signals_ = io::Signals::create(loop_, host_signals(), [this](int number) {
+    if (number != SIGHUP) return begin_stop();
+    if (upgrade_) upgrade_->begin();
   });
+  io::release_signals(host_signals());
   return {};
 }
 
@@ -287,6 +289,7 @@ void Host::Impl::run() {
 void Host::Impl::begin_stop() {
   if (listener_) driver_->note(nullptr, "host", "stopping", {});
   listener_.reset();
+  upgrade_.reset();  // the next program would start anew
   driver_->stop([this] { finish_stop(); });
 }
 

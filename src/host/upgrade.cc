@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "core/doze/types.h"
 #include "io/file.h"
+#include "io/signals.h"
 #include "linux/proc.h"
 #include "wire/manifest.h"
 
@@ -67,6 +68,8 @@ void await_guardian(pid_t guardian) {
 }
 
 }  // namespace
+
+std::vector<int> host_signals() { return {SIGTERM, SIGINT, SIGHUP}; }
 
 Predecessor take_over(const std::string& runtime_folder) {
   const char* const number = std::getenv(kVariable);
@@ -121,11 +124,11 @@ base::Result<void> Upgrade::execute(const Predecessor& left) {
   // The next program raises them anew, and gives its apps what it was started with.
   const sys::Limits raised = sys::current_limits();
   sys::set_limits(options_.limits);
-  // One more SIGHUP, before the next program has its handler, must not end it.
-  const auto before = ::signal(SIGHUP, SIG_IGN);
+  // What comes before the next program has its handlers must not end it: its apps would stay.
+  io::hold_signals(host_signals());
   ::execv(words.front(), words.data());
   const int error = errno;
-  ::signal(SIGHUP, before);
+  io::release_signals(host_signals());
   sys::set_limits(raised);
   ::unsetenv(kVariable);
   std::remove(path.c_str());

@@ -21,6 +21,10 @@ struct Predecessor {
   std::set<std::string> resting;  ///< apps that do not run, and are not to be launched
 };
 
+/// What a host is told by signals: to end, and SIGHUP, to become another program. From one program
+/// to the next they are held, and the next one lets them through when it has its handlers.
+std::vector<int> host_signals();
+
 /// Takes what an earlier program of this very process has left in `runtime_folder`, and waits (a
 /// second at most) until its guardian has done its work: it must not thaw what we suspend. Empty
 /// after an ordinary start.

@@ -55,12 +55,23 @@ class SignalSet : public Signals {
   std::shared_ptr<State> state_;
 };
 
+void mask(int how, const std::vector<int>& numbers) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : numbers) ::sigaddset(&set, number);
+  const int error = ::pthread_sigmask(how, &set, nullptr);
+  WL_CHECK_MSG(error == 0, "error={}", error);
+}
+
 }  // namespace
 
 std::unique_ptr<Signals> Signals::create(Loop& loop, const std::vector<int>& numbers,
                                          std::function<void(int)> on_signal) {
   return std::make_unique<SignalSet>(std::make_shared<State>(loop, numbers, std::move(on_signal)));
 }
+
+void hold_signals(const std::vector<int>& numbers) { mask(SIG_BLOCK, numbers); }
+void release_signals(const std::vector<int>& numbers) { mask(SIG_UNBLOCK, numbers); }
 
 void ignore_sigpipe() { ::signal(SIGPIPE, SIG_IGN); }
 

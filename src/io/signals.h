@@ -17,6 +17,11 @@ class Signals {
                                          std::function<void(int)> on_signal);
 };
 
+/// Keeps signals back for this thread, and for the program that it becomes by exec, until they are
+/// let through: then those that came meanwhile are delivered, once each.
+void hold_signals(const std::vector<int>& numbers);
+void release_signals(const std::vector<int>& numbers);
+
 /// Writes to a closed socket give EPIPE instead of ending the process (C35).
 void ignore_sigpipe();
 

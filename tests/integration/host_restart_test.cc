@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "host/ledger.h"
 #include "host_fixture.h"
@@ -243,6 +244,38 @@ TEST_P(HostRestart, GoesOnAsItWasWhereTheUpgradeFails) {
     control.reset();
     daemon.reset();
   }
+}
+
+TEST_P(HostRestart, EndsWithItsAppsWhenItIsToldToBetweenTwoPrograms) {
+  write_manifest("app");
+  const std::string next = folder + "/next";
+  std::ofstream(next) << "#!/bin/sh\nkill -TERM $$\nexec " WAKELINE_HOST_PROGRAM " runtime=" << folder
+                      << "/run state=" << folder << "/state manifests=" << manifests
+                      << " freezer=" << GetParam() << " notifier=terminal grace_ms=2000\n";
+  std::filesystem::permissions(next, std::filesystem::perms::owner_all);
+  start_host({"successor=" + next});
+  TestApp app = accept_app();
+  tag_of(app);
+  wait_ledger("app", "suspend");
+  daemon->signal(SIGHUP);
+  EXPECT_EQ(daemon->wait(), 0);
+  EXPECT_TRUE(app.line.ended());
+  EXPECT_TRUE(written("", "host", "stopped"));
+}
+
+TEST_P(HostRestart, BecomesNothingNewOnceItIsEnding) {
+  write_manifest("app");
+  start_host();
+  TestApp app = accept_app();
+  tag_of(app);
+  app.report.command("stubborn");
+  app.report.expect("stubborn");
+  daemon->signal(SIGTERM);
+  wait_ledger("", "host", "stopping");
+  daemon->signal(SIGHUP);
+  EXPECT_EQ(daemon->wait(), 0);
+  EXPECT_TRUE(app.line.ended());
+  EXPECT_FALSE(written("", "host", "upgrading"));
 }
 
 TEST_P(HostRestart, ADecisionIsInTheLedgersFileBeforeAnybodyIsToldOfIt) {
