@@ -249,8 +249,8 @@ TEST_P(HostRestart, GoesOnAsItWasWhereTheUpgradeFails) {
 TEST_P(HostRestart, EndsWithItsAppsWhenItIsToldToBetweenTwoPrograms) {
   write_manifest("app");
   const std::string next = folder + "/next";
-  std::ofstream(next) << "#!/bin/sh\nkill -TERM $$\nexec " WAKELINE_HOST_PROGRAM " runtime=" << folder
-                      << "/run state=" << folder << "/state manifests=" << manifests
+  std::ofstream(next) << "#!/bin/sh\nkill -TERM $$\nexec " WAKELINE_HOST_PROGRAM " runtime="
+                      << folder << "/run state=" << folder << "/state manifests=" << manifests
                       << " freezer=" << GetParam() << " notifier=terminal grace_ms=2000\n";
   std::filesystem::permissions(next, std::filesystem::perms::owner_all);
   start_host({"successor=" + next});

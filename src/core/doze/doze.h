@@ -166,7 +166,7 @@ class Doze {
 
   // Tasks (doze_requests.cc).
   void start_task_pool(Instant now, App& app);
-  void warn_tasks(Instant now, App& app, Actions& out);
+  void warn_tasks(Instant now, App& app, Duration late, Actions& out);
   void expire_tasks(Instant now, App& app, Actions& out);
 
   // Keep-alive handlers and wake requests (doze_alarms.cc).
@@ -177,13 +177,14 @@ class Doze {
   void ride(Instant now, Actions& out);
   void set_wake_timer(App& app);
   void owe_wakes(App& app, const std::vector<WakeRequests::Window>& wakes);
+  void end_keep_alive_budget(Instant now, App& app, Duration late, Actions& out);
   void overrun_keep_alive(Instant now, App& app, Actions& out);
 
   // doze_around.cc
   void publish_sleep_ready(Actions& out);
 
   // Deadlines (doze_deadlines.cc).
-  void fire(Instant now, App& app, AppTimer timer, Actions& out);
+  void fire(Instant now, App& app, AppTimer timer, Duration late, Actions& out);
   /// Brings one app's sampling and indices up to date; ends every change of an app.
   void settle(Instant now, App& app);
   /// Tells the machine's next alarm where it changed, and that it may sleep; ends every event.

@@ -31,6 +31,12 @@ void Doze::run_keep_alive(Instant now, App& app, std::string_view reason, Action
   out.push(Ledger{app.id, LedgerEvent::kKeepAlive, std::string(reason), milliseconds(early)});
 }
 
+void Doze::end_keep_alive_budget(Instant now, App& app, Duration late, Actions& out) {
+  if (late < kLate) return overrun_keep_alive(now, app, out);
+  const Duration more = std::min(late, profile_.keep_alive_budget);
+  app.timers.set(AppTimer::kKeepAliveBudget, base::saturating_add(now, more));
+}
+
 /// The handler took longer than its budget (C17).
 void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
   app.run.keep_alive.running = false;

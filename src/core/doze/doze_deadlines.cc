@@ -23,22 +23,23 @@ void Doze::on_deadline(Instant now, Actions& out) {
   while (deadlines_.next() <= now && out.size() + kRoomNeeded < Actions::kMaxSize &&
          looks < kLooksAtOnce) {
     App& app = *lookup(deadlines_.first());
+    const Duration late = now - app.timers.next();
     const auto timer = app.timers.pop(now);
     WL_CHECK_MSG(timer.has_value(), "app={}", app.id.value);
     looks += *timer == AppTimer::kSample || *timer == AppTimer::kWindow;
-    fire(now, app, *timer, out);
+    fire(now, app, *timer, late, out);
   }
   if (boot_due_ <= now) go_on_with_boot(now, out);
   publish_alarm(out);
 }
 
-void Doze::fire(Instant now, App& app, AppTimer timer, Actions& out) {
+void Doze::fire(Instant now, App& app, AppTimer timer, Duration late, Actions& out) {
   switch (timer) {
     case AppTimer::kKeepAliveBudget:
-      overrun_keep_alive(now, app, out);
+      end_keep_alive_budget(now, app, late, out);
       break;
     case AppTimer::kTaskWarning:
-      warn_tasks(now, app, out);
+      warn_tasks(now, app, late, out);
       break;
     case AppTimer::kTaskExpiry:
       expire_tasks(now, app, out);

@@ -95,6 +95,15 @@ TEST_F(KeepAlives, C17AnOverrunIsSuspendedEvenIfBusy) {
   EXPECT_EQ(bed.suspended(a, bed.reading(a))[0], Action(ledger(a, kSuspend, "keep_alive_overrun")));
 }
 
+TEST_F(KeepAlives, C17AHandlerThatTheMachineSleptOverHasItsTimeAfterIt) {
+  set(a, 600s);
+  bed.sleep(a);
+  bed.next();
+  EXPECT_EQ(bed.pass(13s), List{});  // three seconds late: it has three more
+  EXPECT_EQ(bed.pass(2s), List{});
+  EXPECT_EQ(bed.pass(1s), (List{ledger(a, kKeepAliveOverrun, "suspended", 10'000), Suspend{a}}));
+}
+
 TEST_F(KeepAlives, C17AnOverrunUnderABackgroundTaskGoesOn) {
   set(a, 600s);
   bed.sleep(a);

@@ -123,7 +123,11 @@ void Doze::start_task_pool(Instant now, App& app) {
   app.timers.set(AppTimer::kTaskExpiry, tasks.pool_end());
 }
 
-void Doze::warn_tasks(Instant now, App& app, Actions& out) {
+void Doze::warn_tasks(Instant now, App& app, Duration late, Actions& out) {
+  if (late >= kLate) {
+    app.run.tasks.extend_pool(base::saturating_add(now, profile_.task_warning));
+    app.timers.set(AppTimer::kTaskExpiry, app.run.tasks.pool_end());
+  }
   const Duration left = std::max(app.run.tasks.pool_end() - now, Duration::zero());
   for (const TaskId task : app.run.tasks.take_unwarned()) out.push(ExpireTask{app.id, task, left});
 }

@@ -81,9 +81,17 @@ TEST_F(BackgroundTasks, C21WarnsThenKillsWhoseTasksAreStillOpen) {
 
 TEST_F(BackgroundTasks, C21WarnsATaskThatBeginsWhenThePoolIsNearlyEmpty) {
   begin();
-  bed.pass(177s);
+  bed.pass(175s);
+  bed.pass(2s);
   const TaskId late = begin();
   EXPECT_EQ(bed.next(), (List{ExpireTask{a, late, 3s}}));
+}
+
+TEST_F(BackgroundTasks, C21HaveTheirLastSecondsAlsoWhenTheMachineSleptOverThem) {
+  const TaskId task = begin();
+  EXPECT_EQ(bed.pass(8h), List{(ExpireTask{a, task, 5s})});
+  EXPECT_EQ(bed.pass(4s), List{});
+  EXPECT_EQ(bed.pass(1s)[1], Action(Kill{a, KillReason::kTasksExpired, false}));
 }
 
 TEST_F(BackgroundTasks, C21EndingThemInTimeIsEnough) {

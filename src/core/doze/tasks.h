@@ -32,6 +32,7 @@ class Tasks {
   void start_pool(Instant end) {
     if (pool_end_ == base::kNever) pool_end_ = end;
   }
+  void extend_pool(Instant end) { pool_end_ = std::max(pool_end_, end); }
   /// In the foreground: time without limit.
   void stop_pool() {
     pool_end_ = base::kNever;

@@ -40,6 +40,10 @@ inline constexpr std::size_t kWakesMax = 4;     ///< wake requests that one app 
 /// it would sleep with nothing to wake it.
 inline constexpr Duration kAdoptionWindow = std::chrono::seconds(10);
 
+/// A deadline that fires so late found the machine asleep or overloaded, and the app did not run
+/// either: what it was promised until then it is given after it.
+inline constexpr Duration kLate = std::chrono::seconds(1);
+
 /// What the manifest declares of an app (C1).
 struct AppConfig {
   std::string name{};
