@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/ledger.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <tuple>
+
+#include "io/unique_fd.h"
 
 namespace wakeline::host {
 namespace {
@@ -126,7 +130,10 @@ std::string ledger_path(const std::string& folder) { return folder + "/ledger.db
 
 Result<Ledger> Ledger::open(const std::string& folder, std::uint64_t rows_max,
                             std::uint64_t bytes_max) {
-  auto database = open_database(ledger_path(folder), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const std::string path = ledger_path(folder);
+  // SQLite would let everybody read what the user's apps do; it says itself what is wrong here.
+  std::ignore = io::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  auto database = open_database(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!database) return base::fail(database.error());
   Ledger ledger;
   ledger.database_ = std::move(*database);
@@ -135,6 +142,7 @@ Result<Ledger> Ledger::open(const std::string& folder, std::uint64_t rows_max,
   if (!page) return base::fail(page.error());
   ledger.pages_max_ = bytes_max / static_cast<std::uint64_t>(*page);
   if (auto prepared = ledger.prepare(); !prepared) return base::fail(prepared.error());
+  sqlite3_busy_timeout(ledger.database_.get(), kLedgerBusyMs);
   return ledger;
 }
 

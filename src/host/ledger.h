@@ -36,6 +36,10 @@ struct SqliteClose {
 using Database = std::unique_ptr<sqlite3, SqliteClose>;
 using Statement = std::unique_ptr<sqlite3_stmt, SqliteClose>;
 
+/// A running host's commit waits so long for another program that holds the file: so long its apps
+/// wait for it.
+inline constexpr int kLedgerBusyMs = 10;
+
 /// `folder`/ledger.db.
 std::string ledger_path(const std::string& folder);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/ledger_log.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "core/doze/types.h"
 #include "host/text.h"
@@ -45,9 +47,11 @@ void LedgerLog::append(LedgerLine line) {
 
 /// A commit takes the time of a wake or two, so lines of wakes wait until others can share it.
 void LedgerLog::commit_soon(std::string_view event) {
-  if (!ledger_.has_pending()) flush_timer_->set(io::now() + kLedgerFlushDelay);
+  const base::Duration delay = failing_ ? kLedgerRetryDelay : kLedgerFlushDelay;
+  const base::Instant now = io::now();
+  if (!std::exchange(flush_planned_, true)) flush_timer_->set(now + delay);
   if (flush_posted_ || !is_decision(event)) return;
-  if (io::now() - flushed_at_ < kLedgerFlushDelay) return;
+  if (now - flushed_at_ < delay) return;
   flush_posted_ = true;
   loop_.post([this] { flush(); });
 }
@@ -78,6 +82,7 @@ std::uint64_t LedgerLog::follow(OnLine on_line) {
 
 void LedgerLog::flush() {
   flush_timer_->set(base::kNever);
+  flush_planned_ = false;
   flush_posted_ = false;
   flushed_at_ = io::now();
   if (on_flush_) on_flush_();

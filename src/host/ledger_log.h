@@ -20,6 +20,10 @@ namespace wakeline::host {
 /// forgets at most its last 50 ms, and of a decision that came alone nothing.
 inline constexpr base::Duration kLedgerFlushDelay = std::chrono::milliseconds(50);
 
+/// After a commit that failed the next one is tried so much later: a file that somebody holds makes
+/// each try wait (kLedgerBusyMs).
+inline constexpr base::Duration kLedgerRetryDelay = std::chrono::seconds(1);
+
 /// The ledger of a running host: stamps lines, commits them off the way of the wake, and hands them
 /// to those who follow. Its timer is armed only while something waits.
 class LedgerLog {
@@ -61,6 +65,7 @@ class LedgerLog {
   std::uint64_t next_follower_ = 1;
   std::vector<LedgerLine> untold_;
   base::Instant flushed_at_{};
+  bool flush_planned_ = false;  ///< the timer is set
   bool flush_posted_ = false;
   bool failing_ = false;
 };
