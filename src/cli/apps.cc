@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/apps_manifests.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
@@ -34,7 +35,7 @@ int list(const HostAddress& address, bool json) {
                       {"wakes", app.wakes},
                       {"cpu_us", app.cpu_us}});
     }
-    fmt::print("{}\n", boost::json::serialize(rows));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(rows)));
     return kExitOk;
   }
   Table table({{"app"},

@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
 #include "cli/terminal.h"
@@ -67,7 +68,8 @@ Place find_place(const Options& options) {
 }
 
 void warn(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) fmt::print(stderr, "wakeline: {}\n", warning);
+  for (const std::string& warning : warnings)
+    fmt::print(stderr, "wakeline: {}\n", base::printable(warning));
 }
 
 using Found = std::pair<wire::Manifest, std::string>;
@@ -106,7 +108,7 @@ int install(const Options& options) {
   auto done = io::make_folder(place.apps_folder);
   if (done) done = io::write_file(path, *text, 0644);
   if (!done) return report(path, done.error());
-  fmt::print("{} {}: {}\n", known ? "updated" : "installed", manifest->id, path);
+  fmt::print("{} {}: {}\n", known ? "updated" : "installed", manifest->id, base::printable(path));
   if (const int code = place.tell_host(); code != kExitOk) return code;
   fmt::print("  Start it: wakeline apps launch {}\n", manifest->id);
   return kExitOk;
@@ -123,7 +125,7 @@ int remove(const Options& options) {
   if (const auto removed = io::remove_file(found->second); !removed) {
     return report(found->second, removed.error());
   }
-  fmt::print("removed {}: {}\n", options.subject, found->second);
+  fmt::print("removed {}: {}\n", options.subject, base::printable(found->second));
   return place.tell_host();
 }
 
@@ -218,10 +220,10 @@ int info(const Options& options) {
   if (options.json) {
     boost::json::object object;
     for (const auto& [key, value] : rows) object[key] = value;
-    fmt::print("{}\n", boost::json::serialize(object));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(object)));
     return kExitOk;
   }
-  for (const auto& [key, value] : rows) fmt::print("{:<18}{}\n", key, value);
+  for (const auto& [key, value] : rows) fmt::print("{:<18}{}\n", key, base::printable(value));
   return kExitOk;
 }
 

@@ -5,6 +5,9 @@
 
 #include <cstdio>
 
+#include "base/printable.h"
+#include "cli/terminal.h"
+
 namespace wakeline::cli {
 
 int exit_code_of(base::ErrorCode code) {
@@ -43,7 +46,7 @@ int exit_code_of(base::ErrorCode code) {
 
 int report(std::string_view what, base::ErrorCode code, std::string_view text,
            std::string_view hint) {
-  fmt::print(stderr, "wakeline: {}: {}\n", what, text);
+  fmt::print(stderr, "wakeline: {}: {}\n", base::printable(what), printable_lines(text));
   if (!hint.empty()) fmt::print(stderr, "  {}\n", hint);
   return exit_code_of(code);
 }

@@ -31,8 +31,8 @@ enum RunExitCode : int {
 
 int exit_code_of(base::ErrorCode code);
 
-/// Prints "wakeline: WHAT: TEXT" on stderr, then `hint` on a line of its own when it is not empty.
-/// Returns: the exit code of the error.
+/// Prints "wakeline: WHAT: TEXT" on stderr, made printable, then `hint` on a line of its own when
+/// it is not empty. Returns: the exit code of the error.
 int report(std::string_view what, const base::Error& error, std::string_view hint = {});
 int report(std::string_view what, base::ErrorCode code, std::string_view text,
            std::string_view hint = {});

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
@@ -38,17 +39,18 @@ volatile std::sig_atomic_t stop_wanted = 0;
 void print_line(const Options& options, const LedgerLine& line) {
   if (!options.app.empty() && line.app != options.app) return;
   if (options.json) {
-    fmt::print("{}\n", boost::json::serialize(boost::json::object{{"id", line.id},
-                                                                  {"wall_ns", line.wall_ns},
-                                                                  {"app", line.app},
-                                                                  {"event", line.event},
-                                                                  {"reason", line.reason},
-                                                                  {"detail", line.detail},
-                                                                  {"latency_ns", line.latency_ns},
-                                                                  {"cpu_us", line.cpu_us},
-                                                                  {"socket", line.socket},
-                                                                  {"awake_us", line.awake_us},
-                                                                  {"used_us", line.used_us}}));
+    const boost::json::object object{{"id", line.id},
+                                     {"wall_ns", line.wall_ns},
+                                     {"app", line.app},
+                                     {"event", line.event},
+                                     {"reason", line.reason},
+                                     {"detail", line.detail},
+                                     {"latency_ns", line.latency_ns},
+                                     {"cpu_us", line.cpu_us},
+                                     {"socket", line.socket},
+                                     {"awake_us", line.awake_us},
+                                     {"used_us", line.used_us}};
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(object)));
   } else {
     const Colour colour = line.event == "wake"      ? Colour::kCyan
                           : line.event == "suspend" ? Colour::kDim
@@ -63,7 +65,7 @@ void print_line(const Options& options, const LedgerLine& line) {
                           span_text(static_cast<long long>(line.awake_us) * 1000),
                           span_text(static_cast<long long>(line.used_us) * 1000));
     }
-    fmt::print("{}\n", paint(colour, text));
+    fmt::print("{}\n", paint(colour, base::printable(text)));
   }
   std::fflush(stdout);
 }

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/sender.h"
+#include "cli/terminal.h"
 
 namespace wakeline::cli {
 namespace {
@@ -38,7 +39,7 @@ int push(const Options& options) {
   if (!options.key.empty()) body["idempotency_key"] = options.key;
   const auto answer = ask_server(options.sender, "POST", "/v1/push", boost::json::serialize(body));
   if (!answer) return answer.error();
-  fmt::print("{} {}\n", answer->status, answer->body);
+  fmt::print("{} {}\n", answer->status, printable_lines(answer->body));
   return exit_code_of_status(answer->status);
 }
 

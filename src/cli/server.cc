@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/log_format.h"
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/devices.h"
 #include "cli/exit_code.h"
@@ -143,7 +144,7 @@ int run_server(const CLI::App& command, const Options& options) {
   }
   auto configured = read_options(command, options);
   if (!configured) {
-    fmt::print(stderr, "wakeline: {}\n", configured.error().text);
+    fmt::print(stderr, "wakeline: {}\n", base::printable(configured.error().text));
     return configured.error().code;
   }
   if (options.check_config) return kExitOk;

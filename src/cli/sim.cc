@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
@@ -94,7 +95,7 @@ void show_progress(std::uint64_t done, std::uint64_t all, std::uint64_t broken) 
 }
 
 void explain_failure(const sim::Scenario& scenario, const sim::Report& report) {
-  fmt::print("{}\n", paint(Colour::kRed, to_line(report)));
+  fmt::print("{}\n", paint(Colour::kRed, printable_lines(to_line(report))));
   const sim::RunOptions least = sim::shrink(scenario, report.seed, kShrinkRuns);
   fmt::print("  replay the least of it: wakeline sim run {} {} --trace\n", scenario.name,
              sim::replay_options(report.seed, least));
@@ -118,7 +119,7 @@ int prove(const ProveOptions& options) {
       ++broken;
       explain_failure(*scenario, report);
     } else if (options.verbose) {
-      fmt::print("{}\n", to_line(report));
+      fmt::print("{}\n", printable_lines(to_line(report)));
     }
     sum.accepted += report.accepted;
     sum.delivered += report.delivered;
@@ -133,8 +134,8 @@ int prove(const ProveOptions& options) {
   fmt::print(
       "{}: seeds {} to {}, {} events, {:.1f} days of virtual time: {} pushes accepted, {} "
       "delivered, {} expired unseen, {} given again to a later run, {} wakes\n",
-      scenario->name, options.from, options.from + done - 1, sum.events, days, sum.accepted,
-      sum.delivered, sum.expired, sum.redelivered, sum.wakes);
+      base::printable(scenario->name), options.from, options.from + done - 1, sum.events, days,
+      sum.accepted, sum.delivered, sum.expired, sum.redelivered, sum.wakes);
   if (broken == 0) {
     fmt::print("{}\n", paint(Colour::kGreen, "No promise was broken."));
     return kExitOk;
@@ -154,7 +155,7 @@ int run_storm(const sim::Scenario& scenario, const RunSimOptions& options) {
       "{}: {} clients, {} of them back; {:.2f} attempts each; at most {} in a second after the "
       "server's return, which is {:.2f} of what it admits; half were back after {:.1f} s, 99 % "
       "after {:.1f} s; digest {:016x}\n",
-      scenario.name, f.clients, f.back, f.attempts_per_client(), f.peak_per_s,
+      base::printable(scenario.name), f.clients, f.back, f.attempts_per_client(), f.peak_per_s,
       static_cast<double>(f.peak_per_s) / scenario.storm->admits_per_s, in_s(f.half), in_s(f.most),
       f.digest);
   return f.back == f.clients ? kExitOk : kExitFailed;
@@ -179,9 +180,9 @@ int run_one(const RunSimOptions& options) {
   run.keep = {*faults, *pushes};
   run.recording = !options.report.empty();
   if (scenario->storm) return run_storm(*scenario, options);
-  if (options.trace) fmt::print("{}", sim::explain(*scenario, options.seed, run));
+  if (options.trace) fmt::print("{}", printable_lines(sim::explain(*scenario, options.seed, run)));
   const sim::Report report = sim::run(*scenario, options.seed, run);
-  if (!options.trace) fmt::print("{}\n", to_line(report));
+  if (!options.trace) fmt::print("{}\n", printable_lines(to_line(report)));
   if (!options.report.empty()) {
     const auto written = io::write_file(options.report, sim::to_html(*scenario, report), 0644);
     if (!written) return cli::report(options.report, written.error());

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/since.h"
@@ -103,7 +104,7 @@ int stats(const Options& options) {
   if (options.json) {
     boost::json::array rows;
     for (const AppDay& day : days) rows.push_back(to_json(day));
-    fmt::print("{}\n", boost::json::serialize(rows));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(rows)));
   } else {
     print(days);
   }

@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
@@ -133,7 +134,7 @@ void print_json(const std::vector<Row>& rows) {
                     {"tags", app.tags},
                     {"wakes", app.wakes}});
   }
-  fmt::print("{}\n", boost::json::serialize(list));
+  fmt::print("{}\n", base::printable_json(boost::json::serialize(list)));
 }
 
 /// The whole terminal for us, and as it was when we leave.

@@ -80,7 +80,7 @@ class Demo {
 
 bool Demo::fail(const std::string& text) {
   timeline_.note("demo", "failed", text);
-  fmt::print("   {}\n", paint(Colour::kRed, "It did not happen: " + text));
+  fmt::print("   {}\n", paint(Colour::kRed, "It did not happen: " + printable_lines(text)));
   return false;
 }
 
