@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/server_folder.h"
 #include "cli/terminal.h"
+#include "io/file.h"
 #include "server/admin.h"
 #include "server/admin_access.h"
 
@@ -132,7 +133,7 @@ int add_device(const std::string& folder, const NewDevice& device) {
     // The token would be lost with its device in place: nobody could ever use it.
     static_cast<void>(server::remove_device(folder, device.name));
     return failed(written.error());
-  } else {
+  } else if (!io::names_stdout(device.output)) {
     fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", device.name,
                device.output);
   }
@@ -161,7 +162,7 @@ void add_new_device_options(CLI::App& command, NewDevice& device) {
       ->capture_default_str();
   command.add_option("--port", device.port, "Its port of MQTT over TLS")->capture_default_str();
   command.add_option("--output", device.output,
-                     "Write the credentials to this file (0600), not to stdout");
+                     "Write the credentials to this file (0600), not to stdout (-)");
 }
 
 void add_devices(CLI::App& root, int& exit_code) {

@@ -180,13 +180,18 @@ int run_one(const RunSimOptions& options) {
   run.keep = {*faults, *pushes};
   run.recording = !options.report.empty();
   if (scenario->storm) return run_storm(*scenario, options);
-  if (options.trace) fmt::print("{}", printable_lines(sim::explain(*scenario, options.seed, run)));
+  // The page alone goes to stdout where it is wanted there.
+  std::FILE* const lines = io::names_stdout(options.report) ? stderr : stdout;
+  if (options.trace)
+    fmt::print(lines, "{}", printable_lines(sim::explain(*scenario, options.seed, run)));
   const sim::Report report = sim::run(*scenario, options.seed, run);
-  if (!options.trace) fmt::print("{}\n", printable_lines(to_line(report)));
+  if (!options.trace) fmt::print(lines, "{}\n", printable_lines(to_line(report)));
   if (!options.report.empty()) {
-    const auto written = io::write_file(options.report, sim::to_html(*scenario, report), 0644);
+    std::fflush(stdout);
+    const auto written =
+        io::write_output(options.report, sim::to_html(*scenario, report), io::OutputMode::kShared);
     if (!written) return cli::report(options.report, written.error());
-    fmt::print("The report is in {}\n", options.report);
+    if (lines == stdout) fmt::print("The report is in {}\n", options.report);
   }
   return report.ok() ? kExitOk : kExitFailed;
 }
@@ -276,7 +281,8 @@ void add_sim(CLI::App& root, int& exit_code) {
   sub->add_option("--until", running->until, "Stop there, for instance 7h30min");
   sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
   sub->add_option("--pushes", running->pushes, "Only these; or none");
-  sub->add_option("--report", running->report, "Write a page for people: HTML in one file");
+  sub->add_option("--report", running->report,
+                  "Write a page for people: HTML in one file; - for stdout");
   sub->add_flag("--trace", running->trace, "Print the plan and everything that happens");
   sub->footer("Exit code 1 when a promise was broken.");
   sub->callback([running, &exit_code] { exit_code = run_one(*running); });
