@@ -4,13 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
 #include "cli/command_line.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 
 #ifndef WAKELINE_VERSION
 #error "WAKELINE_VERSION comes from the build"
@@ -21,7 +24,7 @@ namespace {
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 address in use, 5 permission,\n"
-    "6 unreachable, 7 unauthorized, 8 storage.\n"
+    "6 unreachable, 7 unauthorized, 8 storage, or output lost.\n"
     "Start with: wakeline demo";
 
 int report_unknown(const UnknownCommand& unknown) {
@@ -36,6 +39,7 @@ int report_unknown(const UnknownCommand& unknown) {
 }  // namespace
 
 int run(int argc, char** argv) {
+  open_missing_streams();
   CLI::App root("Rings a sleeping app over one TCP connection of its own server.", "wakeline");
   root.set_version_flag("--version", "wakeline " WAKELINE_VERSION);
   root.require_subcommand(1);
@@ -73,9 +77,13 @@ int run(int argc, char** argv) {
     root.parse(std::move(line.words));
   } catch (const CLI::ParseError& error) {
     // Help and version come as exceptions too, with exit code 0.
-    return root.exit(error) == 0 ? kExitOk : kExitUsage;
+    return finish_output(root.exit(error) == 0 ? kExitOk : kExitUsage);
+  } catch (const std::system_error&) {
+    // fmt says so where a file takes no more of what is printed.
+    if (!output_lost() && std::ferror(stderr) == 0) throw;
+    return finish_output(kExitStorage);
   }
-  return exit_code;
+  return finish_output(exit_code);
 }
 
 }  // namespace wakeline::cli

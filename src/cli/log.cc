@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
+#include "cli/output.h"
 #include "cli/since.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
@@ -115,7 +116,7 @@ int follow(const Options& options) {
   action.sa_handler = [](int) { stop_wanted = 1; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  while (stop_wanted == 0) {
+  while (stop_wanted == 0 && !output_lost()) {
     const auto line = client->next_line(std::chrono::seconds(1));
     if (!line && stop_wanted == 0) return report_host_error(options.host, line.error());
     if (line && line->has_value()) print_line(options, **line);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -8,7 +7,6 @@
 #include <array>
 #include <cctype>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -111,14 +109,6 @@ std::optional<wire::Manifest> manifest_of(const Options& options) {
   manifest.merge_pings = std::chrono::seconds(options.merge_pings_s);
   manifest.relaunch = false;
   return manifest;
-}
-
-/// A descriptor for each of 0, 1 and 2: they are handed over.
-void open_missing_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) continue;
-    if (::open("/dev/null", O_RDWR) != fd) std::abort();  // the lowest free number is this one
-  }
 }
 
 /// Takes the signals that are for the program. From here on only `next_signal` sees them.
@@ -231,7 +221,6 @@ int run(const Options& options) {
         stderr,
         "wakeline: in the background nothing wakes it but you; --voip and --keep-alive do\n");
   }
-  open_missing_streams();
   auto client = connect_to_host(options.host);
   if (!client) return refused(options, client.error());
   // Before the program runs: a signal that comes now is for it.

@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "io/file.h"
 #include "sim/digests.h"
@@ -113,7 +114,7 @@ int prove(const ProveOptions& options) {
   sim::Report sum;
   std::uint64_t broken = 0;
   std::uint64_t done = 0;
-  for (; done < options.seeds && stop_wanted == 0; ++done) {
+  for (; done < options.seeds && stop_wanted == 0 && !output_lost(); ++done) {
     const sim::Report report = sim::run(*scenario, options.from + done);
     if (!report.ok()) {
       ++broken;

@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
 #include "io/clock.h"
@@ -209,7 +210,7 @@ int watch(const Options& options, Source& source) {
       rows = source.read();
       if (!rows) break;
       screen.draw(*rows);
-    } while (wait_turn(signals.get(), options.interval_s));
+    } while (!output_lost() && wait_turn(signals.get(), options.interval_s));
   }
   return rows ? kExitOk : report_host_error(options.host, rows.error());
 }

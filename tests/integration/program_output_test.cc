@@ -64,5 +64,31 @@ TEST_F(ProgramOutput, ThatCannotBeWrittenIsToldByItsPlace) {
   EXPECT_NE(absent.errors.find("wakeline: none/page: "), std::string::npos) << absent.errors;
 }
 
+TEST_F(ProgramOutput, ThatIsLostOnStdoutIsAnErrorOfEveryCommand) {
+  for (const std::string words : {"sim list", "sim run calm.toml", "sim run calm.toml --trace",
+                                  "--help", "--version", "server --print-config", "sim digests"}) {
+    const Result result = shell("exec \"$0\" " + words + " > /dev/full");
+    EXPECT_EQ(result.code, 8) << words;
+    EXPECT_EQ(result.errors.find("wakeline: stdout: "), 0U) << words << ": " << result.errors;
+  }
+  // Nobody reads, and the signal that would say so is ignored, as of a service.
+  const Result unread =
+      shell("mkfifo pipe && exec 3<>pipe 4>pipe 3<&- && trap '' PIPE && exec \"$0\" sim list >&4");
+  EXPECT_EQ(unread.code, 8);
+  EXPECT_EQ(unread.errors.find("wakeline: stdout: "), 0U) << unread.errors;
+}
+
+TEST_F(ProgramOutput, ThatIsLostHidesNoOtherError) {
+  const Result unknown = shell("exec \"$0\" sim run nothing > /dev/full");
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(shell("exec \"$0\" sim run nothing 2> /dev/full").code, 3);
+  EXPECT_EQ(shell("exec \"$0\" frobnicate 2> /dev/full").code, 2);
+}
+
+TEST_F(ProgramOutput, ThatNobodyWantsGoesIntoNoFileThatIsOpenedLater) {
+  EXPECT_EQ(shell("exec \"$0\" sim run calm.toml --report page <&- >&- 2>&-").code, 0);
+  EXPECT_TRUE(is_page(text_of(file("page"))));
+}
+
 }  // namespace
 }  // namespace wakeline::cli
