@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "io/clock.h"
 #include "io/file.h"
 #include "sim/digests.h"
 #include "sim/lean/gates.h"
@@ -185,8 +186,15 @@ int run_one(const RunSimOptions& options) {
   std::FILE* const lines = io::names_stdout(options.report) ? stderr : stdout;
   if (options.trace)
     fmt::print(lines, "{}", printable_lines(sim::explain(*scenario, options.seed, run)));
+  const base::Instant start = io::now();
   const sim::Report report = sim::run(*scenario, options.seed, run);
-  if (!options.trace) fmt::print(lines, "{}\n", printable_lines(to_line(report)));
+  const base::Duration took = io::now() - start;
+  if (!options.trace) {
+    fmt::print(lines, "{}\n{:.1f} min of virtual time, run in {}\n",
+               printable_lines(to_line(report)),
+               std::chrono::duration<double, std::ratio<60>>(report.virtual_time).count(),
+               span_text(took.count()));
+  }
   if (!options.report.empty()) {
     std::fflush(stdout);
     const auto written =
@@ -279,7 +287,8 @@ void add_sim(CLI::App& root, int& exit_code) {
   sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")->required();
   sub->add_option("--seed", running->seed, "What decides everything that is left to chance")
       ->capture_default_str();
-  sub->add_option("--until", running->until, "Stop there, for instance 7h30min");
+  sub->add_option("--until", running->until,
+                  "Stop there, for instance 7h30min; what is on the way then is not judged");
   sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
   sub->add_option("--pushes", running->pushes, "Only these; or none");
   sub->add_option("--report", running->report,
