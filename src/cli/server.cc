@@ -25,6 +25,7 @@
 #include "io/file.h"
 #include "server/admin_access.h"
 #include "server/config.h"
+#include "server/start_check.h"
 
 namespace wakeline::cli {
 namespace {
@@ -147,7 +148,10 @@ int run_server(const CLI::App& command, const Options& options) {
     fmt::print(stderr, "wakeline: {}\n", base::printable(configured.error().text));
     return configured.error().code;
   }
-  if (options.check_config) return kExitOk;
+  if (options.check_config) {
+    const auto checked = server::check_start(*configured);
+    return checked ? kExitOk : report_failure(checked.error());
+  }
   server::ServerOptions wanted = std::move(*configured);
   base::set_log_level(wanted.log_level);
   base::set_log_format(wanted.log_format);
@@ -230,7 +234,7 @@ void add_server(CLI::App& root, int& exit_code) {
   command->add_flag("--print-config", options->print_config,
                     "Print a file with every key, its meaning and its default, and end");
   command->add_flag("--check-config", options->check_config,
-                    "Read the file, say what is wrong, and end");
+                    "Check what a start would, but for its ports, say what is wrong, and end");
   command->footer(
       "SIGTERM ends the server: devices are told when to come back.\n"
       "SIGHUP makes it hand over to a new process of its own program.\n"
