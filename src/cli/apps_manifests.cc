@@ -74,11 +74,12 @@ void warn(const std::vector<std::string>& warnings) {
 
 using Found = std::pair<wire::Manifest, std::string>;
 
-/// The app's manifest and its file.
-std::optional<Found> find_manifest(const Place& place, const std::string& app) {
+/// The app's manifest and its file, which is not `except`.
+std::optional<Found> find_manifest(const Place& place, const std::string& app,
+                                   const std::string& except = {}) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(place.apps_folder, error)) {
-    if (!host::is_manifest(entry.path().filename().string())) continue;
+    if (!host::is_manifest(entry.path().filename().string()) || entry.path() == except) continue;
     std::vector<std::string> ignored;
     auto manifest = host::read_manifest(entry.path().string(), ignored);
     if (manifest && manifest->id == app) return Found(*manifest, entry.path().string());
@@ -104,6 +105,12 @@ int install(const Options& options) {
                              : wire::write_desktop_entry(*manifest);
   if (!text) return report(options.subject, text.error());
   const std::string path = fmt::format("{}/{}.desktop", place.apps_folder, manifest->id);
+  // The host takes one of the two, by their names, and passes the other over.
+  if (const auto other = find_manifest(place, manifest->id, path)) {
+    return report("install", ErrorCode::kAlreadyExists,
+                  fmt::format("the id '{}' is taken by {}", manifest->id, other->second),
+                  "That one has to go first, or one of them needs another id.");
+  }
   const bool known = std::filesystem::exists(path);
   auto done = io::make_folder(place.apps_folder);
   if (done) done = io::write_file(path, *text, 0644);
