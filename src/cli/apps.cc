@@ -100,7 +100,7 @@ void add_apps(CLI::App& root, int& exit_code) {
   };
   for (const Row& row : kRows) {
     CLI::App* sub = apps->add_subcommand(row.name, row.text);
-    sub->add_option("app", options->app, "The app's id")->required();
+    sub->add_option("app", options->app, "The app's id")->required()->type_name("APP");
     sub->callback([options, &exit_code, wanted = row.command] {
       exit_code = command(options->host, wanted, options->app);
     });

@@ -239,7 +239,8 @@ int info(const Options& options) {
 void add_manifest_commands(CLI::App& apps, const std::string& runtime_folder, int& exit_code) {
   auto options = std::make_shared<Options>(Options{runtime_folder, {}, {}, {}, false});
   apps.add_option("--state-folder", options->state_folder,
-                  "The host's folder; default: that of the running host");
+                  "The host's folder; default: that of the running host")
+      ->type_name("FOLDER");
 
   CLI::App* command = apps.add_subcommand(
       "install",
@@ -247,21 +248,22 @@ void add_manifest_commands(CLI::App& apps, const std::string& runtime_folder, in
       "folder of an app with one");
   command->add_option("file", options->subject, "The manifest")
       ->required()
+      ->type_name("FILE")
       ->check(CLI::ExistingPath);
   command->callback([options, &exit_code] { exit_code = install(*options); });
 
   command = apps.add_subcommand("remove", "Removes an app's manifest, and closes the app");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command->callback([options, &exit_code] { exit_code = remove(*options); });
 
   command = apps.add_subcommand("info", "Everything about one app: manifest, settings, state");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command->add_flag("--json", options->json, "For programs");
   command->callback([options, &exit_code] { exit_code = info(*options); });
 
   command = apps.add_subcommand(
       "set", "Your own settings of an app; a running host takes them up at once");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command
       ->add_option("setting", options->changes,
                    "style=banner|alert|none|default, voip=yes|no|default, audio=yes|no|default")

@@ -66,8 +66,10 @@ void add_doctor(CLI::App& root, int& exit_code) {
   CLI::App* command = root.add_subcommand(
       "doctor",
       "Says what this machine gives the host, what falls back to what, and how to mend it");
-  command->add_option("--cgroup-parent", options->probes.cgroup_parent,
-                      "The cgroup that the host would use");
+  command
+      ->add_option("--cgroup-parent", options->probes.cgroup_parent,
+                   "The cgroup that the host would use")
+      ->type_name("FOLDER");
   command->add_flag("--json", options->json, "For programs");
   command->footer("Exit code 1 when something that the host cannot replace is missing.");
   command->callback([options, &exit_code] {

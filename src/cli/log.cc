@@ -133,8 +133,9 @@ void add_log(CLI::App& root, int& exit_code) {
   add_host_address(*command, options->host);
   options->state_folder = io::default_state_folder();
   command->add_option("--state-folder", options->state_folder, "The host's folder; it need not run")
+      ->type_name("FOLDER")
       ->capture_default_str();
-  command->add_option("--app", options->app, "Of this app alone");
+  command->add_option("--app", options->app, "Of this app alone")->type_name("APP");
   command->add_option("--since", options->since,
                       "Every line from then on: 2h, 3d, 14:30, 2026-11-21");
   command->add_option("-n,--lines", options->lines, "The newest so many lines")

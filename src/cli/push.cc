@@ -49,7 +49,9 @@ void add_push(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       root.add_subcommand("push", "Sends one push to a device, as an app server would");
-  command->add_option("device", options->target, "The device's name")->required();
+  command->add_option("device", options->target, "The device's name")
+      ->required()
+      ->type_name("DEVICE");
   command->add_option("title", options->title, "What the notification says")->required();
   command->add_option("body", options->body, "Its second line");
   command->add_option("--data", options->data, "The app's own text");

@@ -273,7 +273,7 @@ void add_run(CLI::App& root, const std::vector<std::string>& arguments, int& exi
       ->add_option("program", options->program,
                    "The program and its arguments, which are passed as they are")
       ->required()
-      ->type_name("[ARGUMENT ...]");
+      ->type_name("PROGRAM [ARGUMENT ...]");
   command->positionals_at_end();
   command->footer(
       "Our options stand before the program; -- ends them, as before a name with a dash in front.\n"

@@ -266,6 +266,7 @@ void add_sim(CLI::App& root, int& exit_code) {
   CLI::App* sub =
       command->add_subcommand("prove", "Runs many seeds of a scenario; shrinks those that fail");
   sub->add_option("scenario", proving->scenario, "A name of `sim list`, or a file")
+      ->type_name("SCENARIO")
       ->capture_default_str();
   sub->add_option("--seeds", proving->seeds, "How many worlds")
       ->check(CLI::Range(1ULL, 100'000'000ULL))
@@ -284,7 +285,9 @@ void add_sim(CLI::App& root, int& exit_code) {
 
   auto running = std::make_shared<RunSimOptions>();
   sub = command->add_subcommand("run", "Runs one seed of a scenario");
-  sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")->required();
+  sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")
+      ->required()
+      ->type_name("SCENARIO");
   sub->add_option("--seed", running->seed, "What decides everything that is left to chance")
       ->capture_default_str();
   sub->add_option("--until", running->until,
@@ -292,7 +295,8 @@ void add_sim(CLI::App& root, int& exit_code) {
   sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
   sub->add_option("--pushes", running->pushes, "Only these; or none");
   sub->add_option("--report", running->report,
-                  "Write a page for people: HTML in one file; - for stdout");
+                  "Write a page for people: HTML in one file; - for stdout")
+      ->type_name("FILE");
   sub->add_flag("--trace", running->trace, "Print the plan and everything that happens");
   sub->footer("Exit code 1 when a promise was broken.");
   sub->callback([running, &exit_code] { exit_code = run_one(*running); });

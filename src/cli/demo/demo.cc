@@ -319,8 +319,9 @@ void add_demo(CLI::App& root, int& exit_code) {
                                           "ring it, crash the server and the app, ring it again");
   command->add_flag("--keep", options->keep,
                     "Leave everything running, with a curl line to try by hand");
-  command->add_option("--doorbell", options->doorbell,
-                      "The example app; default: beside this program");
+  command
+      ->add_option("--doorbell", options->doorbell, "The example app; default: beside this program")
+      ->type_name("FILE");
   command->footer("Exit code 0 only if every step happened.");
   command->callback([options, &exit_code] { exit_code = demo::run_demo(*options); });
 }
