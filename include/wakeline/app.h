@@ -145,7 +145,8 @@ class WAKELINE_API App {
                           std::chrono::milliseconds timeout);
 
   /// Tags a connected, outgoing TCP socket of this process: its own, or one that belongs to another
-  /// library. Blocking or not; its flags and options stay as they are (C7).
+  /// library; in profile `linux` also a UDP socket, connected or not (C4). Blocking or not; its
+  /// flags and options stay as they are (C7).
   /// Errors: kNotSocket, kListening, kNotConnected, kNotTcp, kNotOwned, kNotDeclared, kTimeout;
   ///         the socket works on untagged (C4).
   Result<Tag> tag(int fd);

@@ -25,7 +25,7 @@ enum class ErrorCode : std::uint8_t {
   kUnauthorized = 8,     ///< credentials missing or wrong
   kNotDeclared = 9,      ///< the app's manifest does not declare the background mode `voip`
   kNotSocket = 10,       ///< the descriptor is closed, or no socket
-  kNotTcp = 11,          ///< a socket, but not TCP
+  kNotTcp = 11,          ///< a socket, but not TCP; in profile `linux` UDP may do
   kListening = 12,       ///< a listening socket
   kNotConnected = 13,    ///< a TCP socket without a connection
   kNotOwned = 14,        ///< a socket of another process

@@ -25,7 +25,7 @@ constexpr std::array<Row, static_cast<std::size_t>(ErrorCode::kCount)> kRows = {
     {"unauthorized", "the credentials are missing or wrong"},
     {"not_declared", "the app's manifest does not declare this background mode"},
     {"not_socket", "the file descriptor is not a socket"},
-    {"not_tcp", "only a TCP socket can be tagged"},
+    {"not_tcp", "only a TCP socket can be tagged, and in profile linux a UDP socket"},
     {"listening", "a listening socket cannot be tagged"},
     {"not_connected", "the socket is not connected"},
     {"not_owned", "the socket does not belong to this app"},

@@ -22,7 +22,7 @@ enum class ErrorCode : std::uint8_t {
   kUnauthorized,     ///< credentials missing or wrong
   kNotDeclared,      ///< the manifest does not declare the background mode (C1)
   kNotSocket,        ///< the fd is no socket (C4)
-  kNotTcp,           ///< a socket, but not TCP (C4)
+  kNotTcp,           ///< neither TCP nor, where the profile lets it be tagged, UDP (C4)
   kListening,        ///< a listening socket (C4)
   kNotConnected,     ///< a TCP socket without a connection (C4)
   kNotOwned,         ///< not a socket of this app (C4)

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/apps_manifests.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
@@ -34,7 +35,7 @@ int list(const HostAddress& address, bool json) {
                       {"wakes", app.wakes},
                       {"cpu_us", app.cpu_us}});
     }
-    fmt::print("{}\n", boost::json::serialize(rows));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(rows)));
     return kExitOk;
   }
   Table table({{"app"},
@@ -99,7 +100,7 @@ void add_apps(CLI::App& root, int& exit_code) {
   };
   for (const Row& row : kRows) {
     CLI::App* sub = apps->add_subcommand(row.name, row.text);
-    sub->add_option("app", options->app, "The app's id")->required();
+    sub->add_option("app", options->app, "The app's id")->required()->type_name("APP");
     sub->callback([options, &exit_code, wanted = row.command] {
       exit_code = command(options->host, wanted, options->app);
     });

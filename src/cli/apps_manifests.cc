@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
 #include "cli/terminal.h"
@@ -67,16 +68,18 @@ Place find_place(const Options& options) {
 }
 
 void warn(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) fmt::print(stderr, "wakeline: {}\n", warning);
+  for (const std::string& warning : warnings)
+    fmt::print(stderr, "wakeline: {}\n", base::printable(warning));
 }
 
 using Found = std::pair<wire::Manifest, std::string>;
 
-/// The app's manifest and its file.
-std::optional<Found> find_manifest(const Place& place, const std::string& app) {
+/// The app's manifest and its file, which is not `except`.
+std::optional<Found> find_manifest(const Place& place, const std::string& app,
+                                   const std::string& except = {}) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(place.apps_folder, error)) {
-    if (!host::is_manifest(entry.path().filename().string())) continue;
+    if (!host::is_manifest(entry.path().filename().string()) || entry.path() == except) continue;
     std::vector<std::string> ignored;
     auto manifest = host::read_manifest(entry.path().string(), ignored);
     if (manifest && manifest->id == app) return Found(*manifest, entry.path().string());
@@ -102,11 +105,17 @@ int install(const Options& options) {
                              : wire::write_desktop_entry(*manifest);
   if (!text) return report(options.subject, text.error());
   const std::string path = fmt::format("{}/{}.desktop", place.apps_folder, manifest->id);
+  // The host takes one of the two, by their names, and passes the other over.
+  if (const auto other = find_manifest(place, manifest->id, path)) {
+    return report("install", ErrorCode::kAlreadyExists,
+                  fmt::format("the id '{}' is taken by {}", manifest->id, other->second),
+                  "That one has to go first, or one of them needs another id.");
+  }
   const bool known = std::filesystem::exists(path);
   auto done = io::make_folder(place.apps_folder);
   if (done) done = io::write_file(path, *text, 0644);
   if (!done) return report(path, done.error());
-  fmt::print("{} {}: {}\n", known ? "updated" : "installed", manifest->id, path);
+  fmt::print("{} {}: {}\n", known ? "updated" : "installed", manifest->id, base::printable(path));
   if (const int code = place.tell_host(); code != kExitOk) return code;
   fmt::print("  Start it: wakeline apps launch {}\n", manifest->id);
   return kExitOk;
@@ -123,7 +132,7 @@ int remove(const Options& options) {
   if (const auto removed = io::remove_file(found->second); !removed) {
     return report(found->second, removed.error());
   }
-  fmt::print("removed {}: {}\n", options.subject, found->second);
+  fmt::print("removed {}: {}\n", options.subject, base::printable(found->second));
   return place.tell_host();
 }
 
@@ -218,10 +227,10 @@ int info(const Options& options) {
   if (options.json) {
     boost::json::object object;
     for (const auto& [key, value] : rows) object[key] = value;
-    fmt::print("{}\n", boost::json::serialize(object));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(object)));
     return kExitOk;
   }
-  for (const auto& [key, value] : rows) fmt::print("{:<18}{}\n", key, value);
+  for (const auto& [key, value] : rows) fmt::print("{:<18}{}\n", key, base::printable(value));
   return kExitOk;
 }
 
@@ -230,7 +239,8 @@ int info(const Options& options) {
 void add_manifest_commands(CLI::App& apps, const std::string& runtime_folder, int& exit_code) {
   auto options = std::make_shared<Options>(Options{runtime_folder, {}, {}, {}, false});
   apps.add_option("--state-folder", options->state_folder,
-                  "The host's folder; default: that of the running host");
+                  "The host's folder; default: that of the running host")
+      ->type_name("FOLDER");
 
   CLI::App* command = apps.add_subcommand(
       "install",
@@ -238,21 +248,22 @@ void add_manifest_commands(CLI::App& apps, const std::string& runtime_folder, in
       "folder of an app with one");
   command->add_option("file", options->subject, "The manifest")
       ->required()
+      ->type_name("FILE")
       ->check(CLI::ExistingPath);
   command->callback([options, &exit_code] { exit_code = install(*options); });
 
   command = apps.add_subcommand("remove", "Removes an app's manifest, and closes the app");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command->callback([options, &exit_code] { exit_code = remove(*options); });
 
   command = apps.add_subcommand("info", "Everything about one app: manifest, settings, state");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command->add_flag("--json", options->json, "For programs");
   command->callback([options, &exit_code] { exit_code = info(*options); });
 
   command = apps.add_subcommand(
       "set", "Your own settings of an app; a running host takes them up at once");
-  command->add_option("app", options->subject, "The app's id")->required();
+  command->add_option("app", options->subject, "The app's id")->required()->type_name("APP");
   command
       ->add_option("setting", options->changes,
                    "style=banner|alert|none|default, voip=yes|no|default, audio=yes|no|default")

@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/server_folder.h"
 #include "cli/terminal.h"
+#include "io/file.h"
 #include "server/admin.h"
 #include "server/admin_access.h"
 
@@ -132,7 +133,7 @@ int add_device(const std::string& folder, const NewDevice& device) {
     // The token would be lost with its device in place: nobody could ever use it.
     static_cast<void>(server::remove_device(folder, device.name));
     return failed(written.error());
-  } else {
+  } else if (!io::names_stdout(device.output)) {
     fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", device.name,
                device.output);
   }
@@ -160,8 +161,10 @@ void add_new_device_options(CLI::App& command, NewDevice& device) {
       .add_option("--host", device.host, "The server's name or address, as the device reaches it")
       ->capture_default_str();
   command.add_option("--port", device.port, "Its port of MQTT over TLS")->capture_default_str();
-  command.add_option("--output", device.output,
-                     "Write the credentials to this file (0600), not to stdout");
+  command
+      .add_option("--output", device.output,
+                  "Write the credentials to this file (0600), not to stdout (-)")
+      ->type_name("FILE");
 }
 
 void add_devices(CLI::App& root, int& exit_code) {
@@ -170,6 +173,7 @@ void add_devices(CLI::App& root, int& exit_code) {
   command->require_subcommand(1);
   command->fallthrough();
   command->add_option("--data-folder", options->folder, "The server's folder")
+      ->type_name("FOLDER")
       ->capture_default_str();
   command->footer("They work beside a running server, which heeds a change at once.");
 
@@ -184,7 +188,7 @@ void add_devices(CLI::App& root, int& exit_code) {
 
   CLI::App* removes =
       command->add_subcommand("remove", "Removes a device with all that waits for it");
-  removes->add_option("device", options->device.name, "Its name")->required();
+  removes->add_option("device", options->device.name, "Its name")->required()->type_name("DEVICE");
   removes->callback(
       [options, &exit_code] { exit_code = remove_device(options->folder, options->device.name); });
 
@@ -192,20 +196,22 @@ void add_devices(CLI::App& root, int& exit_code) {
     CLI::App* changes = command->add_subcommand(
         joins ? "join" : "leave",
         joins ? "Puts a device among those of a user or a group" : "Takes it out again");
-    changes->add_option("device", options->device.name, "Its name")->required();
+    changes->add_option("device", options->device.name, "Its name")
+        ->required()
+        ->type_name("DEVICE");
     add_members(*changes, *options);
     changes->callback([options, joins, &exit_code] { exit_code = change(*options, joins); });
   }
 
   CLI::App* may = command->add_subcommand(
       "rights", "Says what a device may publish, and changes it where rights are given");
-  may->add_option("device", options->device.name, "Its name")->required();
+  may->add_option("device", options->device.name, "Its name")->required()->type_name("DEVICE");
   may->add_option("rights", options->rights, "All that it may: reply, receipt, presence; or none");
   may->callback([options, &exit_code] { exit_code = rights(*options); });
 
   CLI::App* joins = command->add_subcommand(
       "groups", "Says which groups a device may join by itself, and changes it");
-  joins->add_option("device", options->device.name, "Its name")->required();
+  joins->add_option("device", options->device.name, "Its name")->required()->type_name("DEVICE");
   joins->add_option("--permit", options->permit, "It may join this one; may be given again");
   joins->add_option("--forbid", options->forbid,
                     "It may not join this one, and leaves it; may be given again");

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
@@ -41,15 +42,16 @@ void print_json(const std::vector<sys::Probe>& probes) {
                     {"fallback", probe.fallback},
                     {"remedy", probe.remedy}});
   }
-  fmt::print("{}\n", boost::json::serialize(rows));
+  fmt::print("{}\n", base::printable_json(boost::json::serialize(rows)));
 }
 
 void print_text(const std::vector<sys::Probe>& probes) {
   for (const sys::Probe& probe : probes) {
     fmt::print("{}  {}: {}\n", paint(colour(probe.state), fmt::format("{:>8}", name(probe.state))),
-               paint(Colour::kBold, probe.name), probe.found);
-    if (!probe.fallback.empty()) fmt::print("          instead: {}\n", probe.fallback);
-    if (!probe.remedy.empty()) fmt::print("          mend it: {}\n", probe.remedy);
+               paint(Colour::kBold, probe.name), base::printable(probe.found));
+    if (!probe.fallback.empty())
+      fmt::print("          instead: {}\n", base::printable(probe.fallback));
+    if (!probe.remedy.empty()) fmt::print("          mend it: {}\n", base::printable(probe.remedy));
   }
 }
 
@@ -64,8 +66,10 @@ void add_doctor(CLI::App& root, int& exit_code) {
   CLI::App* command = root.add_subcommand(
       "doctor",
       "Says what this machine gives the host, what falls back to what, and how to mend it");
-  command->add_option("--cgroup-parent", options->probes.cgroup_parent,
-                      "The cgroup that the host would use");
+  command
+      ->add_option("--cgroup-parent", options->probes.cgroup_parent,
+                   "The cgroup that the host would use")
+      ->type_name("FOLDER");
   command->add_flag("--json", options->json, "For programs");
   command->footer("Exit code 1 when something that the host cannot replace is missing.");
   command->callback([options, &exit_code] {

@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <string>
+
+#include "base/printable.h"
+#include "cli/terminal.h"
 
 namespace wakeline::cli {
 
@@ -43,8 +47,10 @@ int exit_code_of(base::ErrorCode code) {
 
 int report(std::string_view what, base::ErrorCode code, std::string_view text,
            std::string_view hint) {
-  fmt::print(stderr, "wakeline: {}: {}\n", what, text);
-  if (!hint.empty()) fmt::print(stderr, "  {}\n", hint);
+  std::string told =
+      fmt::format("wakeline: {}: {}\n", base::printable(what), printable_lines(text));
+  if (!hint.empty()) told += fmt::format("  {}\n", hint);
+  std::fputs(told.c_str(), stderr);
   return exit_code_of(code);
 }
 

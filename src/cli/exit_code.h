@@ -17,7 +17,7 @@ enum ExitCode : int {
   kExitPermission = 5,     ///< the system does not allow it
   kExitUnreachable = 6,    ///< the host or server does not answer
   kExitUnauthorized = 7,   ///< the server refused the token
-  kExitStorage = 8,        ///< the disk is full or failed
+  kExitStorage = 8,        ///< the disk is full or failed, or what was printed did not come out
 };
 
 /// What `wakeline run` ends with where the program has no code of its own; as env(1) and the
@@ -31,8 +31,9 @@ enum RunExitCode : int {
 
 int exit_code_of(base::ErrorCode code);
 
-/// Prints "wakeline: WHAT: TEXT" on stderr, then `hint` on a line of its own when it is not empty.
-/// Returns: the exit code of the error.
+/// Prints "wakeline: WHAT: TEXT" on stderr, made printable, then `hint` on a line of its own when
+/// it is not empty. Where stderr takes nothing, there is nobody to tell. Returns: the exit code of
+/// the error.
 int report(std::string_view what, const base::Error& error, std::string_view hint = {});
 int report(std::string_view what, base::ErrorCode code, std::string_view text,
            std::string_view hint = {});

@@ -58,11 +58,15 @@ void add_host(CLI::App& root, int& exit_code) {
   options->host.runtime_folder = io::default_runtime_folder();
   options->host.state_folder = io::default_state_folder();
   command->add_option("--runtime-folder", options->host.runtime_folder, "Where its socket goes")
+      ->type_name("FOLDER")
       ->capture_default_str();
   command->add_option("--state-folder", options->host.state_folder, "Where its ledger goes")
+      ->type_name("FOLDER")
       ->capture_default_str();
-  command->add_option("--apps", options->host.manifest_folders,
-                      "Folders of manifests (*.desktop); default: apps in the state folder");
+  command
+      ->add_option("--apps", options->host.manifest_folders,
+                   "Folders of manifests (*.desktop); default: apps in the state folder")
+      ->type_name("FOLDER");
   command->add_option("--profile", options->profile, "linux, ios or ios-classic")
       ->check(CLI::IsMember({"linux", "ios", "ios-classic"}))
       ->capture_default_str();
@@ -75,7 +79,7 @@ void add_host(CLI::App& root, int& exit_code) {
   command
       ->add_option("--freezer", options->host.freezer,
                    "How apps are suspended: auto, cgroup or sigstop")
-      ->transform(CLI::CheckedTransformer(freezers));
+      ->transform(CLI::CheckedTransformer(freezers).description("{auto,cgroup,sigstop}"));
   const std::map<std::string, host::NotifierChoice> notifiers = {
       {"auto", host::NotifierChoice::kAuto},
       {"dbus", host::NotifierChoice::kDbus},
@@ -83,12 +87,15 @@ void add_host(CLI::App& root, int& exit_code) {
   command
       ->add_option("--notifier", options->host.notifier,
                    "Where notifications go: auto, dbus or terminal")
-      ->transform(CLI::CheckedTransformer(notifiers));
-  command->add_option("--cgroup-parent", options->host.cgroup_parent,
-                      "A cgroup2 folder that the host may write");
+      ->transform(CLI::CheckedTransformer(notifiers).description("{auto,dbus,terminal}"));
+  command
+      ->add_option("--cgroup-parent", options->host.cgroup_parent,
+                   "A cgroup2 folder that the host may write")
+      ->type_name("FOLDER");
   command->add_flag("--follow-window", options->host.follow_window,
                     "The app of the active window is in the foreground (X11, $DISPLAY)");
-  command->add_option("--ready-file", options->ready_file, "Written when the host accepts apps");
+  command->add_option("--ready-file", options->ready_file, "Written when the host accepts apps")
+      ->type_name("FILE");
   command->footer(
       "SIGTERM ends the host and its apps. SIGHUP makes it become the program that lies at its "
       "path by then, without ending an app. What this machine gives it: wakeline doctor");

@@ -13,6 +13,7 @@ void add_host_address(CLI::App& command, HostAddress& address) {
   address.runtime_folder = io::default_runtime_folder();
   command
       .add_option("--runtime-folder", address.runtime_folder, "The folder with the host's socket")
+      ->type_name("FOLDER")
       ->capture_default_str();
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/http.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <optional>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -153,9 +156,13 @@ base::Result<HttpAnswer> send_request(const Url& url, const std::string& method,
   if (ca_file.empty()) {
     tls.set_default_verify_paths(error);
   } else {
+    // A file of the user's that is wrong, and not a server that cannot be reached.
+    constexpr const char* kTrusted = "the trusted certificates (--ca)";
+    if (::access(ca_file.c_str(), R_OK) != 0) return base::fail(base::os_error(kTrusted, errno));
     tls.load_verify_file(ca_file, error);
+    if (error) return base::fail(ErrorCode::kMalformed, kTrusted);
   }
-  if (error) return base::fail(ErrorCode::kTls, "the trusted certificates (--ca)");
+  if (error) return base::fail(ErrorCode::kTls, "the system's trusted certificates");
   return request.run(&tls);
 }
 

@@ -24,7 +24,8 @@ struct HttpAnswer {
 };
 
 /// One blocking request with a bearer token and a body of JSON, or none. `ca_file` empty: the
-/// system's trust store. Errors: kUnreachable, kTls, kTimeout, kClosed, kMalformed (the answer).
+/// system's trust store. Errors: kUnreachable, kTls, kTimeout, kClosed, kMalformed (the answer, or
+/// `ca_file`), kNotFound and kPermission (`ca_file`).
 base::Result<HttpAnswer> send_request(const Url& url, const std::string& method,
                                       const std::string& token, const std::string& ca_file,
                                       const std::string& body,

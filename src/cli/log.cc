@@ -9,9 +9,11 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
+#include "cli/output.h"
 #include "cli/since.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
@@ -38,17 +40,18 @@ volatile std::sig_atomic_t stop_wanted = 0;
 void print_line(const Options& options, const LedgerLine& line) {
   if (!options.app.empty() && line.app != options.app) return;
   if (options.json) {
-    fmt::print("{}\n", boost::json::serialize(boost::json::object{{"id", line.id},
-                                                                  {"wall_ns", line.wall_ns},
-                                                                  {"app", line.app},
-                                                                  {"event", line.event},
-                                                                  {"reason", line.reason},
-                                                                  {"detail", line.detail},
-                                                                  {"latency_ns", line.latency_ns},
-                                                                  {"cpu_us", line.cpu_us},
-                                                                  {"socket", line.socket},
-                                                                  {"awake_us", line.awake_us},
-                                                                  {"used_us", line.used_us}}));
+    const boost::json::object object{{"id", line.id},
+                                     {"wall_ns", line.wall_ns},
+                                     {"app", line.app},
+                                     {"event", line.event},
+                                     {"reason", line.reason},
+                                     {"detail", line.detail},
+                                     {"latency_ns", line.latency_ns},
+                                     {"cpu_us", line.cpu_us},
+                                     {"socket", line.socket},
+                                     {"awake_us", line.awake_us},
+                                     {"used_us", line.used_us}};
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(object)));
   } else {
     const Colour colour = line.event == "wake"      ? Colour::kCyan
                           : line.event == "suspend" ? Colour::kDim
@@ -63,7 +66,7 @@ void print_line(const Options& options, const LedgerLine& line) {
                           span_text(static_cast<long long>(line.awake_us) * 1000),
                           span_text(static_cast<long long>(line.used_us) * 1000));
     }
-    fmt::print("{}\n", paint(colour, text));
+    fmt::print("{}\n", paint(colour, base::printable(text)));
   }
   std::fflush(stdout);
 }
@@ -113,7 +116,7 @@ int follow(const Options& options) {
   action.sa_handler = [](int) { stop_wanted = 1; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  while (stop_wanted == 0) {
+  while (stop_wanted == 0 && !output_lost()) {
     const auto line = client->next_line(std::chrono::seconds(1));
     if (!line && stop_wanted == 0) return report_host_error(options.host, line.error());
     if (line && line->has_value()) print_line(options, **line);
@@ -130,8 +133,9 @@ void add_log(CLI::App& root, int& exit_code) {
   add_host_address(*command, options->host);
   options->state_folder = io::default_state_folder();
   command->add_option("--state-folder", options->state_folder, "The host's folder; it need not run")
+      ->type_name("FOLDER")
       ->capture_default_str();
-  command->add_option("--app", options->app, "Of this app alone");
+  command->add_option("--app", options->app, "Of this app alone")->type_name("APP");
   command->add_option("--since", options->since,
                       "Every line from then on: 2h, 3d, 14:30, 2026-11-21");
   command->add_option("-n,--lines", options->lines, "The newest so many lines")

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/sender.h"
+#include "cli/terminal.h"
 
 namespace wakeline::cli {
 namespace {
@@ -38,7 +39,7 @@ int push(const Options& options) {
   if (!options.key.empty()) body["idempotency_key"] = options.key;
   const auto answer = ask_server(options.sender, "POST", "/v1/push", boost::json::serialize(body));
   if (!answer) return answer.error();
-  fmt::print("{} {}\n", answer->status, answer->body);
+  fmt::print("{} {}\n", answer->status, printable_lines(answer->body));
   return exit_code_of_status(answer->status);
 }
 
@@ -48,7 +49,9 @@ void add_push(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       root.add_subcommand("push", "Sends one push to a device, as an app server would");
-  command->add_option("device", options->target, "The device's name")->required();
+  command->add_option("device", options->target, "The device's name")
+      ->required()
+      ->type_name("DEVICE");
   command->add_option("title", options->title, "What the notification says")->required();
   command->add_option("body", options->body, "Its second line");
   command->add_option("--data", options->data, "The app's own text");

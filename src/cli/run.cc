@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -8,7 +7,6 @@
 #include <array>
 #include <cctype>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -34,6 +32,9 @@ constexpr base::Duration kReturnPatience = std::chrono::seconds(30);
 constexpr int kReturnPollMs = 200;
 
 struct Options {
+  explicit Options(const std::vector<std::string>& program_arguments)
+      : arguments(program_arguments) {}
+
   HostAddress host;
   std::string name;
   std::string voip;
@@ -42,7 +43,8 @@ struct Options {
   std::string media;
   std::int64_t merge_pings_s = 0;
   bool background = false;
-  std::vector<std::string> command;
+  std::string program;
+  const std::vector<std::string>& arguments;
 };
 
 struct Forwarded {
@@ -70,7 +72,7 @@ std::string id_of(const std::string& program) {
 /// The app that the command line describes; nullopt when it is wrong, which was told.
 std::optional<wire::Manifest> manifest_of(const Options& options) {
   wire::Manifest manifest;
-  manifest.id = options.name.empty() ? id_of(options.command.front()) : options.name;
+  manifest.id = options.name.empty() ? id_of(options.program) : options.name;
   if (!wire::is_app_id(manifest.id)) {
     report("--name", ErrorCode::kInvalidArgument,
            fmt::format("'{}' is no name: 1 to {} of a-z, 0-9, '.', '_', '-', not starting with '.'",
@@ -78,7 +80,9 @@ std::optional<wire::Manifest> manifest_of(const Options& options) {
     return std::nullopt;
   }
   manifest.name = manifest.id;
-  manifest.command = options.command;
+  manifest.command = {options.program};
+  manifest.command.insert(manifest.command.end(), options.arguments.begin(),
+                          options.arguments.end());
   std::error_code error;
   manifest.working_directory = std::filesystem::current_path(error).string();
   if (!options.voip.empty()) {
@@ -105,14 +109,6 @@ std::optional<wire::Manifest> manifest_of(const Options& options) {
   manifest.merge_pings = std::chrono::seconds(options.merge_pings_s);
   manifest.relaunch = false;
   return manifest;
-}
-
-/// A descriptor for each of 0, 1 and 2: they are handed over.
-void open_missing_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) continue;
-    if (::open("/dev/null", O_RDWR) != fd) std::abort();  // the lowest free number is this one
-  }
 }
 
 /// Takes the signals that are for the program. From here on only `next_signal` sees them.
@@ -225,7 +221,6 @@ int run(const Options& options) {
         stderr,
         "wakeline: in the background nothing wakes it but you; --voip and --keep-alive do\n");
   }
-  open_missing_streams();
   auto client = connect_to_host(options.host);
   if (!client) return refused(options, client.error());
   // Before the program runs: a signal that comes now is for it.
@@ -243,8 +238,8 @@ int run(const Options& options) {
 
 }  // namespace
 
-void add_run(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+void add_run(CLI::App& root, const std::vector<std::string>& arguments, int& exit_code) {
+  auto options = std::make_shared<Options>(arguments);
   CLI::App* command = root.add_subcommand(
       "run",
       "Runs a program that knows nothing of us: suspended in the background, woken by its "
@@ -274,11 +269,14 @@ void add_run(CLI::App& root, int& exit_code) {
       ->needs("--voip");
   command->add_flag("--background", options->background,
                     "Start it in the background; else: wakeline apps background NAME");
-  command->add_option("program", options->command, "The program and its arguments")
+  command
+      ->add_option("program", options->program,
+                   "The program and its arguments, which are passed as they are")
       ->required()
-      ->type_name("PROGRAM ARGUMENT");
-  command->prefix_command();
+      ->type_name("PROGRAM [ARGUMENT ...]");
+  command->positionals_at_end();
   command->footer(
+      "Our options stand before the program; -- ends them, as before a name with a dash in front.\n"
       "The program has this terminal and this environment. SIGINT, SIGTERM, SIGHUP and SIGQUIT "
       "are\n"
       "passed on; the exit code is the program's, 128 + N when signal N ended it, 125 when the "

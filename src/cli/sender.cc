@@ -35,9 +35,12 @@ void add_sender_options(CLI::App& command, SenderOptions& options) {
   command
       .add_option("--data-folder", options.data_folder,
                   "The server's folder: its token and certificate")
+      ->type_name("FOLDER")
       ->capture_default_str();
-  command.add_option("--token-file", options.token_file, "A file with the app server's token");
-  command.add_option("--ca", options.ca_file, "PEM file of the certificates to trust");
+  command.add_option("--token-file", options.token_file, "A file with the app server's token")
+      ->type_name("FILE");
+  command.add_option("--ca", options.ca_file, "PEM file of the certificates to trust")
+      ->type_name("FILE");
 }
 
 std::expected<HttpAnswer, int> ask_server(const SenderOptions& options, const std::string& method,

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/log_format.h"
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/devices.h"
 #include "cli/exit_code.h"
@@ -24,6 +25,7 @@
 #include "io/file.h"
 #include "server/admin_access.h"
 #include "server/config.h"
+#include "server/start_check.h"
 
 namespace wakeline::cli {
 namespace {
@@ -143,10 +145,13 @@ int run_server(const CLI::App& command, const Options& options) {
   }
   auto configured = read_options(command, options);
   if (!configured) {
-    fmt::print(stderr, "wakeline: {}\n", configured.error().text);
+    fmt::print(stderr, "wakeline: {}\n", base::printable(configured.error().text));
     return configured.error().code;
   }
-  if (options.check_config) return kExitOk;
+  if (options.check_config) {
+    const auto checked = server::check_start(*configured);
+    return checked ? kExitOk : report_failure(checked.error());
+  }
   server::ServerOptions wanted = std::move(*configured);
   base::set_log_level(wanted.log_level);
   base::set_log_format(wanted.log_format);
@@ -199,6 +204,7 @@ void add_server(CLI::App& root, int& exit_code) {
   options->folder = own_server_folder();
   command
       ->add_option("--data-folder", options->folder, "Where its store, certificate and token are")
+      ->type_name("FOLDER")
       ->capture_default_str();
   command->add_option("--name", options->names,
                       "A name or address for the self-signed certificate, beside localhost");
@@ -218,18 +224,22 @@ void add_server(CLI::App& root, int& exit_code) {
                    "Pushes that wait for one device; more are refused with 429")
       ->check(CLI::Range(1U, std::numeric_limits<std::uint32_t>::max()))
       ->capture_default_str();
-  command->add_option("--ready-file", options->ready_file,
-                      "Written with the ports, as JSON, when they are open");
+  command
+      ->add_option("--ready-file", options->ready_file,
+                   "Written with the ports, as JSON, when they are open")
+      ->type_name("FILE");
   command->add_flag("--upgrade", options->upgrade,
                     "Take over from the server that runs on the data folder: its ports, and its "
                     "devices on plain lines, which do not notice; SIGHUP makes a server start its "
                     "own successor so");
-  command->add_option("--config", options->config,
-                      "A TOML file; options of the command line count before it");
+  command
+      ->add_option("--config", options->config,
+                   "A TOML file; options of the command line count before it")
+      ->type_name("FILE");
   command->add_flag("--print-config", options->print_config,
                     "Print a file with every key, its meaning and its default, and end");
   command->add_flag("--check-config", options->check_config,
-                    "Read the file, say what is wrong, and end");
+                    "Check what a start would, but for its ports, say what is wrong, and end");
   command->footer(
       "SIGTERM ends the server: devices are told when to come back.\n"
       "SIGHUP makes it hand over to a new process of its own program.\n"
@@ -239,7 +249,9 @@ void add_server(CLI::App& root, int& exit_code) {
   add_server_stats(*command, exit_code);
   CLI::App* back =
       command->add_subcommand("backup", "Writes a copy of the store, also while the server runs");
-  back->add_option("file", options->backup_file, "Where to; it must not be there yet")->required();
+  back->add_option("file", options->backup_file, "Where to; it must not be there yet")
+      ->required()
+      ->type_name("FILE");
   back->callback([command, options, &exit_code] {
     exit_code = back_up(folder_of(*command, *options), *options);
   });
@@ -255,7 +267,7 @@ void add_server(CLI::App& root, int& exit_code) {
       [command, options, &exit_code] { exit_code = list_devices(folder_of(*command, *options)); });
   CLI::App* remove =
       command->add_subcommand("remove-device", "As: wakeline devices remove")->group("");
-  remove->add_option("device", options->device.name, "Its name")->required();
+  remove->add_option("device", options->device.name, "Its name")->required()->type_name("DEVICE");
   remove->callback([command, options, &exit_code] {
     exit_code = remove_device(folder_of(*command, *options), options->device.name);
   });

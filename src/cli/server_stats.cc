@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/exit_code.h"
 #include "cli/http.h"
 #include "cli/sender.h"
@@ -25,11 +26,11 @@ int stats(const Options& options) {
   const auto answer = ask_server(options.sender, "GET", "/v1/stats", {});
   if (!answer) return answer.error();
   if (answer->status != 200) {
-    fmt::print(stderr, "{} {}", answer->status, answer->body);
+    fmt::print(stderr, "{} {}", answer->status, printable_lines(answer->body));
     return exit_code_of_status(answer->status);
   }
   if (options.json) {
-    fmt::print("{}", answer->body);
+    fmt::print("{}", base::printable_json(answer->body));
     return kExitOk;
   }
   boost::json::error_code error;

@@ -7,9 +7,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
+#include "io/clock.h"
 #include "io/file.h"
 #include "sim/digests.h"
 #include "sim/lean/gates.h"
@@ -94,7 +97,7 @@ void show_progress(std::uint64_t done, std::uint64_t all, std::uint64_t broken) 
 }
 
 void explain_failure(const sim::Scenario& scenario, const sim::Report& report) {
-  fmt::print("{}\n", paint(Colour::kRed, to_line(report)));
+  fmt::print("{}\n", paint(Colour::kRed, printable_lines(to_line(report))));
   const sim::RunOptions least = sim::shrink(scenario, report.seed, kShrinkRuns);
   fmt::print("  replay the least of it: wakeline sim run {} {} --trace\n", scenario.name,
              sim::replay_options(report.seed, least));
@@ -112,13 +115,13 @@ int prove(const ProveOptions& options) {
   sim::Report sum;
   std::uint64_t broken = 0;
   std::uint64_t done = 0;
-  for (; done < options.seeds && stop_wanted == 0; ++done) {
+  for (; done < options.seeds && stop_wanted == 0 && !output_lost(); ++done) {
     const sim::Report report = sim::run(*scenario, options.from + done);
     if (!report.ok()) {
       ++broken;
       explain_failure(*scenario, report);
     } else if (options.verbose) {
-      fmt::print("{}\n", to_line(report));
+      fmt::print("{}\n", printable_lines(to_line(report)));
     }
     sum.accepted += report.accepted;
     sum.delivered += report.delivered;
@@ -133,8 +136,8 @@ int prove(const ProveOptions& options) {
   fmt::print(
       "{}: seeds {} to {}, {} events, {:.1f} days of virtual time: {} pushes accepted, {} "
       "delivered, {} expired unseen, {} given again to a later run, {} wakes\n",
-      scenario->name, options.from, options.from + done - 1, sum.events, days, sum.accepted,
-      sum.delivered, sum.expired, sum.redelivered, sum.wakes);
+      base::printable(scenario->name), options.from, options.from + done - 1, sum.events, days,
+      sum.accepted, sum.delivered, sum.expired, sum.redelivered, sum.wakes);
   if (broken == 0) {
     fmt::print("{}\n", paint(Colour::kGreen, "No promise was broken."));
     return kExitOk;
@@ -154,7 +157,7 @@ int run_storm(const sim::Scenario& scenario, const RunSimOptions& options) {
       "{}: {} clients, {} of them back; {:.2f} attempts each; at most {} in a second after the "
       "server's return, which is {:.2f} of what it admits; half were back after {:.1f} s, 99 % "
       "after {:.1f} s; digest {:016x}\n",
-      scenario.name, f.clients, f.back, f.attempts_per_client(), f.peak_per_s,
+      base::printable(scenario.name), f.clients, f.back, f.attempts_per_client(), f.peak_per_s,
       static_cast<double>(f.peak_per_s) / scenario.storm->admits_per_s, in_s(f.half), in_s(f.most),
       f.digest);
   return f.back == f.clients ? kExitOk : kExitFailed;
@@ -179,13 +182,25 @@ int run_one(const RunSimOptions& options) {
   run.keep = {*faults, *pushes};
   run.recording = !options.report.empty();
   if (scenario->storm) return run_storm(*scenario, options);
-  if (options.trace) fmt::print("{}", sim::explain(*scenario, options.seed, run));
+  // The page alone goes to stdout where it is wanted there.
+  std::FILE* const lines = io::names_stdout(options.report) ? stderr : stdout;
+  if (options.trace)
+    fmt::print(lines, "{}", printable_lines(sim::explain(*scenario, options.seed, run)));
+  const base::Instant start = io::now();
   const sim::Report report = sim::run(*scenario, options.seed, run);
-  if (!options.trace) fmt::print("{}\n", to_line(report));
+  const base::Duration took = io::now() - start;
+  if (!options.trace) {
+    fmt::print(lines, "{}\n{:.1f} min of virtual time, run in {}\n",
+               printable_lines(to_line(report)),
+               std::chrono::duration<double, std::ratio<60>>(report.virtual_time).count(),
+               span_text(took.count()));
+  }
   if (!options.report.empty()) {
-    const auto written = io::write_file(options.report, sim::to_html(*scenario, report), 0644);
+    std::fflush(stdout);
+    const auto written =
+        io::write_output(options.report, sim::to_html(*scenario, report), io::OutputMode::kShared);
     if (!written) return cli::report(options.report, written.error());
-    fmt::print("The report is in {}\n", options.report);
+    if (lines == stdout) fmt::print("The report is in {}\n", options.report);
   }
   return report.ok() ? kExitOk : kExitFailed;
 }
@@ -251,6 +266,7 @@ void add_sim(CLI::App& root, int& exit_code) {
   CLI::App* sub =
       command->add_subcommand("prove", "Runs many seeds of a scenario; shrinks those that fail");
   sub->add_option("scenario", proving->scenario, "A name of `sim list`, or a file")
+      ->type_name("SCENARIO")
       ->capture_default_str();
   sub->add_option("--seeds", proving->seeds, "How many worlds")
       ->check(CLI::Range(1ULL, 100'000'000ULL))
@@ -269,13 +285,18 @@ void add_sim(CLI::App& root, int& exit_code) {
 
   auto running = std::make_shared<RunSimOptions>();
   sub = command->add_subcommand("run", "Runs one seed of a scenario");
-  sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")->required();
+  sub->add_option("scenario", running->scenario, "A name of `sim list`, or a file")
+      ->required()
+      ->type_name("SCENARIO");
   sub->add_option("--seed", running->seed, "What decides everything that is left to chance")
       ->capture_default_str();
-  sub->add_option("--until", running->until, "Stop there, for instance 7h30min");
+  sub->add_option("--until", running->until,
+                  "Stop there, for instance 7h30min; what is on the way then is not judged");
   sub->add_option("--faults", running->faults, "Only these, by their numbers in the plan; or none");
   sub->add_option("--pushes", running->pushes, "Only these; or none");
-  sub->add_option("--report", running->report, "Write a page for people: HTML in one file");
+  sub->add_option("--report", running->report,
+                  "Write a page for people: HTML in one file; - for stdout")
+      ->type_name("FILE");
   sub->add_flag("--trace", running->trace, "Print the plan and everything that happens");
   sub->footer("Exit code 1 when a promise was broken.");
   sub->callback([running, &exit_code] { exit_code = run_one(*running); });

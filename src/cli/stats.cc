@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/since.h"
@@ -103,7 +104,7 @@ int stats(const Options& options) {
   if (options.json) {
     boost::json::array rows;
     for (const AppDay& day : days) rows.push_back(to_json(day));
-    fmt::print("{}\n", boost::json::serialize(rows));
+    fmt::print("{}\n", base::printable_json(boost::json::serialize(rows)));
   } else {
     print(days);
   }
@@ -118,8 +119,9 @@ void add_stats(CLI::App& root, int& exit_code) {
       "stats", "Adds up the ledger by app and day: wakes and their causes, time awake, CPU time");
   options->state_folder = io::default_state_folder();
   command->add_option("--state-folder", options->state_folder, "The host's folder; it need not run")
+      ->type_name("FOLDER")
       ->capture_default_str();
-  command->add_option("--app", options->app, "Of this app alone");
+  command->add_option("--app", options->app, "Of this app alone")->type_name("APP");
   command->add_option("--since", options->since, "From then on: 2h, 3d, 14:30, 2026-11-21");
   command->add_flag("--json", options->json, "For programs");
   command->footer(

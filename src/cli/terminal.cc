@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "base/printable.h"
 
 namespace wakeline::cli {
 
@@ -47,6 +48,17 @@ std::string paint(Colour colour, std::string_view text) {
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    out += base::printable(text.substr(at, end - at));
+    if (end < text.size()) out += '\n';
+    at = end + 1;
+  }
+  return out;
+}
+
 std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -56,6 +68,7 @@ std::size_t width(std::string_view text) {
 void Table::add(std::vector<std::string> cells, Colour colour) {
   WL_CHECK_MSG(cells.size() == columns_.size(), "cells={} columns={}", cells.size(),
                columns_.size());
+  for (std::string& cell : cells) cell = base::printable(cell);
   rows_.push_back({std::move(cells), colour});
 }
 

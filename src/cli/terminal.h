@@ -16,6 +16,9 @@ bool shows_colours(std::FILE* file);
 /// `text` in that colour where stdout shows colours, plain elsewhere.
 std::string paint(Colour colour, std::string_view text);
 
+/// Text of others that may have several lines: each as base::printable has it.
+std::string printable_lines(std::string_view text);
+
 /// Columns that fit their widest cell, two spaces apart; numbers to the right. Prints on stdout.
 class Table {
  public:
@@ -26,7 +29,7 @@ class Table {
   };
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  /// One cell for each column; `colour` paints the whole row.
+  /// One cell for each column, made printable; `colour` paints the whole row.
   void add(std::vector<std::string> cells, Colour colour = Colour::kNone);
   void print() const;
   /// The same as lines, the titles first, each cut to `columns`.

@@ -27,6 +27,28 @@ TEST(Table, AlignsItsColumnsAndPaintsNothingOnAPipe) {
             "app       wakes\ndoorbell      3\né            12\n");
 }
 
+TEST(Table, LetsNoCellSteerTheTerminalOrForgeARow) {
+  Table table({{"app"}, {"name"}});
+  table.add({"a\x1b[2J", "Bank\nbell  ringing"});
+  EXPECT_EQ(table.lines(80),
+            (std::vector<std::string>{"app       name", "a\\x1b[2J  Bank\\nbell  ringing"}));
+}
+
+TEST(PrintableLines, KeepTheirEndsAlone) {
+  EXPECT_EQ(printable_lines("one\x1b\n\ntwo\r\n"), "one\\x1b\n\ntwo\\r\n");
+  EXPECT_EQ(printable_lines("no end"), "no end");
+  EXPECT_EQ(printable_lines(""), "");
+}
+
+TEST(Report, LetsNoForeignTextSteerTheTerminal) {
+  testing::internal::CaptureStderr();
+  report("bell\x1b[2J", base::ErrorCode::kUnreachable,
+         "the \xC2\x9B"
+         "31mhost said:\n\x07");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "wakeline: bell\\x1b[2J: the \\u009b31mhost said:\n\\x07\n");
+}
+
 TEST(ExitCode, IsTheDocumentedOneForEachKindOfError) {
   EXPECT_EQ(exit_code_of(base::ErrorCode::kOk), 0);
   EXPECT_EQ(exit_code_of(base::ErrorCode::kMalformed), 3);

@@ -44,10 +44,12 @@ int add(const Options& options) {
   if (!token) return failed(token.error());
   if (options.output.empty()) {
     fmt::print("{}\n", *token);
-  } else if (const auto written = io::write_file(options.output, *token + "\n"); !written) {
+  } else if (const auto written =
+                 io::write_output(options.output, *token + "\n", io::OutputMode::kSecret);
+             !written) {
     static_cast<void>(server::remove_token(options.folder, options.name));
     return report(options.output, written.error());
-  } else {
+  } else if (!io::names_stdout(options.output)) {
     fmt::print("Wrote the token of {} to {}. It is nowhere else.\n", options.name, options.output);
   }
   const auto noted = server::audit_token(options.folder, options.name, scopes);
@@ -79,6 +81,7 @@ void add_tokens(CLI::App& root, int& exit_code) {
   command->require_subcommand(1);
   command->fallthrough();
   command->add_option("--data-folder", options->folder, "The server's folder")
+      ->type_name("FOLDER")
       ->capture_default_str();
   command->footer(kScopes);
 
@@ -90,14 +93,15 @@ void add_tokens(CLI::App& root, int& exit_code) {
   adds->add_option("--days", options->days, "How long it is good; 0: until it is removed")
       ->check(CLI::Range(0, 36'500))
       ->capture_default_str();
-  adds->add_option("--output", options->output, "Write it to this file (0600), not to stdout");
+  adds->add_option("--output", options->output, "Write it to this file (0600), not to stdout (-)")
+      ->type_name("FILE");
   adds->callback([options, &exit_code] { exit_code = add(*options); });
 
   CLI::App* lists = command->add_subcommand("list", "The tokens' names and scopes");
   lists->callback([options, &exit_code] { exit_code = list(*options); });
 
   CLI::App* removes = command->add_subcommand("remove", "Makes a token worthless at once");
-  removes->add_option("name", options->name, "Whose it is")->required();
+  removes->add_option("name", options->name, "Whose it is")->required()->type_name("TOKEN");
   removes->callback([options, &exit_code] {
     const auto removed = server::remove_token(options->folder, options->name);
     exit_code = removed ? kExitOk : failed(removed.error());

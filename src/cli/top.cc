@@ -15,9 +15,11 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/host_client.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
 #include "io/clock.h"
@@ -133,7 +135,7 @@ void print_json(const std::vector<Row>& rows) {
                     {"tags", app.tags},
                     {"wakes", app.wakes}});
   }
-  fmt::print("{}\n", boost::json::serialize(list));
+  fmt::print("{}\n", base::printable_json(boost::json::serialize(list)));
 }
 
 /// The whole terminal for us, and as it was when we leave.
@@ -208,7 +210,7 @@ int watch(const Options& options, Source& source) {
       rows = source.read();
       if (!rows) break;
       screen.draw(*rows);
-    } while (wait_turn(signals.get(), options.interval_s));
+    } while (!output_lost() && wait_turn(signals.get(), options.interval_s));
   }
   return rows ? kExitOk : report_host_error(options.host, rows.error());
 }

@@ -102,6 +102,10 @@ Reply Controls::handle(const wire::host::Control& control) {
         break;
     }
   });
+  if (starts && !app->process->running() && app->launch_error.code != ErrorCode::kOk) {
+    return {control.request, app->launch_error.code,
+            app->manifest.command.front() + ": " + base::to_string(app->launch_error), 0};
+  }
   return {control.request, ErrorCode::kOk, {}, 0};
 }
 

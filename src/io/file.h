@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,20 @@ base::Result<std::string> read_regular_file(const std::string& path, std::size_t
 ///         kBusy (eight write it at this moment), kOs.
 base::Result<void> write_file(const std::string& path, std::string_view bytes,
                               unsigned mode = 0600);
+
+/// Who may read what a user has us write.
+enum class OutputMode : std::uint8_t {
+  kShared,  ///< everybody may read a new file (0644); one that is there keeps its mode
+  kSecret,  ///< its owner alone (0600), also where a file was there
+};
+
+/// Writes to where a user says. A file is replaced whole, as by write_file; through links, which
+/// stay. "-" and a name of what stdout is, such as /dev/stdout, are stdout; that, devices and FIFOs
+/// get the bytes straight. Blocks as long as the reader of a FIFO does.
+/// Errors: as write_file; kClosed (nobody reads any more; without SIGPIPE).
+base::Result<void> write_output(const std::string& path, std::string_view bytes, OutputMode mode);
+/// Whether write_output would write to stdout, so that nothing else belongs there.
+bool names_stdout(const std::string& path);
 
 /// Removes the file, and what a write that died left beside it; one that is absent is no error.
 /// Errors: kPermission, kOs.

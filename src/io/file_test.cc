@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -90,6 +92,98 @@ TEST(OwnFolder, IsNobodyElsesToWrite) {
   EXPECT_EQ(code(check_own_folder(folder.file("link"))), base::ErrorCode::kPermission);
   ASSERT_EQ(::chown(path.c_str(), 65'534, 65'534), 0);
   EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kPermission);
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat status{};
+  EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
+  return status.st_mode;
+}
+
+TEST(Output, ReplacesAFileWholeAndKeepsWhoMayReadIt) {
+  const TestFolder folder;
+  const std::string path = folder.file("page");
+  ASSERT_TRUE(write_output(path, "one", OutputMode::kShared));
+  EXPECT_EQ(mode_of(path) & 07777, 0644u);
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  ASSERT_TRUE(write_output(path, "two", OutputMode::kShared));
+  EXPECT_EQ(mode_of(path) & 07777, 0640u);
+  EXPECT_EQ(read_file(path, 100), "two");
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(Output, ThatIsSecretIsItsOwnersAloneWhateverWasThere) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_output(folder.file("page"), "one", OutputMode::kShared));
+  for (const char* name : {"page", "new"}) {
+    ASSERT_TRUE(write_output(folder.file(name), "token", OutputMode::kSecret));
+    EXPECT_EQ(mode_of(folder.file(name)) & 07777, 0600u);
+  }
+}
+
+TEST(Output, GoesThroughLinksAndLeavesThem) {
+  const TestFolder folder;
+  ASSERT_TRUE(make_folder(folder.file("deep")));
+  // One to a file that is not there yet, by way of another one.
+  ASSERT_EQ(::symlink("deep/link", folder.file("link").c_str()), 0);
+  ASSERT_EQ(::symlink("page", folder.file("deep/link").c_str()), 0);
+  for (const char* text : {"one", "two"}) {
+    ASSERT_TRUE(write_output(folder.file("link"), text, OutputMode::kShared));
+    EXPECT_EQ(read_file(folder.file("deep/page"), 100), text);
+    EXPECT_TRUE(S_ISLNK(mode_of(folder.file("link"))));
+    EXPECT_TRUE(S_ISLNK(mode_of(folder.file("deep/link"))));
+  }
+}
+
+TEST(Output, GoesToTheReaderOfAFifo) {
+  const TestFolder folder;
+  const std::string path = folder.file("fifo");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const std::string text(200'000, 'x');  // more than a pipe holds
+  base::Result<void> written;
+  std::thread writer([&] { written = write_output(path, text, OutputMode::kSecret); });
+  EXPECT_EQ(read_file(path, text.size()), text);
+  writer.join();
+  EXPECT_TRUE(written);
+  EXPECT_TRUE(S_ISFIFO(mode_of(path)));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(Output, WhoseReaderGoesAwayIsAnErrorAndNoDeadlySignal) {
+  const TestFolder folder;
+  const std::string path = folder.file("fifo");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  base::Result<void> written;
+  std::thread writer(
+      [&] { written = write_output(path, std::string(200'000, 'x'), OutputMode::kShared); });
+  {
+    const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  writer.join();
+  EXPECT_EQ(code(written), base::ErrorCode::kClosed);
+}
+
+/// A device as /dev/full in a folder of the test's: a program that replaced it would do no harm.
+bool make_full_device(const std::string& path) {
+  return ::mknod(path.c_str(), S_IFCHR | 0600, ::makedev(1, 7)) == 0 &&
+         UniqueFd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+}
+
+TEST(Output, ToADeviceThatTakesNothingIsAnErrorAndLeavesTheDevice) {
+  const TestFolder folder;
+  const std::string full = folder.file("full");
+  if (!make_full_device(full)) GTEST_SKIP() << "no devices can be made here";
+  EXPECT_EQ(code(write_output(full, "x", OutputMode::kShared)), base::ErrorCode::kStorageFull);
+  EXPECT_TRUE(S_ISCHR(mode_of(full)));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(Output, ToAPlaceThatIsNoneLeavesNothing) {
+  const TestFolder folder;
+  ASSERT_TRUE(make_folder(folder.file("state")));
+  EXPECT_FALSE(write_output(folder.file("state"), "x", OutputMode::kShared));
+  EXPECT_FALSE(write_output(folder.file("none/page"), "x", OutputMode::kShared));
+  EXPECT_EQ(files_in(folder), 1u);
 }
 
 TEST(File, OverTheProcesssLimitIsAnErrorAndNoDeadlySignal) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -24,6 +26,8 @@ constexpr std::string_view kUnfinished = ".wakeline-new";
 constexpr int kWritersMax = 8;
 /// How often another process may be in the way of making the unfinished file.
 constexpr int kTriesMax = 100;
+/// Links to links, as the kernel follows them.
+constexpr int kLinksMax = 40;
 
 std::string folder_of(const std::string& path) {
   const auto slash = path.find_last_of('/');
@@ -36,6 +40,11 @@ base::Result<void> write_all(int fd, std::string_view bytes) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
+      if (errno == EAGAIN) {  // a stdout that somebody made non-blocking
+        pollfd wait{fd, POLLOUT, 0};
+        ::poll(&wait, 1, -1);
+        continue;
+      }
       return base::fail(base::os_error("write", errno));
     }
     bytes.remove_prefix(static_cast<std::size_t>(written));
@@ -43,22 +52,22 @@ base::Result<void> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-/// While it lives, a file that grows over the process's limit (RLIMIT_FSIZE) is an error of
-/// write(2) alone. SIGXFSZ, which comes with it to the writing thread and would end the process, is
-/// taken away.
-class WithoutSizeSignal {
+/// While it lives, what write(2) would also say by a signal to the writing thread, and end the
+/// process with, is its error alone. SIGXFSZ: a file grows over the process's limit (RLIMIT_FSIZE);
+/// SIGPIPE: nobody reads.
+class WithoutSignal {
  public:
-  WithoutSizeSignal() {
+  explicit WithoutSignal(int number) {
     sigemptyset(&signal_);
-    sigaddset(&signal_, SIGXFSZ);
+    sigaddset(&signal_, number);
     sigset_t pending;
     sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGXFSZ) == 1;
+    was_pending_ = sigismember(&pending, number) == 1;
     pthread_sigmask(SIG_BLOCK, &signal_, &former_);
   }
-  WithoutSizeSignal(const WithoutSizeSignal&) = delete;
-  WithoutSizeSignal& operator=(const WithoutSizeSignal&) = delete;
-  ~WithoutSizeSignal() {
+  WithoutSignal(const WithoutSignal&) = delete;
+  WithoutSignal& operator=(const WithoutSignal&) = delete;
+  ~WithoutSignal() {
     constexpr timespec kAtOnce{};
     if (!was_pending_) sigtimedwait(&signal_, nullptr, &kAtOnce);
     pthread_sigmask(SIG_SETMASK, &former_, nullptr);
@@ -133,10 +142,55 @@ base::Result<void> fill_and_rename(int fd, const std::string& unfinished, const 
   return {};
 }
 
+/// The file that a link names, which need not be there.
+std::string behind_links(const std::string& path) {
+  std::filesystem::path at = path;
+  for (int i = 0; i < kLinksMax; ++i) {
+    std::error_code error;
+    const std::filesystem::path target = std::filesystem::read_symlink(at, error);
+    if (error) break;
+    at = at.parent_path() / target;  // the target alone where it is absolute
+  }
+  return at.string();
+}
+
+base::Result<void> write_straight(UniqueFd fd, std::string_view bytes) {
+  const WithoutSignal no_reader(SIGPIPE);
+  const WithoutSignal too_large(SIGXFSZ);
+  if (auto written = write_all(fd.get(), bytes); !written) return written;
+  if (::close(fd.release()) != 0) return base::fail(base::os_error("close", errno));
+  return {};
+}
+
 }  // namespace
 
+bool names_stdout(const std::string& path) {
+  struct stat there{};
+  struct stat ours{};
+  return path == "-" || (::stat(path.c_str(), &there) == 0 && ::fstat(STDOUT_FILENO, &ours) == 0 &&
+                         there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
+}
+
+base::Result<void> write_output(const std::string& path, std::string_view bytes, OutputMode mode) {
+  if (names_stdout(path)) {
+    UniqueFd copy(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (!copy) return base::fail(base::os_error("stdout", errno));
+    return write_straight(std::move(copy), bytes);
+  }
+  struct stat status{};
+  const bool there = ::stat(path.c_str(), &status) == 0;
+  if (there && !S_ISREG(status.st_mode)) {
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd) return base::fail(base::os_error("open", errno));
+    return write_straight(std::move(fd), bytes);
+  }
+  unsigned access = mode == OutputMode::kSecret ? 0600 : 0644;
+  if (there && mode == OutputMode::kShared) access = status.st_mode & 07777;
+  return write_file(behind_links(path), bytes, access);
+}
+
 base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) {
-  const WithoutSizeSignal none;
+  const WithoutSignal none(SIGXFSZ);
   base::Result<UniqueFd> fd = base::fail(base::ErrorCode::kBusy, "create");
   std::string beside;
   for (int writer = 0; writer < kWritersMax && !fd; ++writer) {

@@ -16,6 +16,7 @@
 namespace wakeline::io {
 namespace {
 
+constexpr const char* kNames = "names of the certificate";
 constexpr long kDay = 24L * 60 * 60;      // seconds
 constexpr long kLifetime = 3'653 * kDay;  // ten years
 
@@ -97,6 +98,14 @@ base::Result<void> store(const std::string& file, const std::string& text, unsig
 
 }  // namespace
 
+base::Result<void> check_certificate_names(const std::vector<std::string>& names) {
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return base::fail(base::ErrorCode::kTls, "P-256 key");
+  if (!make_certificate(key.get(), names))
+    return base::fail(base::ErrorCode::kInvalidArgument, kNames);
+  return {};
+}
+
 base::Result<void> make_self_signed(const std::string& certificate_file,
                                     const std::string& key_file,
                                     const std::vector<std::string>& names) {
@@ -108,7 +117,7 @@ base::Result<void> make_self_signed(const std::string& certificate_file,
   const Key key(EVP_EC_gen("P-256"));
   if (!key) return base::fail(base::ErrorCode::kTls, "P-256 key");
   const Certificate certificate = make_certificate(key.get(), names);
-  if (!certificate) return base::fail(base::ErrorCode::kTls, "self-signed certificate");
+  if (!certificate) return base::fail(base::ErrorCode::kInvalidArgument, kNames);
   const std::string key_text = pem([&](BIO* out) {
     return PEM_write_bio_PKCS8PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
   });

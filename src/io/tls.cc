@@ -14,7 +14,10 @@ namespace {
 
 using Context = boost::asio::ssl::context;
 
-base::Result<void> check_readable(const std::string& file, const char* where = "PEM file") {
+constexpr const char* kCertificate = "certificate file";
+constexpr const char* kKey = "key file";
+
+base::Result<void> check_readable(const std::string& file, const char* where) {
   if (::access(file.c_str(), R_OK) != 0)
     return base::fail(base::ErrorCode::kNotFound, where, errno);
   return {};
@@ -43,6 +46,21 @@ base::Result<void> load_revoked(Context& context, const std::string& file) {
   return {};
 }
 
+base::Result<void> load_clients(Context& context, const std::string& ca_file,
+                                const std::string& crl_file) {
+  if (ca_file.empty()) return {};
+  constexpr const char* kCa = "client CA file";
+  if (auto readable = check_readable(ca_file, kCa); !readable) return readable;
+  boost::system::error_code error;
+  context.load_verify_file(ca_file, error);
+  if (error) return base::fail(base::ErrorCode::kTls, kCa);
+  auto* names = SSL_load_client_CA_file(ca_file.c_str());
+  if (names == nullptr) return base::fail(base::ErrorCode::kTls, kCa);
+  SSL_CTX_set_client_CA_list(context.native_handle(), names);
+  SSL_CTX_set_verify(context.native_handle(), SSL_VERIFY_PEER, nullptr);  // asked for, optional
+  return crl_file.empty() ? base::Result<void>() : load_revoked(context, crl_file);
+}
+
 }  // namespace
 
 TlsContext::TlsContext(Context context) : context_(std::make_unique<Context>(std::move(context))) {}
@@ -58,7 +76,8 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& 
   if (ca_file.empty()) {
     context.set_default_verify_paths(error);
   } else {
-    if (auto readable = check_readable(ca_file); !readable) return base::fail(readable.error());
+    if (auto readable = check_readable(ca_file, "CA file"); !readable)
+      return base::fail(readable.error());
     context.load_verify_file(ca_file, error);
   }
   if (error) return fail_tls("CA file");
@@ -73,34 +92,29 @@ base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& 
                                                              const std::string& client_crl_file) {
   Context context(Context::tls_server);
   if (auto set = set_versions(context); !set) return base::fail(set.error());
-  for (const auto& file : {certificate_file, key_file}) {
-    if (auto readable = check_readable(file); !readable) return base::fail(readable.error());
-  }
+  if (auto readable = check_readable(certificate_file, kCertificate); !readable)
+    return base::fail(readable.error());
+  if (auto readable = check_readable(key_file, kKey); !readable)
+    return base::fail(readable.error());
   boost::system::error_code error;
   context.use_certificate_chain_file(certificate_file, error);
-  if (error) return fail_tls("certificate file");
+  if (error) return fail_tls(kCertificate);
   context.use_private_key_file(key_file, Context::pem, error);
-  if (error) return fail_tls("key file");
+  if (error) return fail_tls(kKey);
   // Tickets would be two more packets for each sleeping device, and state that we do not want to
   // keep; resuming is the MQTT session's part.
   SSL_CTX_set_num_tickets(context.native_handle(), 0);
   SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context.native_handle(), SSL_SESS_CACHE_OFF);
-  if (!client_ca_file.empty()) {
-    if (auto readable = check_readable(client_ca_file, "client CA file"); !readable)
-      return base::fail(readable.error());
-    context.load_verify_file(client_ca_file, error);
-    if (error) return fail_tls("client CA file");
-    auto* names = SSL_load_client_CA_file(client_ca_file.c_str());
-    if (names == nullptr) return fail_tls("client CA file");
-    SSL_CTX_set_client_CA_list(context.native_handle(), names);
-    SSL_CTX_set_verify(context.native_handle(), SSL_VERIFY_PEER, nullptr);  // asked for, optional
-    if (!client_crl_file.empty()) {
-      if (auto loaded = load_revoked(context, client_crl_file); !loaded)
-        return base::fail(loaded.error());
-    }
-  }
+  if (auto loaded = load_clients(context, client_ca_file, client_crl_file); !loaded)
+    return base::fail(loaded.error());
   return std::make_shared<TlsContext>(std::move(context));
+}
+
+base::Result<void> TlsContext::check_clients(const std::string& client_ca_file,
+                                             const std::string& client_crl_file) {
+  Context context(Context::tls_server);
+  return load_clients(context, client_ca_file, client_crl_file);
 }
 
 }  // namespace wakeline::io

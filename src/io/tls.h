@@ -27,6 +27,9 @@ class TlsContext {
                                                           const std::string& key_file,
                                                           const std::string& client_ca_file = {},
                                                           const std::string& client_crl_file = {});
+  /// Whether `server` could use these two, whatever its own certificate is. Errors: as there.
+  static base::Result<void> check_clients(const std::string& client_ca_file,
+                                          const std::string& client_crl_file);
 
   ssl_ctx_st* native() const;
   explicit TlsContext(boost::asio::ssl::context context);
@@ -38,9 +41,11 @@ class TlsContext {
 
 /// Makes a P-256 key and a self-signed certificate for `names` (DNS names or numeric addresses),
 /// valid ten years, as two PEM files; the key readable by its owner alone. Errors: kAlreadyExists,
-/// kStorage, kTls.
+/// kInvalidArgument (a name), kStorage, kTls.
 base::Result<void> make_self_signed(const std::string& certificate_file,
                                     const std::string& key_file,
                                     const std::vector<std::string>& names);
+/// Whether a certificate can be made for these names. Errors: kInvalidArgument.
+base::Result<void> check_certificate_names(const std::vector<std::string>& names);
 
 }  // namespace wakeline::io

@@ -183,8 +183,11 @@ TEST(SelfSigned, RefusesNamesThatWouldBeReadAsMore) {
   const TestFolder folder;
   for (const std::string name : {"", "a,DNS:b", "a b"}) {
     EXPECT_EQ(code(make_self_signed(folder.file("c"), folder.file("k"), {name})),
-              base::ErrorCode::kTls);
+              base::ErrorCode::kInvalidArgument);
+    EXPECT_EQ(code(check_certificate_names({"localhost", name})),
+              base::ErrorCode::kInvalidArgument);
   }
+  EXPECT_TRUE(check_certificate_names({"localhost", "127.0.0.1", "::1"}));
   EXPECT_EQ(code(make_self_signed(folder.file("none/c"), folder.file("none/k"), {"a"})),
             base::ErrorCode::kStorage);
 }

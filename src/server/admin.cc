@@ -92,7 +92,8 @@ std::string to_text(const Credentials& credentials) {
 }
 
 Outcome<void> write_credentials(const std::string& file, const Credentials& credentials) {
-  if (auto written = io::write_file(file, to_text(credentials)); !written)
+  if (auto written = io::write_output(file, to_text(credentials), io::OutputMode::kSecret);
+      !written)
     return failure(file, written.error());
   return {};
 }

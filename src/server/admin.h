@@ -20,7 +20,7 @@ struct FirstStart {
 };
 
 /// Makes the certificate where it is missing, in a folder that is there. Returns: whether it did.
-/// Errors: kPermission, kNotFound (its key), kStorage, kTls, kInvalidArgument (a name).
+/// Errors: kPermission, kNotFound (its key), kStorage, kInvalidArgument (a name).
 Outcome<bool> prepare_certificate(const std::string& folder, const std::vector<std::string>& names);
 /// Whether the store is one that `prepare_store` can take; changes nothing. Errors: as there, also
 /// kNotFound.

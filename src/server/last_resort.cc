@@ -37,19 +37,20 @@ std::string summary_of(const Http2Client::Answer& answer) {
 
 }  // namespace
 
+base::Result<Key> LastResort::read_key(const FallbackOptions& options) {
+  if (options.apns_key_file.empty()) return Key();
+  if (options.apns_key_id.empty() || options.apns_team_id.empty())
+    return base::fail(base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id");
+  const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
+  if (!pem) return base::fail(pem.error());
+  return read_p256_key(*pem);
+}
+
 base::Result<std::unique_ptr<LastResort>> LastResort::create(Parts parts,
                                                              const FallbackOptions& options) {
-  Key key;
-  if (!options.apns_key_file.empty()) {
-    if (options.apns_key_id.empty() || options.apns_team_id.empty())
-      return base::fail(base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id");
-    const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
-    if (!pem) return base::fail(pem.error());
-    auto read = read_p256_key(*pem);
-    if (!read) return base::fail(read.error());
-    key = std::move(*read);
-  }
-  return std::unique_ptr<LastResort>(new LastResort(std::move(parts), options, std::move(key)));
+  auto key = read_key(options);
+  if (!key) return base::fail(key.error());
+  return std::unique_ptr<LastResort>(new LastResort(std::move(parts), options, std::move(*key)));
 }
 
 LastResort::LastResort(Parts parts, const FallbackOptions& options, Key key)

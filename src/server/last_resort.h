@@ -39,6 +39,8 @@ class LastResort : public Timed {
   /// ids).
   static base::Result<std::unique_ptr<LastResort>> create(Parts parts,
                                                           const FallbackOptions& options);
+  /// The key that APNs is used with; none where it is not. Errors: as `create`.
+  static base::Result<Key> read_key(const FallbackOptions& options);
   ~LastResort() override = default;
 
   /// A push waits for the device.

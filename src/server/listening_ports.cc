@@ -17,12 +17,6 @@ std::unexpected<Failure> failure(const Endpoint& at, base::Error error) {
   return std::unexpected(Failure{to_string(at), error});
 }
 
-bool is_loopback(const std::string& address) {
-  boost::system::error_code error;
-  const auto parsed = boost::asio::ip::make_address(address, error);
-  return !error && parsed.is_loopback();
-}
-
 bool is_tls(PortKind kind) { return kind == PortKind::kMqtts || kind == PortKind::kHttps; }
 
 /// Whether the socket listens where the configuration says: "::0" is "::".
@@ -34,6 +28,15 @@ bool listens_at(int fd, const Endpoint& at) {
 }
 
 }  // namespace
+
+Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopback) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(at.address, error);
+  if (error) return failure(at, base::Error{base::ErrorCode::kInvalidArgument, "address"});
+  if (!is_tls(kind) && !off_loopback && !address.is_loopback())
+    return failure(at, base::Error{base::ErrorCode::kPermission, "plain text off loopback"});
+  return {};
+}
 
 io::UniqueFd ListeningPorts::take_inherited(const Endpoint& at, PortKind kind) {
   for (Inheritance::Port& port : inherited_) {
@@ -56,8 +59,8 @@ Outcome<io::UniqueFd> ListeningPorts::open_new(const Endpoint& at, PortKind kind
 }
 
 Outcome<io::UniqueFd> ListeningPorts::open(const Endpoint& at, PortKind kind, bool off_loopback) {
-  if (!is_tls(kind) && !off_loopback && !is_loopback(at.address))
-    return failure(at, base::Error{base::ErrorCode::kPermission, "plain text off loopback"});
+  if (auto checked = check_endpoint(at, kind, off_loopback); !checked)
+    return std::unexpected(checked.error());
   io::UniqueFd fd = take_inherited(at, kind);
   if (!fd) {
     auto opened = open_new(at, kind);

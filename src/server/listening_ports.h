@@ -10,6 +10,10 @@
 
 namespace wakeline::server {
 
+/// Whether that may be listened at. Errors: kInvalidArgument (no address), kPermission (plain text
+/// off loopback, unless `off_loopback`).
+Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopback);
+
 /// The sockets that listen: those of the process before us where they are what is asked for, and
 /// new ones. One more descriptor of each is kept for the process after us.
 class ListeningPorts {

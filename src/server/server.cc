@@ -26,6 +26,7 @@
 #include "server/listening_ports.h"
 #include "server/mqtt_front.h"
 #include "server/push_desk.h"
+#include "server/start_check.h"
 #include "server/successor.h"
 #include "server/upgrade.h"
 
@@ -86,7 +87,6 @@ class RealServer : public Server {
   Outcome<void> open_ports();
   Outcome<void> take_devices();
   Outcome<void> claim(const DataFolder& folder);
-  Outcome<std::shared_ptr<io::TlsContext>> read_certificates() const;
   Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
   void serve();
   void open_control();
@@ -129,6 +129,7 @@ class RealServer : public Server {
 };
 
 Outcome<void> RealServer::prepare() {
+  if (auto checked = check_start(options_); !checked) return checked;
   io::ignore_sigpipe();
   raise_file_limit();
   if (options_.limits.file_tables) {
@@ -149,7 +150,7 @@ Outcome<void> RealServer::prepare() {
                                          [this] { timers_.fire(io::now()); });
   if (!timer) return failure("timer", timer.error());
   timer_ = std::move(*timer);
-  auto tls = read_certificates();
+  auto tls = read_certificates(options_);
   if (!tls) return std::unexpected(tls.error());
   tls_ = std::move(*tls);
   if (options_.take_over) {
@@ -172,21 +173,6 @@ Outcome<void> RealServer::take_devices() {
   const auto taken = mqtt_->take_over([this] { return next_device(*claimed_); });
   if (!taken) return failure("upgrade", taken.error());
   return {};
-}
-
-/// Ours, and those of the authority of devices.
-Outcome<std::shared_ptr<io::TlsContext>> RealServer::read_certificates() const {
-  const DataFolder folder(options_.data_folder);
-  auto tls = io::TlsContext::server(folder.certificate(), folder.key(), options_.client_ca_file,
-                                    options_.client_crl_file);
-  if (tls) return std::move(*tls);
-  const std::string_view where = tls.error().where;
-  const bool ours = !where.starts_with("client");
-  const bool revoked = where.starts_with("client CRL");
-  return failure(ours      ? folder.certificate()
-                 : revoked ? options_.client_crl_file
-                           : options_.client_ca_file,
-                 tls.error());
 }
 
 /// The data folder for ourselves alone, where another server runs on it.
@@ -442,7 +428,7 @@ void RealServer::reload() {
 
 /// For connections that come from now on: a certificate is renewed long before it is out of date.
 void RealServer::renew_certificates() {
-  auto tls = read_certificates();
+  auto tls = read_certificates(options_);
   if (!tls) {
     return base::log(LogLevel::kError, "server", "the certificates stay as they were: {}",
                      to_string(tls.error()));

@@ -15,8 +15,8 @@ class Server {
   /// Prepares the data folder (see admin.h), opens store and ports. A server that runs there keeps
   /// its store as it is, unless this one takes over.
   /// Errors: kAddressInUse, kPermission (also plain off loopback), kBusy (another server has the
-  ///         data folder), kUnsupported (its schema), kStorageFull, kStorage, kTls,
-  ///         kInvalidArgument (an address).
+  ///         data folder), kUnsupported (its schema), kStorageFull, kStorage, kMalformed and
+  ///         kNotFound (a certificate or key), kInvalidArgument (an address).
   static Outcome<std::unique_ptr<Server>> create(ServerOptions options);
   virtual ~Server() = default;
 

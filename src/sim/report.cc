@@ -98,8 +98,11 @@ class Page {
   void summary() {
     put("<section aria-labelledby=s><h2 id=s>In short</h2>\n<p class={}>{}</p>\n<dl class=cards>\n",
         r_.ok() ? "good" : "bad",
-        r_.ok() ? "Every promise was kept."
+        r_.ok() ? r_.ended ? "No promise was broken." : "Every promise was kept."
                 : fmt::format("{} promises were broken.", r_.violations.size()));
+    if (r_.ended)
+      put("<p>The run was ended after {}: what was on the way then is not judged.</p>\n",
+          words(r_.span));
     std::int64_t energy = 0;
     Duration radio{};
     for (const DeviceStory& d : r_.devices) {
@@ -107,11 +110,15 @@ class Page {
       radio += d.radio_active;
     }
     const auto devices = static_cast<std::int64_t>(std::max<std::size_t>(1, r_.devices.size()));
-    card("Time", words(s_.lasts), "of virtual time");
+    const auto latency = [&](int percent) {
+      return r_.latencies.empty() ? "–" : words(percentile(r_.latencies, percent));
+    };
+    card("Time", words(r_.span), "of virtual time");
     card("Devices", std::to_string(r_.devices.size()), "");
     card("Pushes", fmt::format("{} of {}", r_.delivered, r_.accepted), " delivered");
-    card("Push to app, p50", words(percentile(r_.latencies, 50)), "");
-    card("Push to app, p99", words(percentile(r_.latencies, 99)), "offline time included");
+    if (r_.ended) card("Not judged", std::to_string(r_.not_judged), " on the way at the end");
+    card("Push to app, p50", latency(50), "");
+    card("Push to app, p99", latency(99), "offline time included");
     card("Wakes", std::to_string(r_.wakes), "");
     card("Radio up", words(radio / devices), " a device");
     card("Radio energy", joules(energy / devices), " a device");

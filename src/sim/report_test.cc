@@ -8,8 +8,7 @@
 namespace wakeline::sim {
 namespace {
 
-std::string page(const Scenario& scenario) {
-  RunOptions options;
+std::string page(const Scenario& scenario, RunOptions options = {}) {
   options.recording = true;
   return to_html(scenario, run(scenario, 1, options));
 }
@@ -32,6 +31,19 @@ TEST(ReportPage, TakesNamesAsTextAndNotAsMarkup) {
   const std::string html = page(s);
   EXPECT_EQ(html.find("<b>"), std::string::npos);
   EXPECT_NE(html.find("&lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot;"), std::string::npos);
+}
+
+TEST(ReportPage, SaysWhereARunWasStoppedAndWhatItCannotTell) {
+  RunOptions options;
+  options.until = std::chrono::minutes(1);
+  options.keep.pushes.emplace();
+  const std::string html = page(*find_scenario("crash-at-boot"), options);
+  for (const char* part : {"<dt>Time</dt><dd>60 s<", "ended after 60 s", "<dt>Not judged</dt>",
+                           "<dt>Push to app, p50</dt><dd>–<", "<dt>Push to app, p99</dt><dd>–<"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  const std::string whole = page(*find_scenario("crash-at-boot"));
+  for (const char* part : {"ended after", "Not judged", "<dd>–<"})
+    EXPECT_EQ(whole.find(part), std::string::npos) << part;
 }
 
 TEST(ReportPage, SaysWhatWasBroken) {

@@ -143,14 +143,14 @@ std::string to_line(const Report& r) {
     for (const std::string& what : r.violations) line += "\n  " + what;
     return line;
   }
-  const auto ms = [](Duration span) {
-    return std::chrono::duration<double, std::milli>(span).count();
-  };
+  const std::string open = r.ended ? fmt::format("{} not judged, ", r.not_judged) : "";
+  const double ring_ms = std::chrono::duration<double, std::milli>(r.ring_max).count();
+  const std::string ring = r.ring_max > Duration::zero() ? fmt::format("{:.1f} ms", ring_ms) : "–";
   return line + fmt::format(
-                    "ok, {} accepted, {} delivered, {} again, {} expired, {} refused, "
-                    "{} wakes, {} launches, {} events, ring {:.1f} ms, digest {:016x}",
-                    r.accepted, r.delivered, r.redelivered, r.expired, r.refused, r.wakes,
-                    r.launches, r.events, ms(r.ring_max), r.digest);
+                    "ok, {} accepted, {} delivered, {} again, {} expired, {}{} refused, "
+                    "{} wakes, {} launches, {} events, ring {}, digest {:016x}",
+                    r.accepted, r.delivered, r.redelivered, r.expired, open, r.refused, r.wakes,
+                    r.launches, r.events, ring, r.digest);
 }
 
 }  // namespace wakeline::sim

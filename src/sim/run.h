@@ -36,14 +36,17 @@ struct Report {
   std::uint64_t redelivered = 0;  ///< given again to a later run of an app that had not kept it
   std::uint64_t expired = 0;      ///< the server's store says that their time was over
   std::uint64_t refused = 0;      ///< the server was down, or died over it: no promise
+  std::uint64_t not_judged = 0;   ///< accepted, and still on the way when the run was ended
   std::uint64_t wakes = 0;
   std::uint64_t launches = 0;
   std::uint64_t turned_away = 0;  ///< connections that the server had no room for
   std::uint64_t events = 0;
   Duration virtual_time{};
+  Duration span{};                ///< of the scenario, which the figures are of
+  bool ended = false;             ///< by `until`: no promise about what was on the way
   std::size_t in_flight_max = 0;  ///< of one session
   Duration unread_max{};          ///< the longest that bytes waited in a suspended app's socket
-  Duration ring_max{};            ///< at rest: 201 to the app's handler, the slowest app
+  Duration ring_max{};  ///< at rest: 201 to the app's handler, the slowest app; zero: not rung
 
   std::vector<Duration> latencies;    ///< of the deliveries before the rest; rising
   std::vector<Detection> detections;  ///< of dead connections

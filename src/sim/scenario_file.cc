@@ -153,7 +153,11 @@ class Table {
       fail(*node, key, fmt::format("a table: [{}]", key));
   }
   bool has(const char* key) const { return table_.contains(key); }
-  void complain(std::string what) { context_.fail(table_, std::move(what)); }
+  /// About a value that is good by itself; where the key is not there, at the table's line.
+  void complain(const char* key, std::string_view what) {
+    const toml::node* node = table_.get(key);
+    context_.fail(node == nullptr ? table_ : *node, fmt::format("{}: {}", named(key), what));
+  }
   const std::string& path() const { return path_; }
   const toml::table& raw() const { return table_; }
 
@@ -174,8 +178,10 @@ class Table {
     return table_.get(key);
   }
   void fail(const toml::node& at, const char* key, std::string_view wanted) {
-    context_.fail(at, fmt::format("'{}'{} must be {}", key,
-                                  path_.empty() ? "" : " in [" + path_ + "]", wanted));
+    context_.fail(at, fmt::format("{} must be {}", named(key), wanted));
+  }
+  std::string named(const char* key) const {
+    return fmt::format("'{}'{}", key, path_.empty() ? "" : " in [" + path_ + "]");
   }
 
   Context& context_;
@@ -212,7 +218,7 @@ void read_network(Table t, Scenario& s) {
   });
   t.flag("captive", n.captive);
   if (n.name == "none" || s.network(n.name) != nullptr)
-    t.complain(fmt::format("the name '{}' is taken", n.name));
+    t.complain("name", fmt::format("the name '{}' is taken", n.name));
   t.close();
   s.networks.push_back(std::move(n));
 }
@@ -225,7 +231,7 @@ void read_app(Table t, DeviceModel& d) {
   t.duration("work", a.work_max);
   t.duration("crashes_after", a.crashes_after);
   t.number("crashes", a.crashes, 0, 1'000);
-  if (a.keep_alive < std::chrono::seconds(600)) t.complain("'keep_alive' is 600 s at the least");
+  if (a.keep_alive < std::chrono::seconds(600)) t.complain("keep_alive", "600 s at the least");
   t.close();
   d.apps.push_back(std::move(a));
 }
@@ -253,16 +259,16 @@ void read_device(Table t, Scenario& s) {
     move.duration("overlap", m.overlap);
     move.close();
     if (m.to != "none" && s.network(m.to) == nullptr)
-      move.complain(fmt::format("there is no [[network]] '{}' above this", m.to));
-    if (m.at >= s.lasts) move.complain("'at' is after the end of the scenario");
+      move.complain("to", fmt::format("there is no [[network]] '{}' above this", m.to));
+    if (m.at >= s.lasts) move.complain("at", "after the end of the scenario");
     if (m.to == "none" && m.overlap > Duration::zero())
-      move.complain("'overlap' is with another network, and 'to' is none");
+      move.complain("overlap", "it is with another network, and 'to' is none");
     d.moves.push_back(std::move(m));
   });
   if (d.apps.empty()) d.apps.emplace_back();
   if (d.network.empty() && !s.networks.empty()) d.network = s.networks.front().name;
   if (s.network(d.network) == nullptr)
-    t.complain(fmt::format("there is no [[network]] '{}' above this", d.network));
+    t.complain("network", fmt::format("there is no [[network]] '{}' above this", d.network));
   t.close();
   s.devices.push_back(std::move(d));
 }
@@ -289,12 +295,17 @@ void read_push(Table t, Scenario& s) {
   t.number("short_lived_percent", p.short_lived_percent, 0, 100);
   t.number("fault_after_percent", p.fault_after_percent, 0, 100);
   if ((p.count > 0) == (p.every > Duration::zero()))
-    t.complain("[[push]] has either 'count' or 'every'");
+    t.complain(t.has("every") ? "every" : "count", "[[push]] has either 'count' or 'every'");
   else if (p.every > Duration::zero() &&
            s.lasts / p.every > static_cast<std::int64_t>(kPushesPlannedMax))
-    t.complain("'every' makes too many pushes");
-  if (!knows_device(s, p.to)) t.complain(fmt::format("there is no [[device]] '{}'", p.to));
-  if (!knows_app(s, p.app)) t.complain(fmt::format("there is no app '{}'", p.app));
+    t.complain("every", "too many pushes");
+  if (p.from >= s.lasts)
+    t.complain("from", "it is not before the end of the scenario, so nothing would be pushed");
+  else if (p.from >= p.until)
+    t.complain(t.has("from") ? "from" : "until",
+               "'from' is not before 'until', so nothing would be pushed");
+  if (!knows_device(s, p.to)) t.complain("to", fmt::format("there is no [[device]] '{}'", p.to));
+  if (!knows_app(s, p.app)) t.complain("app", fmt::format("there is no app '{}'", p.app));
   t.close();
   s.pushes.push_back(std::move(p));
 }
@@ -317,12 +328,12 @@ void read_event(Table t, Scenario& s) {
       if (name(static_cast<Stop>(i)) == word) e.how = static_cast<Stop>(i);
     return e.how.has_value();
   });
-  if (!known) t.complain("[[event]] needs 'what'");
-  if (e.at >= s.lasts) t.complain("'at' is after the end of the scenario");
+  if (!known) t.complain("what", "[[event]] needs it");
+  if (e.at >= s.lasts) t.complain("at", "after the end of the scenario");
   const bool meant = target_of(e.kind) == FaultTarget::kApp       ? knows_app(s, e.target)
                      : target_of(e.kind) == FaultTarget::kMachine ? knows_device(s, e.target)
                                                                   : e.target.empty();
-  if (known && !meant) t.complain(fmt::format("there is no target '{}'", e.target));
+  if (known && !meant) t.complain("target", fmt::format("there is no target '{}'", e.target));
   t.close();
   s.events.push_back(std::move(e));
 }
@@ -333,7 +344,7 @@ void read_faults(Table t, Scenario& s) {
     const std::string key = fmt::format("{}_every", name(kind));
     t.duration(key.c_str(), s.faults[kind]);
     if (s.faults[kind] > Duration::zero() && s.faults[kind] < std::chrono::seconds(1))
-      t.complain(fmt::format("'{}' is 1 s at the least", key));
+      t.complain(key.c_str(), "1 s at the least");
   }
   t.close();
 }
@@ -345,7 +356,7 @@ void read_storm(Table t, Scenario& s) {
   t.duration("outage", storm.outage);
   t.flag("announced", storm.announced);
   t.flag("busy_slots", storm.busy_slots);
-  if (storm.clients == 0) t.complain("[storm] needs 'clients'");
+  if (storm.clients == 0) t.complain("clients", "[storm] needs it");
   t.close();
   s.storm = storm;
 }
@@ -355,7 +366,7 @@ void read_all(Table t, Scenario& s) {
   t.text("about", s.about);
   t.duration("lasts", s.lasts);
   if (s.lasts <= Duration::zero() || s.lasts > kLastsMax)
-    t.complain("'lasts' is a time of up to 31 days");
+    t.complain("lasts", "a time of up to 31 days");
   t.each("network", [&](Table network) { read_network(std::move(network), s); });
   t.each("device", [&](Table device) { read_device(std::move(device), s); });
   t.one("server", [&](Table server) {
@@ -372,7 +383,7 @@ void read_all(Table t, Scenario& s) {
   t.flag("any_names", s.any_names);
   t.close();
   if (s.storm.has_value() == !s.devices.empty())
-    t.complain("a scenario has either [[device]] or [storm]");
+    t.complain(t.has("storm") ? "storm" : "device", "a scenario has either [[device]] or [storm]");
   std::size_t devices = 0;
   std::size_t apps = 0;
   for (const DeviceModel& d : s.devices) {
@@ -380,13 +391,13 @@ void read_all(Table t, Scenario& s) {
     for (const AppModel& a : d.apps) apps += d.count * a.count;
   }
   if (devices > kDevicesMax || apps > kAppsMax)
-    t.complain(fmt::format("at most {} devices and {} apps", kDevicesMax, kAppsMax));
+    t.complain("device", fmt::format("at most {} devices and {} apps", kDevicesMax, kAppsMax));
   std::size_t pushes = 0;
   for (const PushModel& p : s.pushes)
     pushes +=
         apps *
         (p.count + (p.every > Duration::zero() ? static_cast<std::size_t>(s.lasts / p.every) : 0));
-  if (pushes > kPushesPlannedMax) t.complain("too many pushes");
+  if (pushes > kPushesPlannedMax) t.complain("push", "too many pushes");
 }
 
 }  // namespace

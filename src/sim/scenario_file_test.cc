@@ -92,6 +92,42 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"[storm]\nclients = 5\n", "either [[device]] or [storm]"},
         BadLine{"push = 3\n[", "rror"}));
 
+TEST(ScenarioFile, NamesTheKeyAndTheLineOfAValueThatFitsNothing) {
+  const struct {
+    const char* lines;  ///< the first is line 19
+    const char* told;
+  } cases[] = {
+      {"[[push]]\ncount = 3\nfrom = \"1h30min\"\n", "f:21: 'from' in [push]: "},
+      {"[[push]]\nfrom = \"2h\"\ncount = 3\nuntil = \"3h\"\n", "f:20: 'from' in [push]: "},
+      {"[[push]]\ncount = 3\nuntil = \"5min\"\nfrom = \"5min\"\n", "f:22: 'from' in [push]: "},
+      {"[[push]]\ncount = 3\nuntil = \"0s\"\n", "f:21: 'until' in [push]: "},
+      {"[[push]]\nto = \"phone\"\n", "f:19: 'count' in [push]: "},
+      {"[[push]]\ncount = 3\nevery = \"5s\"\n", "f:21: 'every' in [push]: "},
+      {"[[push]]\ncount = 3\nto = \"tablet\"\n", "f:21: 'to' in [push]: "},
+      {"[[event]]\nwhat = \"cut\"\nat = \"2h\"\n", "f:21: 'at' in [event]: "},
+      {"[[event]]\nat = \"5s\"\n", "f:19: 'what' in [event]: "},
+      {"[[device]]\nname = \"a\"\nnetwork = \"wifi\"\n", "f:21: 'network' in [device]: "},
+      {"[[device]]\n[[device.app]]\nname = \"a\"\nkeep_alive = \"60s\"\n",
+       "f:22: 'keep_alive' in [device.app]: "},
+      {"[faults]\nreset_every = \"5s\"\ncut_every = \"5ms\"\n", "f:21: 'cut_every' in [faults]: "},
+  };
+  for (const auto& one : cases) {
+    const auto s = read_scenario(with(one.lines), "f");
+    ASSERT_FALSE(s) << one.lines;
+    EXPECT_EQ(to_string(s.error(), "f").find(one.told), 0U)
+        << to_string(s.error(), "f") << " and not " << one.told;
+  }
+  const auto whole = read_scenario("title = \"t\"\nlasts = \"32d\"\n", "f");
+  ASSERT_FALSE(whole);
+  EXPECT_EQ(to_string(whole.error(), "f").find("f:2: 'lasts': "), 0U)
+      << to_string(whole.error(), "f");
+}
+
+TEST(ScenarioFile, PushesBeforeItsEndWhereverUntilLies) {
+  EXPECT_TRUE(
+      read_scenario(with("[[push]]\ncount = 3\nfrom = \"1h29min\"\nuntil = \"9h\"\n"), "f"));
+}
+
 TEST(ScenarioFile, OfNothingOrTooMuchIsRefused) {
   EXPECT_FALSE(read_scenario("", "empty"));
   EXPECT_FALSE(read_scenario(std::string(kScenarioBytesMax + 1, '#'), "large"));

@@ -164,6 +164,51 @@ TEST(Simulator, StopsAtTheTimeThatItIsTold) {
   EXPECT_EQ(report.virtual_time, std::chrono::minutes(3));
 }
 
+/// Pushes at 30, 70 and 110 s to a device that is in flight mode from 60 s on.
+Scenario flight() {
+  constexpr std::string_view kText = R"toml(lasts = "10min"
+[[network]]
+name = "cell"
+[[device]]
+name = "phone"
+[[device.move]]
+at = "1min"
+to = "none"
+[[push]]
+every = "40s"
+from = "30s"
+until = "2min"
+)toml";
+  return read_scenario(kText, "flight").value();
+}
+
+TEST(Simulator, DoesNotJudgeWhatIsOnTheWayWhenItIsStopped) {
+  RunOptions options;
+  options.until = std::chrono::minutes(3);
+  const Report stopped = run(flight(), 1, options);
+  EXPECT_TRUE(stopped.ok());
+  EXPECT_EQ(stopped.accepted, 3U);
+  EXPECT_EQ(stopped.delivered, 1U);
+  EXPECT_EQ(stopped.not_judged, 2U);
+  EXPECT_EQ(stopped.span, std::chrono::minutes(3));
+  const std::string line = to_line(stopped);
+  EXPECT_NE(line.find("1 delivered, 0 again, 0 expired, 2 not judged, 0 refused"),
+            std::string::npos)
+      << line;
+  EXPECT_NE(line.find("ring –,"), std::string::npos) << line;
+}
+
+TEST(Simulator, JudgesEveryPushOfAWholeRun) {
+  const Report whole = run(flight(), 1);
+  EXPECT_EQ(whole.accepted, 4U);  // with the ring at the end
+  EXPECT_EQ(whole.delivered, 4U);
+  EXPECT_EQ(whole.not_judged, 0U);
+  EXPECT_EQ(whole.span, std::chrono::minutes(10));
+  const std::string line = to_line(whole);
+  EXPECT_EQ(line.find("not judged"), std::string::npos) << line;
+  EXPECT_EQ(line.find("ring –"), std::string::npos) << line;
+}
+
 TEST(Radio, CountsPromotionAndTail) {
   Radio radio;
   const Instant start{std::chrono::seconds(100)};

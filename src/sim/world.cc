@@ -76,12 +76,14 @@ Report World::run() {
   bool going = run_for(std::min(end, scenario_.lasts));
   collect();
   if (going && end > scenario_.lasts) going = run_for(end - scenario_.lasts);
-  if (going && !options_.until) {
+  report_.span = std::min(end, scenario_.lasts);
+  report_.ended = options_.until.has_value();
+  if (going && !report_.ended) {
     heal();
     settle();
     if (report_.ok()) ring();
-    judge_pushes();
   }
+  if (going) judge_pushes();
   for (const auto& machine : machines_)
     report_.unread_max = std::max(report_.unread_max, machine->unread_max());
   report_.turned_away = server_.turned_away();
@@ -95,7 +97,8 @@ Report World::run() {
 /// What belongs to the scenario itself, without the rest after it.
 void World::collect() {
   for (const Push& push : pushes_)
-    if (push.deliveries > 0) report_.latencies.push_back(push.delivered_at - push.accepted_at);
+    if (push.deliveries > 0 && push.answered)
+      report_.latencies.push_back(push.delivered_at - push.accepted_at);
   std::ranges::sort(report_.latencies);
   report_.detections = network_.detections();
   for (const auto& machine : machines_) {
@@ -133,6 +136,7 @@ void World::post(std::size_t app, Duration ttl) {
     Push& push = pushes_[id];
     // The clock may have been set since.
     if (short_lived) push.expires_at = std::min(push.expires_at, server_.wall() + ttl + seconds(1));
+    push.answered = true;
     push.accepted = accepted;
     push.accepted_at = kernel_.now();
     ++(accepted ? report_.accepted : report_.refused);
@@ -275,6 +279,8 @@ void World::judge_pushes() {
     if (push.kept || !push.accepted) continue;
     if (push.expired || push.expires_at <= server_.wall())
       ++report_.expired;
+    else if (report_.ended)
+      report_.not_judged += push.deliveries == 0 ? 1 : 0;
     else
       violation(fmt::format("push {} to {} was accepted, delivered {} times, and is lost", id,
                             app_name(push.app), push.deliveries));

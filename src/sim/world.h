@@ -38,6 +38,7 @@ class World final : public Observer, public Judge {
     std::size_t app;
     Instant expires_at = base::kNever;  ///< by the server's wall clock
     bool expired = false;               ///< before the clock was set
+    bool answered = false;
     bool accepted = false;
     Instant accepted_at{};
     std::uint64_t deliveries = 0;

@@ -114,6 +114,45 @@ TEST_P(AppsCommand, SaysWhatIsWrongWithAManifest) {
   EXPECT_EQ(apps({"remove", "none"}).code, 3);
 }
 
+TEST_P(AppsCommand, FailsWhereTheProgramCannotBeStarted) {
+  start_host();
+  write_file("absent.desktop", "[Desktop Entry]\nType=Application\nName=A\nExec=/nowhere/app\n");
+  write_file("text.desktop", "[Desktop Entry]\nType=Application\nName=T\nExec=/etc/passwd\n");
+  for (const char* verb : {"launch", "foreground"}) {
+    const auto absent = apps({verb, "absent"});
+    EXPECT_EQ(absent.code, 3) << absent.output;
+    EXPECT_NE(absent.output.find("absent: /nowhere/app: "), std::string::npos) << absent.output;
+    const auto text = apps({verb, "text"});
+    EXPECT_EQ(text.code, 5) << text.output;
+    EXPECT_NE(text.output.find("text: /etc/passwd: "), std::string::npos) << text.output;
+  }
+  // What was wrong with it once is no error of a later launch.
+  write_manifest("absent");
+  EXPECT_EQ(apps({"launch", "absent"}).code, 0);
+  accept_app();
+  EXPECT_EQ(apps({"launch", "absent"}).code, 0);
+}
+
+TEST_P(AppsCommand, InstallsNoSecondManifestOfAnId) {
+  start_host();
+  write_file("first.plist",
+             "<plist version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>bell</string>"
+             "<key>CFBundleName</key><string>First</string><key>CFBundleExecutable</key>"
+             "<string>first</string></dict></plist>");
+  const std::string second = source("bell");
+  const auto refused = apps({"install", second});
+  EXPECT_EQ(refused.code, 3) << refused.output;
+  EXPECT_NE(refused.output.find("the id 'bell' is taken by " + manifests + "/first.plist"),
+            std::string::npos)
+      << refused.output;
+  EXPECT_FALSE(std::filesystem::exists(manifests + "/bell.desktop"));
+  std::filesystem::remove(manifests + "/first.plist");
+  EXPECT_EQ(apps({"install", second}).code, 0);
+  const auto updated = apps({"install", second});
+  EXPECT_EQ(updated.code, 0);
+  EXPECT_NE(updated.output.find("updated bell: "), std::string::npos) << updated.output;
+}
+
 TEST_P(AppsCommand, RemovesTheManifestWithWhatAKilledInstallLeftAndNoFileThatIsNoManifest) {
   const std::string name = source("bell");
   ASSERT_EQ(apps({"install", name}).code, 0);

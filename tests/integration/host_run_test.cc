@@ -173,6 +173,22 @@ TEST_P(AnyProgramRun, GivesItItsCallersEnvironmentAndFolder) {
   EXPECT_EQ(wait_run(), 0);
 }
 
+TEST_P(AnyProgramRun, PassesTheProgramsWordsAsTheyAre) {
+  start_host();
+  // Options of ours among them, and what a parser of options may take for a list or an end.
+  const std::vector<std::string> words = {"%s|",   "--background", "--name", "x", "--",
+                                          "[a,b]", "{}",           "--help", "",  "-h"};
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"--name", "words", "printf"},
+        std::vector<std::string>{"--name", "words", "--", "printf"}}) {
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    run(arguments);
+    EXPECT_EQ(wait_run(), 0);
+    EXPECT_EQ(text_of(output()), "--background|--name|x|--|[a,b]|{}|--help||-h|");
+    wait_ledger("words", "exit", "status");
+  }
+}
+
 TEST_P(AnyProgramRun, PassesSignalsOnToASleepingProgram) {
   start_host();
   for (const auto& [number, code] : {std::pair{SIGINT, 40}, std::pair{SIGTERM, 41}}) {
@@ -271,6 +287,7 @@ TEST_P(AnyProgramRun, SaysWhatIsWrong) {
       {{"--voip", "udp:1", "--", "true"}, 2, "'udp:1'"},
       {{"--tcp-keepalive", "60", "--", "true"}, 2, "--voip"},
       {{"--voip", "all", "--keep-alive", "0", "--", "true"}, 2, "--keep-alive"},
+      {{"--bakground", "true"}, 2, "--bakground"},
       {{}, 2, "program"},
   };
   for (const auto& one : cases) {

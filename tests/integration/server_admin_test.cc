@@ -131,7 +131,7 @@ TEST(ServerStart, NamesWhatIsInTheWay) {
   EXPECT_EQ(error_of(other).error.code, ErrorCode::kInvalidArgument);
   other.mqtt.reset();
   std::ofstream(other.data_folder + "/certificate.pem") << "nonsense";
-  EXPECT_EQ(error_of(other).error.code, ErrorCode::kTls);
+  EXPECT_EQ(error_of(other).error.code, ErrorCode::kMalformed);
   EXPECT_EQ(error_of(other).what, other.data_folder + "/certificate.pem");
 }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "configured_server.h"
+#include "io/tls.h"
 #include "io/unique_fd.h"
 #include "server_peers.h"
 
@@ -274,6 +275,91 @@ TEST(OperatorConfiguration, IsRefusedWithTheKeyAndTheLine) {
   EXPECT_EQ(wakeline("server --check-config --config /nowhere").code, 3);
   server.configure("queue_max = 1\n");
   EXPECT_EQ(wakeline("server --check-config --config " + server.file("server.toml")).code, 0);
+}
+
+/// A configuration that a start refuses, and what the message names.
+struct Refused {
+  const char* listen;  ///< lines below [listen]
+  const char* more;    ///< after it; @ is the test's folder
+  int code;
+  const char* told;
+};
+constexpr Refused kRefused[] = {
+    {"http = \"0.0.0.0:0\"", "", 5, "0.0.0.0:0: plain text off loopback"},
+    {"operators = \"0.0.0.0:0\"", "", 5, "0.0.0.0:0: plain text off loopback"},
+    {"mqtt = \"127.0.0.1:18830\"\nhttp = \"127.0.0.1:18830\"", "", 3, "127.0.0.1:18830: "},
+    {"mqtts = \"0.0.0.0:18830\"\nhttp = \"127.0.0.1:18830\"", "", 3, ":18830: "},
+    {"", "[tls]\nnames = [\"two words\"]", 3, "certificate.pem: "},
+    {"", "[tls]\nclient_ca_file = \"/nowhere/ca.pem\"", 3, "/nowhere/ca.pem: "},
+    {"", "[tls]\nclient_ca_file = \"@/server.toml\"", 3, "server.toml: client CA file: "},
+    {"", "[fallback]\nca_file = \"@/server.toml\"", 3, "server.toml: CA file: "},
+    {"", "[fallback]\napns_key_file = \"/nowhere/key.p8\"", 3, "apns_key_id and apns_team_id"},
+    {"", "[fallback]\napns_key_file = \"@/server.toml\"\napns_key_id = \"k\"\napns_team_id = \"t\"",
+     3, "server.toml: "},
+};
+
+/// What a check and a start say, which is the same.
+Ran check_and_start(const ConfiguredServer& server, const std::string& folder) {
+  const std::string words =
+      " --config '" + server.file("server.toml") + "' --data-folder '" + folder + "'";
+  const Ran checked = wakeline("server --check-config" + words);
+  const Ran started = wakeline("server" + words);
+  EXPECT_EQ(checked.code, started.code) << started.out;
+  EXPECT_EQ(checked.out, started.out);
+  return checked;
+}
+
+TEST(OperatorConfiguration, ThatAStartRefusesIsRefusedByTheCheckWithTheSameWords) {
+  for (const Refused& one : kRefused) {
+    const ConfiguredServer server;
+    std::string more = one.more;
+    if (const auto at = more.find('@'); at != std::string::npos)
+      more.replace(at, 1, server.file("").substr(0, server.file("").size() - 1));
+    std::string text = std::string("[listen]\n") + one.listen + "\n";
+    for (const std::string port : {"mqtts", "https"})
+      if (text.find(port + " =") == std::string::npos) text += port + " = \"off\"\n";
+    std::ofstream(server.file("server.toml")) << text << more << "\n";
+    const Ran ran = check_and_start(server, server.data());
+    EXPECT_EQ(ran.code, one.code) << text << more << ran.out;
+    EXPECT_NE(ran.out.find(one.told), std::string::npos) << one.told << " in " << ran.out;
+    EXPECT_FALSE(std::filesystem::exists(server.data()));  // neither has begun
+  }
+}
+
+TEST(OperatorConfiguration, ChecksTheDataFolderAndItsCertificate) {
+  const ConfiguredServer server;
+  const Ran below = check_and_start(server, server.file("server.toml") + "/data");
+  EXPECT_EQ(below.code, 3);
+  EXPECT_NE(below.out.find("server.toml/data: folder: "), std::string::npos) << below.out;
+
+  ASSERT_TRUE(io::make_folder(server.data()));
+  const auto refuses = [&](const std::string& told) {
+    const Ran ran = check_and_start(server, server.data());
+    EXPECT_EQ(ran.code, 3) << told;
+    EXPECT_NE(ran.out.find(told), std::string::npos) << told << " in " << ran.out;
+  };
+  const std::string certificate = server.data() + "/certificate.pem";
+  const std::string key = server.data() + "/key.pem";
+  ASSERT_TRUE(io::make_self_signed(certificate, key, {"localhost"}));
+  ASSERT_EQ(std::rename(key.c_str(), server.file("key").c_str()), 0);
+  refuses("key.pem: certificate without key");
+  std::ofstream(key) << "nonsense";
+  refuses("key.pem: key file: ");
+  std::filesystem::remove(certificate);
+  ASSERT_EQ(std::rename(server.file("key").c_str(), key.c_str()), 0);
+  std::ofstream(certificate) << "nonsense";
+  refuses("certificate.pem: certificate file: ");
+}
+
+TEST(OperatorCommands, SayThatTheFileOfTrustedCertificatesIsWrongAndNotTheServer) {
+  ConfiguredServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  for (const char* file : {"/nowhere/ca.pem", "server.toml"}) {
+    const std::string ca = file[0] == '/' ? file : server.file(file);
+    const Ran ran = wakeline("push door ring --ca '" + ca + "'" + server.folder_option());
+    EXPECT_EQ(ran.code, 3) << ran.out;
+    EXPECT_NE(ran.out.find("--ca"), std::string::npos) << ran.out;
+  }
 }
 
 TEST(OperatorPort, GivesFiguresAndHealthWithoutATokenAndNothingElse) {

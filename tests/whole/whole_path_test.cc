@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -18,7 +19,9 @@
 #include "host/control_client.h"
 #include "host/options.h"
 #include "io/clock.h"
+#include "io/testing.h"
 #include "linux/cgroup.h"
+#include "linux/process.h"
 
 namespace wakeline {
 namespace {
@@ -63,6 +66,92 @@ TEST(WholePath, TheDemoEndsWellAndEveryStepHappens) {
   EXPECT_EQ(rings, 3U) << text;
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << "colours on a pipe";
   ::unlink(output.c_str());
+}
+
+/// Processes that name `folder` on their command line.
+int count_of(const std::string& folder) {
+  int count = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error))
+    if (text_of(entry.path() / "cmdline").find(folder) != std::string::npos) ++count;
+  return count;
+}
+
+TEST(WholePath, ADemoThatIsEndedTakesAllAwayThatItStarted) {
+  for (const int number : {SIGHUP, SIGINT, SIGTERM}) {
+    const io::TestFolder folder;
+    const io::TestFolder temporary;
+    const std::string output = folder.file("output");
+    auto demo =
+        cli::Program::start({beside("wakeline"), "demo"}, output, {"TMPDIR=" + temporary.path()});
+    ASSERT_TRUE(demo) << demo.error();
+    // The server, the host and the app run by then.
+    ASSERT_TRUE(eventually(30s, [&] { return text_of(output).find("\n2. ") != std::string::npos; }))
+        << text_of(output);
+    EXPECT_GT(count_of(temporary.path()), 0);
+    ::kill(demo->pid(), number);
+    EXPECT_TRUE(eventually(30s, [&] { return !demo->alive(); }));
+    EXPECT_EQ(demo->wait(), 128 + number) << text_of(output);
+    EXPECT_TRUE(std::filesystem::is_empty(temporary.path()));
+    EXPECT_EQ(count_of(temporary.path()), 0);
+  }
+}
+
+/// A demo whose output we read, until we don't.
+class ReadDemo {
+ public:
+  explicit ReadDemo(std::vector<std::string> words) {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    reader_ = io::UniqueFd(ends[0]);
+    const io::UniqueFd writer(ends[1]);
+    sys::SpawnOptions options;
+    options.command = {beside("wakeline"), "demo"};
+    options.command.insert(options.command.end(), words.begin(), words.end());
+    options.environment = sys::inherit_environment({"TMPDIR=" + folder_.path()});
+    options.output = writer.get();
+    auto process = sys::spawn(options);
+    EXPECT_TRUE(process);
+    if (process) process_ = std::move(*process);
+  }
+  ~ReadDemo() {
+    if (process_.pid != 0) ::kill(process_.pid, SIGTERM);
+  }
+
+  void read_until(const std::string& text) {
+    char block[4'096];
+    while (output_.find(text) == std::string::npos) {
+      const ssize_t got = ::read(reader_.get(), block, sizeof block);
+      ASSERT_GT(got, 0) << output_;
+      output_.append(block, static_cast<std::size_t>(got));
+    }
+  }
+  /// The exit code after that; all that it started is gone.
+  int stop_reading() {
+    reader_.reset();
+    pollfd end{process_.pidfd.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&end, 1, 60'000), 1);
+    const auto exit = sys::take_exit(process_.pidfd.get());
+    if (exit) process_.pid = 0;
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+    EXPECT_EQ(count_of(folder_.path()), 0);
+    return exit && !exit->signaled ? exit->code : -1;
+  }
+
+ private:
+  const io::TestFolder folder_;
+  io::UniqueFd reader_;
+  sys::Process process_;
+  std::string output_;
+};
+
+TEST(WholePath, ADemoThatNobodyWatchesAnyMoreEndsAndTakesAllAway) {
+  ReadDemo halfway({});
+  halfway.read_until("\n2. ");
+  EXPECT_EQ(halfway.stop_reading(), 8);
+  ReadDemo kept({"--keep"});
+  kept.read_until("Ctrl-C ends it all.\n");
+  EXPECT_EQ(kept.stop_reading(), 0);
 }
 
 TEST(WholePath, TheDoorbellInCRingsFromItsSleep) {

@@ -23,8 +23,9 @@ typedef struct wakeline_audio_session wakeline_audio_session_t;
 /// A wake that was asked for (C40); freed before it is due, it is cancelled.
 typedef struct wakeline_wake_request wakeline_wake_request_t;
 
-/// Tags a connected, outgoing TCP socket of this process, until `wakeline_tag_free` or its end.
-/// Errors: NOT_SOCKET, LISTENING, NOT_CONNECTED, NOT_TCP, NOT_OWNED, NOT_DECLARED, TIMEOUT; the
+/// Tags a connected, outgoing TCP socket of this process, in profile `linux` also a UDP socket,
+/// until `wakeline_tag_free` or its end. Errors: NOT_SOCKET, LISTENING, NOT_CONNECTED, NOT_TCP,
+/// NOT_OWNED, NOT_DECLARED, TIMEOUT; the
 ///         socket works on untagged (C4).
 WAKELINE_C_API wakeline_error_t wakeline_app_tag(wakeline_app_t* app, int fd, wakeline_tag_t** tag);
 /// Whether this very connection would wake the app now (C5).

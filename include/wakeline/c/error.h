@@ -36,7 +36,7 @@ enum {
   WAKELINE_ERROR_UNAUTHORIZED = 8,      ///< credentials missing or wrong
   WAKELINE_ERROR_NOT_DECLARED = 9,      ///< the manifest does not declare the background mode
   WAKELINE_ERROR_NOT_SOCKET = 10,       ///< the descriptor is closed, or no socket
-  WAKELINE_ERROR_NOT_TCP = 11,          ///< a socket, but not TCP
+  WAKELINE_ERROR_NOT_TCP = 11,          ///< a socket, but not TCP; in profile `linux` UDP may do
   WAKELINE_ERROR_LISTENING = 12,        ///< a listening socket
   WAKELINE_ERROR_NOT_CONNECTED = 13,    ///< a TCP socket without a connection
   WAKELINE_ERROR_NOT_OWNED = 14,        ///< a socket of another process

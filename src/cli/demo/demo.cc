@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "cli/demo/parts.h"
 #include "cli/demo/timeline.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "host/control_client.h"
 #include "host/options.h"
@@ -33,7 +35,11 @@ constexpr base::Duration kSettled = 200ms;
 /// How long it is left asleep before each push, with an eye on its CPU time.
 constexpr base::Duration kSleepWatched = 1s;
 
-volatile std::sig_atomic_t stop_wanted = 0;
+constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP};
+volatile std::sig_atomic_t stop_wanted = 0;  // the signal
+
+/// Whether we were told to end, or nobody sees any more what happens.
+bool stopped() { return stop_wanted != 0 || output_lost(); }
 
 struct Options {
   std::string doorbell;
@@ -79,8 +85,9 @@ class Demo {
 };
 
 bool Demo::fail(const std::string& text) {
+  if (stopped()) return false;
   timeline_.note("demo", "failed", text);
-  fmt::print("   {}\n", paint(Colour::kRed, "It did not happen: " + text));
+  fmt::print("   {}\n", paint(Colour::kRed, "It did not happen: " + printable_lines(text)));
   return false;
 }
 
@@ -99,7 +106,7 @@ bool Demo::next(base::Duration timeout, LedgerLine& line) {
 
 bool Demo::await(const std::string& what, const std::function<bool(const LedgerLine&)>& wanted) {
   const base::Instant end = io::now() + kStepTimeout;
-  while (io::now() < end && stop_wanted == 0) {
+  while (io::now() < end && !stopped()) {
     if (next(std::min<base::Duration>(end - io::now(), 1s), last_) && wanted(last_)) return true;
   }
   return fail("waited for " + what + "; the host's log is in " + parts_.folder() + "/host.log");
@@ -140,7 +147,7 @@ bool Demo::watch_sleep() {
   const base::Instant start = io::now();
   const auto before = cpu_us();
   LedgerLine line;
-  while (io::now() - start < kSleepWatched && stop_wanted == 0) {
+  while (io::now() - start < kSleepWatched && !stopped()) {
     if (next(kSleepWatched - (io::now() - start), line))
       return fail("the app did not stay asleep: " + line.event);
   }
@@ -234,16 +241,28 @@ void Demo::print_figures() const {
              paint(Colour::kBold, fmt::format("{} µs", slept_cpu_us_)));
 }
 
-void wait_for_signal() {
-  while (stop_wanted == 0) ::pause();
+/// However we end, what we started has to end too: the handlers only say so.
+void take_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int number) { stop_wanted = number; };
+  for (const int number : kStopSignals) ::sigaction(number, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // the write fails as well
+}
+
+/// Returns at a signal, and when the terminal or the reader of a pipe has gone.
+void wait_for_end() {
+  sigset_t stops;
+  sigset_t before;
+  ::sigemptyset(&stops);
+  for (const int number : kStopSignals) ::sigaddset(&stops, number);
+  ::sigprocmask(SIG_BLOCK, &stops, &before);
+  pollfd output{STDOUT_FILENO, 0, 0};
+  while (!stopped() && output.revents == 0) ::ppoll(&output, 1, nullptr, &before);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 
 int run_demo(const Options& options) {
-  struct sigaction action{};
-  action.sa_handler = [](int) { stop_wanted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-
+  take_signals();
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return report("/proc/self/exe", base::os_error("readlink", error.value()));
@@ -266,6 +285,8 @@ int run_demo(const Options& options) {
 
   Demo demo(std::move(*parts));
   const bool all = demo.run();
+  if (stop_wanted != 0) return kExitRunSignal + stop_wanted;
+  if (output_lost()) return kExitStorage;
   fmt::print("\n");
   demo.timeline().print();
   demo.print_figures();
@@ -281,7 +302,7 @@ int run_demo(const Options& options) {
         "\nCtrl-C ends it all.\n",
         demo.parts().curl_line(), program.string(), demo.parts().runtime_folder());
     std::fflush(stdout);
-    wait_for_signal();
+    wait_for_end();
   }
   return kExitOk;
 }
@@ -298,8 +319,9 @@ void add_demo(CLI::App& root, int& exit_code) {
                                           "ring it, crash the server and the app, ring it again");
   command->add_flag("--keep", options->keep,
                     "Leave everything running, with a curl line to try by hand");
-  command->add_option("--doorbell", options->doorbell,
-                      "The example app; default: beside this program");
+  command
+      ->add_option("--doorbell", options->doorbell, "The example app; default: beside this program")
+      ->type_name("FILE");
   command->footer("Exit code 0 only if every step happened.");
   command->callback([options, &exit_code] { exit_code = demo::run_demo(*options); });
 }
