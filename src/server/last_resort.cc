@@ -17,8 +17,6 @@ using base::LogLevel;
 namespace {
 
 constexpr std::size_t kKeyFileMax = 16'384;
-/// Devices that are looked at together; more wait for the next look.
-constexpr std::size_t kDevicesMax = 1'000;
 constexpr base::Duration kRequestTimeout = std::chrono::seconds(30);
 /// Between two looks while somebody is missing.
 constexpr base::Duration kLookPause = std::chrono::seconds(1);
@@ -77,23 +75,25 @@ void LastResort::on_deadline(base::Instant now) {
 
 /// Some devices at a time, so that many that are merely slow hold up no other.
 void LastResort::look(base::Instant now) {
-  if (!seen_through_) round_at_ = now;
+  const bool goes_on = static_cast<bool>(seen_through_);
+  if (!goes_on) round_at_ = now;
   // What is not in the tables now will be, if nobody acknowledges it: then it is looked at.
   const bool later = parts_.store.recent() > 0;
-  const auto due = parts_.directory.fallbacks().due(seen_through_, kDevicesMax);
+  const auto due = parts_.directory.fallbacks().due(seen_through_, parts_.devices_max);
   if (!due) {
     base::log(LogLevel::kError, "fallback", "{}", base::to_string(due.error()));
     return plan(now + kRetryFirst);
   }
   for (const store::Fallback& fallback : *due) consider(fallback, now);
-  const bool more = due->size() == kDevicesMax;
+  const bool more = due->size() == parts_.devices_max;
   seen_through_ = more ? due->back().id : store::DeviceId{};
   if (!more) {
     std::erase_if(cases_, [&](const auto& entry) {
       return !entry.second.under_way && entry.second.looked_at < round_at_;
     });
   }
-  if (later || !due->empty()) plan(now + kLookPause);
+  // The last look of a round may find nobody, where those before it found some that still wait.
+  if (later || goes_on || !due->empty()) plan(now + kLookPause);
 }
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {

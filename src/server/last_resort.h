@@ -24,6 +24,9 @@ namespace wakeline::server {
 /// is at most sent again.
 class LastResort : public Timed {
  public:
+  /// Devices that are looked at together; more wait for the next look.
+  static constexpr std::size_t kDevicesMax = 1'000;
+
   struct Parts {
     io::Loop& loop;
     TimerQueue& timers;
@@ -33,7 +36,8 @@ class LastResort : public Timed {
     /// Whether the device is connected, awake or asleep.
     std::function<bool(std::string_view device)> present;
     std::function<void(std::string_view event, std::string_view device)> audit;
-    std::unique_ptr<Http2Client> http{};  ///< none: one that trusts `FallbackOptions::ca_file`
+    std::unique_ptr<Http2Client> http{};    ///< none: one that trusts `FallbackOptions::ca_file`
+    std::size_t devices_max = kDevicesMax;  ///< of one look
   };
   /// Errors: those of read_p256_key and of the key's file; kInvalidArgument (a key without its
   /// ids).

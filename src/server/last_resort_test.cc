@@ -67,9 +67,7 @@ class LastResortTest : public testing::Test {
     ASSERT_TRUE(store_->add(push, [&](const auto& result) { stored = result.has_value(); }));
     ASSERT_TRUE(mailbox_.run_until([&] { return stored; }));
   }
-  /// One that has just asked the service to take a push for the device.
-  void ask() {
-    push();
+  void make() {
     auto made = LastResort::create({.loop = loop_,
                                     .timers = timers_,
                                     .store = *store_,
@@ -77,11 +75,17 @@ class LastResortTest : public testing::Test {
                                     .metrics = metrics_,
                                     .present = [](std::string_view) { return false; },
                                     .audit = [](std::string_view, std::string_view) {},
-                                    .http = std::make_unique<FakeClient>(asked_)},
+                                    .http = std::make_unique<FakeClient>(asked_),
+                                    .devices_max = devices_max_},
                                    options_);
     ASSERT_TRUE(made) << to_string(made.error());
     last_resort_ = std::move(*made);
     asked_.clear();
+  }
+  /// One that has just asked the service to take a push for the device.
+  void ask() {
+    push();
+    make();
     last_resort_->on_deadline(io::now());
     ASSERT_EQ(asked_.size(), 1U);
   }
@@ -95,6 +99,16 @@ class LastResortTest : public testing::Test {
                             [&](const auto&) { done = true; }));
     ASSERT_TRUE(mailbox_.run_until([&] { return done; }));
   }
+  /// Lets it do all that it plans, until it has asked so often. Returns: false when it plans
+  /// nothing.
+  bool run_until_asked(std::size_t times) {
+    while (asked_.size() < times) {
+      const base::Instant at = last_resort_->next_deadline();
+      if (at == base::kNever) return false;
+      last_resort_->on_deadline(at);
+    }
+    return true;
+  }
   std::optional<store::Fallback> registered() { return *directory_->fallbacks().find("door"); }
 
   io::TestFolder folder_;
@@ -107,6 +121,7 @@ class LastResortTest : public testing::Test {
   TimerQueue timers_{[this](base::Instant) { ++armed_; }};
   Metrics metrics_;
   FallbackOptions options_;
+  std::size_t devices_max_ = LastResort::kDevicesMax;
   std::vector<Asked> asked_;
   std::unique_ptr<LastResort> last_resort_;
 };
@@ -172,6 +187,20 @@ TEST_F(LastResortTest, SendsWhatWaitsToAnAddressThatMendsTheOldOne) {
   arrange("ef34");  // an app that registers at each start gets nothing twice
   last_resort_->on_deadline(io::now());
   EXPECT_EQ(asked_.size(), 2U);
+}
+
+/// The look after a full one finds nobody, and must not be the last.
+TEST_F(LastResortTest, ForgetsNobodyWhereOneLookTakesExactlyAllDevices) {
+  devices_max_ = 1;
+  options_.after = std::chrono::seconds(10);
+  push();
+  make();
+  ASSERT_TRUE(run_until_asked(1));  // when it is gone for long enough
+  answer(503);
+  ASSERT_TRUE(run_until_asked(2));  // when it may be tried again
+  asked_.back().done(Http2Client::Answer{.status = 200});
+  settle();
+  EXPECT_FALSE(run_until_asked(3));  // nothing waits any more
 }
 
 TEST_F(LastResortTest, LogsNoAddress) {
