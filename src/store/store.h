@@ -80,9 +80,10 @@ class Store {
   /// `few`: hardly any others became durable with it, so that who is called may take its time.
   using OnStored = std::function<void(const Accepted&, bool few)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
-  /// Changes of further tables, on the thread that writes, within its transaction. It may run
-  /// twice: an error rolls back everything that shares the transaction, and each is then tried
-  /// alone.
+  /// Changes of further tables, on the thread that writes, within its transaction. With an error of
+  /// its own (kNotFound, kTooLarge, …) it refuses: what it wrote is undone, and whatever shares the
+  /// transaction goes on. It may run twice: an error of the file or the disk rolls back all of
+  /// that, and each is then tried alone.
   using Work = std::function<base::Result<void>(Database&)>;
   using OnDone = std::function<void(base::Result<void>)>;
 
@@ -247,6 +248,7 @@ class Store {
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
+  base::Result<Outcome> attempt(const Work& work);
   bool has_room();
   void look_for_room(std::span<const Job> batch);
   void look_at_log();
@@ -258,7 +260,7 @@ class Store {
   Options options_;
   Post post_;
   Database write_database_;
-  Statement begin_, begin_reading_, commit_;
+  Statement begin_, begin_reading_, commit_, save_, undo_, keep_;
   std::optional<PushTable> write_;
   std::optional<ReportTable> write_reports_;
   std::unique_ptr<Reader> own_;
