@@ -26,7 +26,7 @@ struct DeviceShard::CarryOut {
     shard.reader_->remove(device().id, action.sequence);
   }
   void operator()(const session::RemoveThrough& action) const {
-    shard.reader_->remove_through(device().id, action.sequence);
+    shard.reader_->remove_through(device().id, action.sequence, io::wall_now());
   }
   void operator()(const session::CloseLink& action) const { shard.close(slot, action.reason); }
   void operator()(const session::Report& action) const { shard.store_report(slot, action); }

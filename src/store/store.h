@@ -153,8 +153,8 @@ class Store {
 
   /// The view of the thread that opened the store.
   void remove(DeviceId device, Sequence sequence) { own_->remove(device, sequence); }
-  void remove_through(DeviceId device, Sequence sequence) {
-    own_->remove_through(device, sequence);
+  void remove_through(DeviceId device, Sequence sequence, base::WallTime now) {
+    own_->remove_through(device, sequence, now);
   }
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now) {
     return own_->find(device, sequence, now);

@@ -232,9 +232,10 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    return base::fail(error);
                  },
                  [this](const Remove& remove) -> base::Result<Outcome> {
-                   const auto ran = remove.through
-                                        ? write_->remove_through(remove.device, remove.sequence)
-                                        : write_->remove(remove.device, remove.sequence);
+                   const auto ran =
+                       remove.through
+                           ? write_->remove_through(remove.device, remove.sequence, remove.asked)
+                           : write_->remove(remove.device, remove.sequence);
                    if (!ran) return base::fail(ran.error());
                    return Outcome(std::int64_t{write_database_.changes()});
                  },
