@@ -159,7 +159,8 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
     if (!found || devices_[*found].id != id) return;
     Reason reason = Reason::kSuccess;
     if (!result)
-      reason = Reason::kUnspecified;
+      reason = result.error().code == ErrorCode::kTooLarge ? Reason::kQuotaExceeded
+                                                           : Reason::kUnspecified;
     else if (!*result)
       reason = join ? Reason::kNotAuthorized : Reason::kNoSubscriptionExisted;
     const Slot known = *found;

@@ -124,7 +124,8 @@ class Store {
   /// What a device said; `done` through `post`. Errors (to `done`): kBusy (kReportsMax), kNotFound,
   /// those of `add`. Errors (at once): kBusy.
   base::Result<void> add_report(Report report, OnDone done, Post post);
-  /// Joins or leaves a group. To `done`: whether it may (join), or had joined (leave).
+  /// Joins or leaves a group. To `done`: whether it may (join), or had joined (leave). Errors (to
+  /// `done`): those of ReportTable::join. Errors (at once): kBusy.
   base::Result<void> change_group(DeviceId device, std::string group, bool join,
                                   std::function<void(base::Result<bool>)> done, Post post);
   void leave_groups(DeviceId device);

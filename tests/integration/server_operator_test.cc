@@ -11,6 +11,7 @@
 #include "configured_server.h"
 #include "io/unique_fd.h"
 #include "server_peers.h"
+#include "store/store_testing.h"
 
 /// What operators do with the program itself: configuration, tokens, devices, figures, backups.
 namespace wakeline::server {
@@ -31,6 +32,15 @@ TEST(OperatorCommands, ManageDevicesAndTokensBesideTheRunningServer) {
   EXPECT_EQ(wakeline("devices list" + folder).out.find("user ada"), std::string::npos);
   EXPECT_EQ(wakeline("devices join nobody --user ada" + folder).code, 3);
   EXPECT_EQ(wakeline("server list-devices" + folder).out, wakeline("devices list" + folder).out);
+
+  auto database =
+      store::Database::open(server.data() + "/store.db", store::Database::Mode::kBeside);
+  ASSERT_TRUE(database);
+  store::fill_group(*database, "crowd");
+  const Ran full = wakeline("devices add window --user ada --group crowd" + folder);
+  EXPECT_EQ(full.code, 3) << full.out;
+  EXPECT_EQ(wakeline("devices list" + folder).out.find("window"), std::string::npos);
+  ASSERT_TRUE(database->run("DELETE FROM devices WHERE name LIKE 'member-%'"));
 
   const Ran token = wakeline("tokens add shop --scope push:device/door --days 30" + folder);
   ASSERT_EQ(token.code, 0) << token.out;
