@@ -53,7 +53,7 @@ base::Result<void> HttpService::add_last_resort() {
        .store = parts_.store,
        .directory = *directory_,
        .metrics = metrics_,
-       .present = [this](std::string_view device) { return parts_.devices.online(device); },
+       .gone = [this](std::string_view device) { return parts_.devices.gone(device); },
        .audit =
            [this](std::string_view event, std::string_view device) {
              audit(event, {{"device", std::string(device)}}, false);

@@ -98,18 +98,18 @@ void LastResort::look(base::Instant now) {
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
   if (fallback.kind == store::FallbackKind::kApns && !signer_.usable()) return;
-  if (parts_.present(fallback.device)) {
-    cases_.erase(fallback.device);  // its own connection brings it
+  if (!parts_.gone(fallback.device)) {
+    cases_.erase(fallback.device);  // its own connection brings it, or may yet
     return;
   }
-  Case& its = cases_.try_emplace(fallback.device, Case{.gone_since = now}).first->second;
+  Case& its = cases_[fallback.device];
   its.looked_at = now;
   if (its.address != fallback.address) {  // what was wrong with another one is over
     its.address = fallback.address;
     its.failures = 0;
     its.try_at = {};
   }
-  if (its.under_way || now < its.try_at || now - its.gone_since < options_.after) return;
+  if (its.under_way || now < its.try_at) return;
   const base::WallTime wall = io::wall_now();
   const auto waiting = parts_.store.pending(fallback.id, fallback.sent_through, 1, wall);
   if (!waiting) {

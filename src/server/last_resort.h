@@ -33,8 +33,8 @@ class LastResort : public Timed {
     store::Store& store;
     store::Directory& directory;
     Metrics& metrics;
-    /// Whether the device is connected, awake or asleep.
-    std::function<bool(std::string_view device)> present;
+    /// Whether the device has not been connected for `FallbackOptions::after`.
+    std::function<bool(std::string_view device)> gone;
     std::function<void(std::string_view event, std::string_view device)> audit;
     std::unique_ptr<Http2Client> http{};    ///< none: one that trusts `FallbackOptions::ca_file`
     std::size_t devices_max = kDevicesMax;  ///< of one look
@@ -52,9 +52,8 @@ class LastResort : public Timed {
   void on_deadline(base::Instant now) override;
 
  private:
-  /// One device that is gone, or may be.
+  /// One device that is gone.
   struct Case {
-    base::Instant gone_since{};
     base::Instant try_at{};     ///< not before
     base::Instant looked_at{};  ///< last; a case that nobody looks at is over
     int failures = 0;

@@ -42,7 +42,6 @@ class LastResortTest : public testing::Test {
     auto directory = store::Directory::open(path_, store::Database::Mode::kRead);
     ASSERT_TRUE(directory);
     directory_ = std::move(*directory);
-    options_.after = base::Duration::zero();
     options_.apns_key_file = folder_.file("key.p8");
     options_.apns_key_id = options_.apns_team_id = "WAKELINE10";
     const Key key = make_p256_key();
@@ -73,7 +72,7 @@ class LastResortTest : public testing::Test {
                                     .store = *store_,
                                     .directory = *directory_,
                                     .metrics = metrics_,
-                                    .present = [](std::string_view) { return false; },
+                                    .gone = [this](std::string_view) { return gone_; },
                                     .audit = [](std::string_view, std::string_view) {},
                                     .http = std::make_unique<FakeClient>(asked_),
                                     .devices_max = devices_max_},
@@ -121,6 +120,7 @@ class LastResortTest : public testing::Test {
   TimerQueue timers_{[this](base::Instant) { ++armed_; }};
   Metrics metrics_;
   FallbackOptions options_;
+  bool gone_ = true;
   std::size_t devices_max_ = LastResort::kDevicesMax;
   std::vector<Asked> asked_;
   std::unique_ptr<LastResort> last_resort_;
@@ -136,6 +136,11 @@ TEST_F(LastResortTest, IsLeftAloneByWhatTheStorePostsOnceItIsGone) {
     EXPECT_EQ(armed_, 0) << status;
   }
   EXPECT_FALSE(registered());
+}
+
+TEST_F(LastResortTest, AsksAtOnceForADeviceThatIsGoneWhateverItsPushWaited) {
+  options_.after = std::chrono::hours(1);  // it is gone for that long
+  ask();
 }
 
 TEST_F(LastResortTest, KeepsAnAddressThatOurOwnSetupMayMakeLookWrong) {
@@ -192,10 +197,15 @@ TEST_F(LastResortTest, SendsWhatWaitsToAnAddressThatMendsTheOldOne) {
 /// The look after a full one finds nobody, and must not be the last.
 TEST_F(LastResortTest, ForgetsNobodyWhereOneLookTakesExactlyAllDevices) {
   devices_max_ = 1;
-  options_.after = std::chrono::seconds(10);
+  gone_ = false;
   push();
   make();
-  ASSERT_TRUE(run_until_asked(1));  // when it is gone for long enough
+  for (int looks = 0; looks < 10; ++looks) {
+    ASSERT_TRUE(last_resort_->next_deadline() != base::kNever);
+    last_resort_->on_deadline(last_resort_->next_deadline());
+  }
+  gone_ = true;  // for long enough
+  ASSERT_TRUE(run_until_asked(1));
   answer(503);
   ASSERT_TRUE(run_until_asked(2));  // when it may be tried again
   asked_.back().done(Http2Client::Answer{.status = 200});

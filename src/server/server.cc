@@ -220,7 +220,8 @@ Outcome<void> RealServer::make_parts() {
                                        loop_.post([this, login = std::move(login)] {
                                          if (http_) http_->on_denied(login);
                                        });
-                                     }},
+                                     },
+                                 .gone_after = options_.fallback.after},
                                 options_.spread, options_.limits);
   if (!mqtt) return failure("shards", mqtt.error());
   mqtt_ = std::move(*mqtt);

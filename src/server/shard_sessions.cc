@@ -88,6 +88,7 @@ void DeviceShard::close(Slot slot, Reason reason) {
   DeviceLine line = std::move(device.line);
   device.line = DeviceLine();
   ++device.generation;
+  departures_.note(device.name, now_);
   dismiss(std::move(line));
 }
 
