@@ -98,8 +98,10 @@ void LastResort::look(base::Instant now) {
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
   if (fallback.kind == store::FallbackKind::kApns && !signer_.usable()) return;
-  if (!parts_.gone(fallback.device)) {
-    cases_.erase(fallback.device);  // its own connection brings it, or may yet
+  if (!parts_.gone(fallback.device)) {  // its own connection brings it, or may yet
+    const auto known = cases_.find(fallback.device);
+    // What is under way is so whether it is back or not: until then nothing is sent again.
+    if (known != cases_.end() && !known->second.under_way) cases_.erase(known);
     return;
   }
   Case& its = cases_[fallback.device];

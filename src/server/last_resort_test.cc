@@ -143,6 +143,23 @@ TEST_F(LastResortTest, AsksAtOnceForADeviceThatIsGoneWhateverItsPushWaited) {
   ask();
 }
 
+TEST_F(LastResortTest, AsksOnceForADeviceThatComesAndGoesMeanwhile) {
+  ask();
+  for (const bool gone : {false, true}) {
+    gone_ = gone;
+    last_resort_->on_deadline(io::now());
+  }
+  EXPECT_EQ(asked_.size(), 1U);
+  answer(200);
+  gone_ = false;  // nor while the store has yet to write that it was sent
+  last_resort_->on_deadline(io::now());
+  gone_ = true;
+  last_resort_->on_deadline(io::now());
+  EXPECT_EQ(asked_.size(), 1U);
+  settle();
+  EXPECT_EQ(registered()->sent_through, 1U);
+}
+
 TEST_F(LastResortTest, KeepsAnAddressThatOurOwnSetupMayMakeLookWrong) {
   const struct {
     unsigned status;
