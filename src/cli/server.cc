@@ -24,6 +24,7 @@
 #include "io/file.h"
 #include "server/admin_access.h"
 #include "server/config.h"
+#include "server/last_resort.h"
 
 namespace wakeline::cli {
 namespace {
@@ -146,7 +147,12 @@ int run_server(const CLI::App& command, const Options& options) {
     fmt::print(stderr, "wakeline: {}\n", configured.error().text);
     return configured.error().code;
   }
-  if (options.check_config) return kExitOk;
+  if (options.check_config) {
+    const auto files = server::prepare_fallback(configured->fallback);
+    if (files) return kExitOk;
+    report_failure(files.error());
+    return kExitConfiguration;
+  }
   server::ServerOptions wanted = std::move(*configured);
   base::set_log_level(wanted.log_level);
   base::set_log_format(wanted.log_format);
@@ -229,7 +235,7 @@ void add_server(CLI::App& root, int& exit_code) {
   command->add_flag("--print-config", options->print_config,
                     "Print a file with every key, its meaning and its default, and end");
   command->add_flag("--check-config", options->check_config,
-                    "Read the file, say what is wrong, and end");
+                    "Read the file and those of its section fallback, say what is wrong, and end");
   command->footer(
       "SIGTERM ends the server: devices are told when to come back.\n"
       "SIGHUP makes it hand over to a new process of its own program.\n"

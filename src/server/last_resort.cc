@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/tls.h"
 
 namespace wakeline::server {
 
@@ -35,26 +36,30 @@ std::string summary_of(const Http2Client::Answer& answer) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<LastResort>> LastResort::create(Parts parts,
-                                                             const FallbackOptions& options) {
-  Key key;
-  if (!options.apns_key_file.empty()) {
-    if (options.apns_key_id.empty() || options.apns_team_id.empty())
-      return base::fail(base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id");
-    const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
-    if (!pem) return base::fail(pem.error());
-    auto read = read_p256_key(*pem);
-    if (!read) return base::fail(read.error());
-    key = std::move(*read);
+Outcome<ApnsSigner> prepare_fallback(const FallbackOptions& options) {
+  const auto failure = [](const std::string& what, base::Error error) {
+    return std::unexpected(Failure{what, error});
+  };
+  if (!options.ca_file.empty()) {
+    if (const auto trusted = io::TlsContext::client(options.ca_file); !trusted)
+      return failure(options.ca_file, trusted.error());
   }
-  return std::unique_ptr<LastResort>(new LastResort(std::move(parts), options, std::move(key)));
+  if (options.apns_key_file.empty()) return ApnsSigner(nullptr, {}, {});
+  if (options.apns_key_id.empty() || options.apns_team_id.empty()) {
+    return failure(options.apns_key_file,
+                   base::Error{base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id"});
+  }
+  const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
+  if (!pem) return failure(options.apns_key_file, pem.error());
+  auto key = read_p256_key(*pem);
+  if (!key) return failure(options.apns_key_file, key.error());
+  return ApnsSigner(std::move(*key), options.apns_key_id, options.apns_team_id);
 }
 
-LastResort::LastResort(Parts parts, const FallbackOptions& options, Key key)
+LastResort::LastResort(Parts parts, const FallbackOptions& options)
     : Timed(parts.timers),
       parts_(std::move(parts)),
       options_(options),
-      signer_(std::move(key), options.apns_key_id, options.apns_team_id),
       http_(parts_.http ? std::move(parts_.http)
                         : Http2Client::create(parts_.loop, options.ca_file)) {
   plan(io::now());  // what waited before the start
@@ -97,7 +102,7 @@ void LastResort::look(base::Instant now) {
 }
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
-  if (fallback.kind == store::FallbackKind::kApns && !signer_.usable()) return;
+  if (fallback.kind == store::FallbackKind::kApns && !parts_.apns.usable()) return;
   if (!parts_.gone(fallback.device)) {  // its own connection brings it, or may yet
     const auto known = cases_.find(fallback.device);
     // What is under way is so whether it is back or not: until then nothing is sent again.
@@ -128,7 +133,7 @@ void LastResort::send(const store::Fallback& fallback, const store::Push& push, 
   cases_[fallback.device].under_way = true;
   auto request =
       fallback.kind == store::FallbackKind::kApns
-          ? apns_request(options_, fallback, push, wall, signer_.token(wall))
+          ? apns_request(options_, fallback, push, wall, parts_.apns.token(wall))
           : web_push_request(fallback, push, wall, vapid_.authorization(fallback.address, wall));
   http_->post(std::move(request), kRequestTimeout,
               [this, alive = std::weak_ptr(alive_), fallback,

@@ -18,6 +18,10 @@
 
 namespace wakeline::server {
 
+/// Reads the files that the options name. Errors: kInvalidArgument (a key without its ids), kTls
+/// (the certificates to trust), those of read_p256_key and of io::read_file.
+Outcome<ApnsSigner> prepare_fallback(const FallbackOptions& options);
+
 /// Sends the pushes of devices that are gone their last way (C25): to the vendor's service, or to
 /// another Web Push endpoint. A push that went so still waits here: the device that comes back gets
 /// it with its number. What needs it is read from the store, so a restart forgets nothing; a push
@@ -33,16 +37,14 @@ class LastResort : public Timed {
     store::Store& store;
     store::Directory& directory;
     Metrics& metrics;
+    ApnsSigner& apns;
     /// Whether the device has not been connected for `FallbackOptions::after`.
     std::function<bool(std::string_view device)> gone;
     std::function<void(std::string_view event, std::string_view device)> audit;
     std::unique_ptr<Http2Client> http{};    ///< none: one that trusts `FallbackOptions::ca_file`
     std::size_t devices_max = kDevicesMax;  ///< of one look
   };
-  /// Errors: those of read_p256_key and of the key's file; kInvalidArgument (a key without its
-  /// ids).
-  static base::Result<std::unique_ptr<LastResort>> create(Parts parts,
-                                                          const FallbackOptions& options);
+  LastResort(Parts parts, const FallbackOptions& options);
   ~LastResort() override = default;
 
   /// A push waits for the device.
@@ -61,7 +63,6 @@ class LastResort : public Timed {
     std::string address{};  ///< that was tried
   };
 
-  LastResort(Parts parts, const FallbackOptions& options, Key key);
   void look(base::Instant now);
   void consider(const store::Fallback& fallback, base::Instant now);
   void send(const store::Fallback& fallback, const store::Push& push, base::Instant now);
@@ -75,7 +76,6 @@ class LastResort : public Timed {
 
   Parts parts_;
   FallbackOptions options_;
-  ApnsSigner signer_;
   VapidSigner vapid_;
   std::unique_ptr<Http2Client> http_;
   std::unordered_map<std::string, Case> cases_;  ///< by the device's name

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 
+#include <fstream>
+#include <optional>
 #include <vector>
 
 #include "io/clock.h"
@@ -49,6 +51,9 @@ class LastResortTest : public testing::Test {
     ASSERT_NE(file, nullptr);
     ASSERT_EQ(PEM_write_PKCS8PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
     ASSERT_EQ(std::fclose(file), 0);
+    auto apns = prepare_fallback(options_);
+    ASSERT_TRUE(apns) << to_string(apns.error());
+    apns_ = std::move(*apns);
   }
   void arrange(const std::string& address) {
     const auto directory = store::Directory::open(path_, store::Database::Mode::kWrite);
@@ -67,18 +72,18 @@ class LastResortTest : public testing::Test {
     ASSERT_TRUE(mailbox_.run_until([&] { return stored; }));
   }
   void make() {
-    auto made = LastResort::create({.loop = loop_,
-                                    .timers = timers_,
-                                    .store = *store_,
-                                    .directory = *directory_,
-                                    .metrics = metrics_,
-                                    .gone = [this](std::string_view) { return gone_; },
-                                    .audit = [](std::string_view, std::string_view) {},
-                                    .http = std::make_unique<FakeClient>(asked_),
-                                    .devices_max = devices_max_},
-                                   options_);
-    ASSERT_TRUE(made) << to_string(made.error());
-    last_resort_ = std::move(*made);
+    last_resort_ = std::make_unique<LastResort>(
+        LastResort::Parts{.loop = loop_,
+                          .timers = timers_,
+                          .store = *store_,
+                          .directory = *directory_,
+                          .metrics = metrics_,
+                          .apns = *apns_,
+                          .gone = [this](std::string_view) { return gone_; },
+                          .audit = [](std::string_view, std::string_view) {},
+                          .http = std::make_unique<FakeClient>(asked_),
+                          .devices_max = devices_max_},
+        options_);
     asked_.clear();
   }
   /// One that has just asked the service to take a push for the device.
@@ -120,6 +125,7 @@ class LastResortTest : public testing::Test {
   TimerQueue timers_{[this](base::Instant) { ++armed_; }};
   Metrics metrics_;
   FallbackOptions options_;
+  std::optional<ApnsSigner> apns_;
   bool gone_ = true;
   std::size_t devices_max_ = LastResort::kDevicesMax;
   std::vector<Asked> asked_;
@@ -158,6 +164,29 @@ TEST_F(LastResortTest, AsksOnceForADeviceThatComesAndGoesMeanwhile) {
   EXPECT_EQ(asked_.size(), 1U);
   settle();
   EXPECT_EQ(registered()->sent_through, 1U);
+}
+
+TEST_F(LastResortTest, NamesTheFileThatIsWrong) {
+  const auto wrong_file = [](const FallbackOptions& options) {
+    const auto prepared = prepare_fallback(options);
+    return prepared ? std::string() : prepared.error().what;
+  };
+  const std::string other = folder_.file("other.pem");
+  std::ofstream(other) << "no PEM";
+  FallbackOptions options = options_;
+  options.ca_file = other;
+  EXPECT_EQ(wrong_file(options), other);
+  options.ca_file = folder_.file("nowhere.pem");
+  EXPECT_EQ(wrong_file(options), options.ca_file);
+  options = options_;
+  options.apns_key_file = other;
+  EXPECT_EQ(wrong_file(options), other);
+  options.apns_key_file = folder_.file("nowhere.pem");
+  EXPECT_EQ(wrong_file(options), options.apns_key_file);
+  options = options_;
+  options.apns_team_id.clear();
+  EXPECT_EQ(wrong_file(options), options.apns_key_file);
+  EXPECT_TRUE(prepare_fallback({}));
 }
 
 TEST_F(LastResortTest, KeepsAnAddressThatOurOwnSetupMayMakeLookWrong) {

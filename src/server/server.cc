@@ -111,6 +111,7 @@ class RealServer : public Server {
   std::vector<io::UniqueFd> device_ports_;  ///< outlive the shards
   std::vector<DevicePort> ports_of_devices_;
   LoginGuard guard_;
+  std::optional<ApnsSigner> apns_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<MqttFront> mqtt_;
   std::unique_ptr<PushDesk> desk_;
@@ -152,6 +153,9 @@ Outcome<void> RealServer::prepare() {
   auto tls = read_certificates();
   if (!tls) return std::unexpected(tls.error());
   tls_ = std::move(*tls);
+  auto apns = prepare_fallback(options_.fallback);
+  if (!apns) return std::unexpected(apns.error());
+  apns_ = std::move(*apns);
   if (options_.take_over) {
     if (auto checked = check_store(options_.data_folder); !checked) return checked;
   }
@@ -232,6 +236,7 @@ Outcome<void> RealServer::make_parts() {
                                    .devices = *mqtt_,
                                    .desk = *desk_,
                                    .guard = guard_,
+                                   .apns = *apns_,
                                    .options = options_});
   if (!http) return failure(DataFolder(options_.data_folder).store(), http.error());
   http_ = std::move(*http);

@@ -16,7 +16,7 @@ class Server {
   /// its store as it is, unless this one takes over.
   /// Errors: kAddressInUse, kPermission (also plain off loopback), kBusy (another server has the
   ///         data folder), kUnsupported (its schema), kStorageFull, kStorage, kTls,
-  ///         kInvalidArgument (an address).
+  ///         kInvalidArgument (an address), those of prepare_fallback.
   static Outcome<std::unique_ptr<Server>> create(ServerOptions options);
   virtual ~Server() = default;
 

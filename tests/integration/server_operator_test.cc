@@ -284,6 +284,14 @@ TEST(OperatorConfiguration, IsRefusedWithTheKeyAndTheLine) {
   EXPECT_EQ(wakeline("server --check-config --config /nowhere").code, 3);
   server.configure("queue_max = 1\n");
   EXPECT_EQ(wakeline("server --check-config --config " + server.file("server.toml")).code, 0);
+  for (const char* key : {"ca_file", "apns_key_file"}) {
+    const std::string file = server.file("server.toml");  // is there, and is no PEM
+    server.configure("queue_max = 1\n", "[fallback]\napns_key_id = \"K\"\napns_team_id = \"T\"\n" +
+                                            std::string(key) + " = \"" + file + "\"\n");
+    const Ran wrong = wakeline("server --check-config --config " + file);
+    EXPECT_EQ(wrong.code, 3) << key;
+    EXPECT_NE(wrong.out.find("server: " + file + ": "), std::string::npos) << wrong.out;
+  }
 }
 
 TEST(OperatorPort, GivesFiguresAndHealthWithoutATokenAndNothingElse) {
