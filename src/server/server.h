@@ -22,8 +22,10 @@ class Server {
 
   virtual const FirstStart& first_start() const = 0;
   /// Serves until SIGTERM, SIGINT or `stop`; then tells the devices, and finishes what was
-  /// accepted.
-  virtual void run() = 0;
+  /// accepted. Or until another process has taken over.
+  /// Errors: where that process failed and this one can not go on, those of `create`; where the one
+  ///         before goes on itself, kClosed and others of `say_taken`, and nothing was served.
+  virtual Outcome<void> run() = 0;
   /// Ends `run`. Thread-safe.
   virtual void stop() = 0;
 };
