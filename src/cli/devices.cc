@@ -59,11 +59,12 @@ int change(const Options& options, bool joins) {
 
 /// Nothing is made where a part of it cannot be.
 int add(const Options& options) {
-  for (const Entry& entry : entries(options)) {
+  NewDevice device = options.device;
+  device.of = entries(options);
+  for (const Entry& entry : device.of) {
     if (const auto checked = server::check_member(entry); !checked) return failed(checked.error());
   }
-  if (const int code = add_device(options.folder, options.device); code != kExitOk) return code;
-  return entries(options).empty() ? kExitOk : change(options, true);
+  return add_device(options.folder, device);
 }
 
 int list(const Options& options) {
@@ -125,7 +126,7 @@ void add_members(CLI::App& command, Options& options) {
 }  // namespace
 
 int add_device(const std::string& folder, const NewDevice& device) {
-  const auto added = server::add_device(folder, device.name, device.host, device.port);
+  const auto added = server::add_device(folder, device.name, device.host, device.port, device.of);
   if (!added) return failed(added.error());
   if (device.output.empty()) {
     fmt::print("{}", server::to_text(*added));
@@ -137,7 +138,10 @@ int add_device(const std::string& folder, const NewDevice& device) {
     fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", device.name,
                device.output);
   }
-  const auto noted = server::audit_operator(folder, "device_added", {{"device", device.name}});
+  auto noted = server::audit_operator(folder, "device_added", {{"device", device.name}});
+  for (const Entry& entry : device.of) {
+    if (noted) noted = server::audit_join(folder, device.name, entry);
+  }
   return noted ? kExitOk : failed(noted.error());
 }
 

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "store/members.h"
 
 namespace CLI {
 class App;
@@ -15,7 +18,8 @@ struct NewDevice {
   std::string name;
   std::string host = "localhost";
   std::uint16_t port = 8'883;
-  std::string output;  ///< empty: stdout
+  std::string output;                          ///< empty: stdout
+  std::vector<store::Members::Entry> of = {};  ///< what it belongs to
 };
 void add_new_device_options(CLI::App& command, NewDevice& device);
 

@@ -175,8 +175,8 @@ int run_server(const CLI::App& command, const Options& options) {
   if (!started) return report_failure(started.error());
   say_first_start(options, (*started)->first_start());
   std::fflush(stdout);
-  (*started)->run();
-  return kExitOk;
+  const auto ran = (*started)->run();
+  return ran ? kExitOk : report_failure(ran.error());
 }
 
 /// Of the commands beside a server, which find the service's folder by themselves.

@@ -99,7 +99,8 @@ Outcome<void> write_credentials(const std::string& file, const Credentials& cred
 }
 
 Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
-                                const std::string& host, std::uint16_t port) {
+                                const std::string& host, std::uint16_t port,
+                                const std::vector<store::Members::Entry>& of) {
   if (!wire::is_device_name(name)) return failure(name, ErrorCode::kInvalidArgument, "device name");
   const DataFolder files(folder);
   auto registry = open_registry(files, Database::Mode::kBeside);
@@ -110,7 +111,7 @@ Outcome<Credentials> add_device(const std::string& folder, const std::string& na
                           .token = make_token(),
                           .ca_file = std::filesystem::absolute(files.certificate()).string()};
   const auto added =
-      registry->add_device(name, hash_token(base::as_bytes(credentials.token)), io::wall_now());
+      registry->add_device(name, hash_token(base::as_bytes(credentials.token)), io::wall_now(), of);
   if (!added) return failure(name, added.error());
   return credentials;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/options.h"
+#include "store/members.h"
 
 /// What is done on a data folder, by a server's start and by commands beside a running server.
 ///   store.db         devices, hashes of tokens, pushes
@@ -44,12 +45,15 @@ std::string to_text(const Credentials& credentials);
 /// Mode 0600. Errors: kPermission, kNotFound (the folder), kStorageFull, kOs.
 Outcome<void> write_credentials(const std::string& file, const Credentials& credentials);
 
-/// Also while a server runs on the folder. Its token is in the answer and nowhere else.
-/// Errors: kInvalidArgument (name), kAlreadyExists, kNotFound (no server was started there yet),
+/// Also while a server runs on the folder. Its token is in the answer and nowhere else. It belongs
+/// to all users and groups of `of`, or is not made.
+/// Errors: kInvalidArgument (name), kAlreadyExists, kTooLarge (a group is full), kNotFound (no
+///         server was started there yet),
 ///         kUnsupported (a store of another version, as for all that follows), kBusy, kStorageFull,
 ///         kStorage.
 Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
-                                const std::string& host, std::uint16_t port);
+                                const std::string& host, std::uint16_t port,
+                                const std::vector<store::Members::Entry>& of = {});
 /// With all that waits for it; a running server ends its connection.
 /// Errors: kNotFound, kBusy, kStorageFull, kStorage.
 Outcome<void> remove_device(const std::string& folder, const std::string& name);

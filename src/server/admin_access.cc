@@ -123,6 +123,11 @@ Outcome<void> join(const std::string& folder, const std::string& device,
   if (!directory) return std::unexpected(directory.error());
   if (const auto added = (*directory)->members().add(entry, device); !added)
     return failure(device, added.error());
+  return audit_join(folder, device, entry);
+}
+
+Outcome<void> audit_join(const std::string& folder, const std::string& device,
+                         const store::Members::Entry& entry) {
   return audit_operator(folder, "member_added", fields_of(device, entry));
 }
 

@@ -34,6 +34,9 @@ Outcome<void> check_member(const store::Members::Entry& entry);
 ///         kStorage.
 Outcome<void> join(const std::string& folder, const std::string& device,
                    const store::Members::Entry& entry);
+/// Of a device that was made with it. Errors: those of `audit_operator`.
+Outcome<void> audit_join(const std::string& folder, const std::string& device,
+                         const store::Members::Entry& entry);
 /// Errors: kNotFound, kBusy, kStorageFull, kStorage.
 Outcome<void> leave(const std::string& folder, const std::string& device,
                     const store::Members::Entry& entry);

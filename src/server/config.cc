@@ -11,6 +11,7 @@
 #include <limits>
 #include <vector>
 
+#include "server/http2_client.h"
 #include "wire/toml_text.h"
 
 namespace wakeline::server {
@@ -200,6 +201,13 @@ std::string check_url(std::string_view value) {
   return "must begin with https:// or http:// and not end with a slash";
 }
 
+std::string check_apns_url(std::string_view value) {
+  const std::string url(value);
+  if (url.starts_with("https://") && !url.ends_with('/') && !authority_of_url(url).empty())
+    return {};
+  return "must be a URL that begins with https:// and does not end with a slash";
+}
+
 std::string check_push_type(std::string_view value) {
   if (value == "alert" || value == "background" || value == "voip") return {};
   return "must be \"alert\", \"background\" or \"voip\"";
@@ -305,7 +313,7 @@ std::vector<Key> make_keys() {
               [](O& o) -> base::Duration& { return o.fallback.after; }),
       text(
           "fallback", "apns_url", "The vendor's service; a test has its own", false,
-          [](O& o) -> std::string& { return o.fallback.apns_url; }, check_url),
+          [](O& o) -> std::string& { return o.fallback.apns_url; }, check_apns_url),
       text("fallback", "apns_key_file", "The vendor's signing key (.p8); empty: APNs is not used",
            false, [](O& o) -> std::string& { return o.fallback.apns_key_file; }),
       text("fallback", "apns_key_id", "The id of that key", false,

@@ -58,6 +58,8 @@ TEST(Config, NamesTheKeyAndTheLineThatIsWrong) {
       {"[push]\nvapid_required = 1\n", "f:2: push.vapid_required: must be true or false"},
       {"[tls]\nnames = \"a\"\n", "f:2: tls.names: must be a list"},
       {"[tls]\nnames = [1]\n", "f:2: tls.names: must be a list"},
+      {"[fallback]\napns_url = \"http://push.example\"\n", "f:2: fallback.apns_url: must be a URL"},
+      {"[fallback]\napns_url = \"https://\"\n", "f:2: fallback.apns_url: must be a URL that"},
       {"[fallback]\napns_push_type = \"x\"\n", "f:2: fallback.apns_push_type: must be"},
       {"[log]\nlevel = \"loud\"\n", "f:2: log.level: must be"},
       {"[log]\nlevel = \"info\"\nlevel = \"info\"\n", "f:3: "},

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "server/es256.h"
+#include "server/http2_client.h"
 #include "server/http_reply.h"
 #include "server/json_body.h"
 #include "server/tokens.h"
@@ -64,9 +65,8 @@ bool is_topic(std::string_view text) {
   });
 }
 
-bool is_https(std::string_view url) {
-  constexpr std::string_view kScheme = "https://";
-  return url.starts_with(kScheme) && url.size() > kScheme.size() &&
+bool is_https(const std::string& url) {
+  return url.starts_with("https://") && !authority_of_url(url).empty() &&
          std::ranges::all_of(url, [](char c) { return c > ' ' && c < 0x7F; });
 }
 
@@ -229,7 +229,11 @@ void DeviceApi::set_fallback(const HttpRequest& request, const HttpFront::Respon
   if (!token->empty() && !is_topic(*topic))
     return respond(wrong("apns_topic", "must be the app's bundle id"));
   if (!url->empty() && !is_https(*url))
-    return respond(wrong("web_push", "must begin with https://"));
+    return respond(wrong("web_push", "must be a URL that begins with https://"));
+  // What is sent there would come back to it, again and again.
+  if (!url->empty() &&
+      authority_of_url(*url) == authority_of_url(origin_of(request, parts_.public_url)))
+    return respond(wrong("web_push", "must not be an endpoint of this server"));
   store::Fallback fallback{
       .device = who->device,
       .kind = url->empty() ? store::FallbackKind::kApns : store::FallbackKind::kWebPush,

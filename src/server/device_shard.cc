@@ -40,6 +40,8 @@ DeviceShard::DeviceShard(std::shared_ptr<ShardsCommon> common, store::Store& sto
       store_(store),
       poller_(std::move(poller)),
       post_([poller = poller_](std::function<void()> task) { poller->post(std::move(task)); }),
+      departures_(common_->gone_after),
+      began_(io::now()),
       wheel_(io::now()),
       block_(kBlock),
       now_(io::now()),
@@ -368,10 +370,12 @@ bool DeviceShard::receives(std::string_view device) {
   return slot && devices_[*slot].session.receiving();
 }
 
-bool DeviceShard::online(std::string_view device) {
+bool DeviceShard::gone(std::string_view device) {
   const std::scoped_lock lock(gate_->mutex);
+  const base::Instant now = io::now();
+  if (now - began_ < common_->gone_after || departures_.lately(device, now)) return false;
   const auto slot = devices_.find(device);
-  return slot && devices_[*slot].session.online();
+  return !slot || !devices_[*slot].session.online();
 }
 
 }  // namespace wakeline::server

@@ -18,6 +18,7 @@
 #include "io/poller.h"
 #include "io/tls.h"
 #include "server/arrivals.h"
+#include "server/departures.h"
 #include "server/device_line.h"
 #include "server/device_table.h"
 #include "server/login_guard.h"
@@ -66,6 +67,7 @@ struct ShardsCommon {
   LoginGuard& guard;
   std::function<void(DeniedLogin)> on_denied;  ///< on the thread of any of them
   base::Duration spread_min{};
+  base::Duration gone_after{};               ///< see DeviceShard::gone
   std::atomic<std::size_t> connections = 0;  ///< of devices, and of those not known yet
   Arrivals arrivals;                         ///< those not known yet, by address
 };
@@ -113,7 +115,9 @@ class DeviceShard {
 
   /// Whether a push would go out now.
   bool receives(std::string_view device);
-  bool online(std::string_view device);
+  /// Whether the device has not been connected, awake or asleep, for `gone_after`, as far as this
+  /// process knows: it counts from its start at the earliest.
+  bool gone(std::string_view device);
   /// See MqttFront.
   using Announce = std::function<void(std::string device, StoredPush push, bool at_once)>;
   Announce announcer();
@@ -275,6 +279,8 @@ class DeviceShard {
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>(this);
   base::Instant waits_until_{};  ///< the thread, while it waits
   DeviceTable devices_;
+  Departures departures_;
+  base::Instant began_;
   std::unordered_map<Key, std::unique_ptr<Guest>> guests_;
   std::size_t arriving_ = 0;   ///< guests with a place
   std::deque<Due> arrive_by_;  ///< rising, as each gets the same time

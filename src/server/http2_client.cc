@@ -33,6 +33,9 @@ struct FreeEasy {
 struct FreeList {
   void operator()(curl_slist* it) const { curl_slist_free_all(it); }
 };
+struct FreeUrl {
+  void operator()(CURLU* it) const { curl_url_cleanup(it); }
+};
 struct FreeMulti {
   void operator()(CURLM* it) const { curl_multi_cleanup(it); }
 };
@@ -276,6 +279,26 @@ std::string origin_of_url(std::string_view url) {
   if (const std::size_t user = host.rfind('@'); user != std::string_view::npos)
     host.remove_prefix(user + 1);
   return std::string(url.substr(0, from)).append(host);
+}
+
+std::string authority_of_url(const std::string& url) {
+  const std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
+  WL_CHECK(parsed != nullptr);
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return {};
+  const auto part = [&](CURLUPart which) {
+    char* text = nullptr;
+    if (curl_url_get(parsed.get(), which, &text, CURLU_DEFAULT_PORT) != CURLUE_OK)
+      return std::string();
+    std::string copy(text);
+    curl_free(text);
+    std::ranges::transform(copy, copy.begin(), [](unsigned char c) {
+      return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    });
+    return copy;
+  };
+  const std::string host = part(CURLUPART_HOST);
+  if (part(CURLUPART_SCHEME) != "https" || host.empty()) return {};
+  return host + ":" + part(CURLUPART_PORT);
 }
 
 std::unique_ptr<Http2Client> Http2Client::create(io::Loop& loop, std::string ca_file) {

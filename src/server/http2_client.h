@@ -16,6 +16,9 @@ namespace wakeline::server {
 /// "https://host:port" of a URL. The rest of one may be a secret: an endpoint's path is the
 /// permission to push, and the vendor's has the token of a device. Empty when it is no URL.
 std::string origin_of_url(std::string_view url);
+/// "host:port", in lower case, where Http2Client sends what goes to that URL. Empty where it sends
+/// nothing there: no URL, no host, or not https.
+std::string authority_of_url(const std::string& url);
 
 /// Requests to other servers over HTTP/2 (libcurl), many on one connection, without a thread.
 class Http2Client {

@@ -21,6 +21,16 @@ TEST(OriginOfUrl, HasNothingOfAUrlThatMayBeASecret) {
   EXPECT_EQ(origin_of_url("secret"), "");
 }
 
+TEST(AuthorityOfUrl, IsWhereARequestGoes) {
+  for (const char* url : {"https://push.example", "https://PUSH.example:443/wp/x?y#z",
+                          "https://user:secret@push.example/"})
+    EXPECT_EQ(authority_of_url(url), "push.example:443") << url;
+  EXPECT_EQ(authority_of_url("https://[::1]:8443/wp/x"), "[::1]:8443");
+  for (const char* url : {"http://push.example", "https://", "https://?x", "https://:8443/x",
+                          "push.example", "ftp://push.example", "https://a b", ""})
+    EXPECT_EQ(authority_of_url(url), "") << url;
+}
+
 TEST(Http2Client, LogsTheOriginAloneOfARequestThatFailed) {
   io::Loop loop;
   const auto client = Http2Client::create(loop, {});

@@ -42,27 +42,26 @@ base::Result<std::unique_ptr<HttpService>> HttpService::create(Parts parts) {
   if (!receipts_secret) return base::fail(receipts_secret.error());
   std::unique_ptr<HttpService> service(new HttpService(
       parts, std::move(*directory), std::move(*secret), std::move(*receipts_secret)));
-  if (auto added = service->add_last_resort(); !added) return base::fail(added.error());
+  service->add_last_resort();
   return service;
 }
 
-base::Result<void> HttpService::add_last_resort() {
-  auto made = LastResort::create(
-      {.loop = parts_.loop,
-       .timers = parts_.timers,
-       .store = parts_.store,
-       .directory = *directory_,
-       .metrics = metrics_,
-       .present = [this](std::string_view device) { return parts_.devices.online(device); },
-       .audit =
-           [this](std::string_view event, std::string_view device) {
-             audit(event, {{"device", std::string(device)}}, false);
-           }},
+void HttpService::add_last_resort() {
+  last_resort_ = std::make_unique<LastResort>(
+      LastResort::Parts{
+          .loop = parts_.loop,
+          .timers = parts_.timers,
+          .store = parts_.store,
+          .directory = *directory_,
+          .metrics = metrics_,
+          .apns = parts_.apns,
+          .gone = [this](std::string_view device) { return parts_.devices.gone(device); },
+          .audit =
+              [this](std::string_view event, std::string_view device) {
+                audit(event, {{"device", std::string(device)}}, false);
+              }},
       parts_.options.fallback);
-  if (!made) return base::fail(made.error());
-  last_resort_ = std::move(*made);
   parts_.desk.set_on_waiting([this] { last_resort_->on_stored(); });
-  return {};
 }
 
 HttpService::HttpService(Parts parts, std::unique_ptr<store::Directory> directory,

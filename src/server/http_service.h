@@ -29,9 +29,10 @@ class HttpService {
     MqttFront& devices;
     PushDesk& desk;
     LoginGuard& guard;
+    ApnsSigner& apns;
     const ServerOptions& options;
   };
-  /// Errors: those of store::Directory::open and of LastResort::create.
+  /// Errors: those of store::Directory::open.
   static base::Result<std::unique_ptr<HttpService>> create(Parts parts);
   HttpService(const HttpService&) = delete;
   HttpService& operator=(const HttpService&) = delete;
@@ -63,7 +64,7 @@ class HttpService {
                              const HttpFront::Respond& respond);
   void audit(std::string_view event, const AuditLog::Fields& fields, bool sync);
   void add_gauges();
-  base::Result<void> add_last_resort();
+  void add_last_resort();
   OpsApi::Stats stats();
 
   Parts parts_;

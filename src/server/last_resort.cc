@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/tls.h"
 
 namespace wakeline::server {
 
@@ -17,8 +18,6 @@ using base::LogLevel;
 namespace {
 
 constexpr std::size_t kKeyFileMax = 16'384;
-/// Devices that are looked at together; more wait for the next look.
-constexpr std::size_t kDevicesMax = 1'000;
 constexpr base::Duration kRequestTimeout = std::chrono::seconds(30);
 /// Between two looks while somebody is missing.
 constexpr base::Duration kLookPause = std::chrono::seconds(1);
@@ -37,27 +36,32 @@ std::string summary_of(const Http2Client::Answer& answer) {
 
 }  // namespace
 
-base::Result<Key> LastResort::read_key(const FallbackOptions& options) {
-  if (options.apns_key_file.empty()) return Key();
-  if (options.apns_key_id.empty() || options.apns_team_id.empty())
-    return base::fail(base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id");
+Outcome<ApnsSigner> prepare_fallback(const FallbackOptions& options) {
+  const auto failure = [](const std::string& what, base::Error error) {
+    // A certificate that is none is a file that is wrong, and no peer that cannot be reached.
+    if (error.code == base::ErrorCode::kTls) error.code = base::ErrorCode::kMalformed;
+    return std::unexpected(Failure{what, error});
+  };
+  if (!options.ca_file.empty()) {
+    if (const auto trusted = io::TlsContext::client(options.ca_file); !trusted)
+      return failure(options.ca_file, trusted.error());
+  }
+  if (options.apns_key_file.empty()) return ApnsSigner(nullptr, {}, {});
+  if (options.apns_key_id.empty() || options.apns_team_id.empty()) {
+    return failure(options.apns_key_file,
+                   base::Error{base::ErrorCode::kInvalidArgument, "apns_key_id and apns_team_id"});
+  }
   const auto pem = io::read_file(options.apns_key_file, kKeyFileMax);
-  if (!pem) return base::fail(pem.error());
-  return read_p256_key(*pem);
+  if (!pem) return failure(options.apns_key_file, pem.error());
+  auto key = read_p256_key(*pem);
+  if (!key) return failure(options.apns_key_file, key.error());
+  return ApnsSigner(std::move(*key), options.apns_key_id, options.apns_team_id);
 }
 
-base::Result<std::unique_ptr<LastResort>> LastResort::create(Parts parts,
-                                                             const FallbackOptions& options) {
-  auto key = read_key(options);
-  if (!key) return base::fail(key.error());
-  return std::unique_ptr<LastResort>(new LastResort(std::move(parts), options, std::move(*key)));
-}
-
-LastResort::LastResort(Parts parts, const FallbackOptions& options, Key key)
+LastResort::LastResort(Parts parts, const FallbackOptions& options)
     : Timed(parts.timers),
       parts_(std::move(parts)),
       options_(options),
-      signer_(std::move(key), options.apns_key_id, options.apns_team_id),
       http_(parts_.http ? std::move(parts_.http)
                         : Http2Client::create(parts_.loop, options.ca_file)) {
   plan(io::now());  // what waited before the start
@@ -78,39 +82,43 @@ void LastResort::on_deadline(base::Instant now) {
 
 /// Some devices at a time, so that many that are merely slow hold up no other.
 void LastResort::look(base::Instant now) {
-  if (!seen_through_) round_at_ = now;
+  const bool goes_on = static_cast<bool>(seen_through_);
+  if (!goes_on) round_at_ = now;
   // What is not in the tables now will be, if nobody acknowledges it: then it is looked at.
   const bool later = parts_.store.recent() > 0;
-  const auto due = parts_.directory.fallbacks().due(seen_through_, kDevicesMax);
+  const auto due = parts_.directory.fallbacks().due(seen_through_, parts_.devices_max);
   if (!due) {
     base::log(LogLevel::kError, "fallback", "{}", base::to_string(due.error()));
     return plan(now + kRetryFirst);
   }
   for (const store::Fallback& fallback : *due) consider(fallback, now);
-  const bool more = due->size() == kDevicesMax;
+  const bool more = due->size() == parts_.devices_max;
   seen_through_ = more ? due->back().id : store::DeviceId{};
   if (!more) {
     std::erase_if(cases_, [&](const auto& entry) {
       return !entry.second.under_way && entry.second.looked_at < round_at_;
     });
   }
-  if (later || !due->empty()) plan(now + kLookPause);
+  // The last look of a round may find nobody, where those before it found some that still wait.
+  if (later || goes_on || !due->empty()) plan(now + kLookPause);
 }
 
 void LastResort::consider(const store::Fallback& fallback, base::Instant now) {
-  if (fallback.kind == store::FallbackKind::kApns && !signer_.usable()) return;
-  if (parts_.present(fallback.device)) {
-    cases_.erase(fallback.device);  // its own connection brings it
+  if (fallback.kind == store::FallbackKind::kApns && !parts_.apns.usable()) return;
+  if (!parts_.gone(fallback.device)) {  // its own connection brings it, or may yet
+    const auto known = cases_.find(fallback.device);
+    // What is under way is so whether it is back or not: until then nothing is sent again.
+    if (known != cases_.end() && !known->second.under_way) cases_.erase(known);
     return;
   }
-  Case& its = cases_.try_emplace(fallback.device, Case{.gone_since = now}).first->second;
+  Case& its = cases_[fallback.device];
   its.looked_at = now;
   if (its.address != fallback.address) {  // what was wrong with another one is over
     its.address = fallback.address;
     its.failures = 0;
     its.try_at = {};
   }
-  if (its.under_way || now < its.try_at || now - its.gone_since < options_.after) return;
+  if (its.under_way || now < its.try_at) return;
   const base::WallTime wall = io::wall_now();
   const auto waiting = parts_.store.pending(fallback.id, fallback.sent_through, 1, wall);
   if (!waiting) {
@@ -127,7 +135,7 @@ void LastResort::send(const store::Fallback& fallback, const store::Push& push, 
   cases_[fallback.device].under_way = true;
   auto request =
       fallback.kind == store::FallbackKind::kApns
-          ? apns_request(options_, fallback, push, wall, signer_.token(wall))
+          ? apns_request(options_, fallback, push, wall, parts_.apns.token(wall))
           : web_push_request(fallback, push, wall, vapid_.authorization(fallback.address, wall));
   http_->post(std::move(request), kRequestTimeout,
               [this, alive = std::weak_ptr(alive_), fallback,

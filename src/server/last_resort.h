@@ -18,29 +18,33 @@
 
 namespace wakeline::server {
 
+/// Reads the files that the options name. Errors: kInvalidArgument (a key without its ids),
+/// kMalformed (the certificates to trust), those of read_p256_key and of io::read_file.
+Outcome<ApnsSigner> prepare_fallback(const FallbackOptions& options);
+
 /// Sends the pushes of devices that are gone their last way (C25): to the vendor's service, or to
 /// another Web Push endpoint. A push that went so still waits here: the device that comes back gets
 /// it with its number. What needs it is read from the store, so a restart forgets nothing; a push
 /// is at most sent again.
 class LastResort : public Timed {
  public:
+  /// Devices that are looked at together; more wait for the next look.
+  static constexpr std::size_t kDevicesMax = 1'000;
+
   struct Parts {
     io::Loop& loop;
     TimerQueue& timers;
     store::Store& store;
     store::Directory& directory;
     Metrics& metrics;
-    /// Whether the device is connected, awake or asleep.
-    std::function<bool(std::string_view device)> present;
+    ApnsSigner& apns;
+    /// Whether the device has not been connected for `FallbackOptions::after`.
+    std::function<bool(std::string_view device)> gone;
     std::function<void(std::string_view event, std::string_view device)> audit;
-    std::unique_ptr<Http2Client> http{};  ///< none: one that trusts `FallbackOptions::ca_file`
+    std::unique_ptr<Http2Client> http{};    ///< none: one that trusts `FallbackOptions::ca_file`
+    std::size_t devices_max = kDevicesMax;  ///< of one look
   };
-  /// Errors: those of read_p256_key and of the key's file; kInvalidArgument (a key without its
-  /// ids).
-  static base::Result<std::unique_ptr<LastResort>> create(Parts parts,
-                                                          const FallbackOptions& options);
-  /// The key that APNs is used with; none where it is not. Errors: as `create`.
-  static base::Result<Key> read_key(const FallbackOptions& options);
+  LastResort(Parts parts, const FallbackOptions& options);
   ~LastResort() override = default;
 
   /// A push waits for the device.
@@ -50,9 +54,8 @@ class LastResort : public Timed {
   void on_deadline(base::Instant now) override;
 
  private:
-  /// One device that is gone, or may be.
+  /// One device that is gone.
   struct Case {
-    base::Instant gone_since{};
     base::Instant try_at{};     ///< not before
     base::Instant looked_at{};  ///< last; a case that nobody looks at is over
     int failures = 0;
@@ -60,7 +63,6 @@ class LastResort : public Timed {
     std::string address{};  ///< that was tried
   };
 
-  LastResort(Parts parts, const FallbackOptions& options, Key key);
   void look(base::Instant now);
   void consider(const store::Fallback& fallback, base::Instant now);
   void send(const store::Fallback& fallback, const store::Push& push, base::Instant now);
@@ -74,7 +76,6 @@ class LastResort : public Timed {
 
   Parts parts_;
   FallbackOptions options_;
-  ApnsSigner signer_;
   VapidSigner vapid_;
   std::unique_ptr<Http2Client> http_;
   std::unordered_map<std::string, Case> cases_;  ///< by the device's name

@@ -42,8 +42,8 @@ class VapidSigner {
   Key key_;
 };
 
-/// `left`: what the push has yet to live; `topic`: of the push, for the collapse id; empty: none.
-/// The body has the push's own text where it is one of ours, else that something waits.
+/// `token`: of ApnsSigner. The body has the push's own text where it is one of ours, else that
+/// something waits.
 Http2Client::Request apns_request(const FallbackOptions& options, const store::Fallback& fallback,
                                   const store::Push& push, base::WallTime now,
                                   const std::string& token);

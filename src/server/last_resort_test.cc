@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 
+#include <fstream>
+#include <optional>
 #include <vector>
 
 #include "io/clock.h"
@@ -42,7 +44,6 @@ class LastResortTest : public testing::Test {
     auto directory = store::Directory::open(path_, store::Database::Mode::kRead);
     ASSERT_TRUE(directory);
     directory_ = std::move(*directory);
-    options_.after = base::Duration::zero();
     options_.apns_key_file = folder_.file("key.p8");
     options_.apns_key_id = options_.apns_team_id = "WAKELINE10";
     const Key key = make_p256_key();
@@ -50,6 +51,9 @@ class LastResortTest : public testing::Test {
     ASSERT_NE(file, nullptr);
     ASSERT_EQ(PEM_write_PKCS8PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
     ASSERT_EQ(std::fclose(file), 0);
+    auto apns = prepare_fallback(options_);
+    ASSERT_TRUE(apns) << to_string(apns.error());
+    apns_ = std::move(*apns);
   }
   void arrange(const std::string& address) {
     const auto directory = store::Directory::open(path_, store::Database::Mode::kWrite);
@@ -67,21 +71,25 @@ class LastResortTest : public testing::Test {
     ASSERT_TRUE(store_->add(push, [&](const auto& result) { stored = result.has_value(); }));
     ASSERT_TRUE(mailbox_.run_until([&] { return stored; }));
   }
+  void make() {
+    last_resort_ = std::make_unique<LastResort>(
+        LastResort::Parts{.loop = loop_,
+                          .timers = timers_,
+                          .store = *store_,
+                          .directory = *directory_,
+                          .metrics = metrics_,
+                          .apns = *apns_,
+                          .gone = [this](std::string_view) { return gone_; },
+                          .audit = [](std::string_view, std::string_view) {},
+                          .http = std::make_unique<FakeClient>(asked_),
+                          .devices_max = devices_max_},
+        options_);
+    asked_.clear();
+  }
   /// One that has just asked the service to take a push for the device.
   void ask() {
     push();
-    auto made = LastResort::create({.loop = loop_,
-                                    .timers = timers_,
-                                    .store = *store_,
-                                    .directory = *directory_,
-                                    .metrics = metrics_,
-                                    .present = [](std::string_view) { return false; },
-                                    .audit = [](std::string_view, std::string_view) {},
-                                    .http = std::make_unique<FakeClient>(asked_)},
-                                   options_);
-    ASSERT_TRUE(made) << to_string(made.error());
-    last_resort_ = std::move(*made);
-    asked_.clear();
+    make();
     last_resort_->on_deadline(io::now());
     ASSERT_EQ(asked_.size(), 1U);
   }
@@ -95,6 +103,16 @@ class LastResortTest : public testing::Test {
                             [&](const auto&) { done = true; }));
     ASSERT_TRUE(mailbox_.run_until([&] { return done; }));
   }
+  /// Lets it do all that it plans, until it has asked so often. Returns: false when it plans
+  /// nothing.
+  bool run_until_asked(std::size_t times) {
+    while (asked_.size() < times) {
+      const base::Instant at = last_resort_->next_deadline();
+      if (at == base::kNever) return false;
+      last_resort_->on_deadline(at);
+    }
+    return true;
+  }
   std::optional<store::Fallback> registered() { return *directory_->fallbacks().find("door"); }
 
   io::TestFolder folder_;
@@ -107,6 +125,9 @@ class LastResortTest : public testing::Test {
   TimerQueue timers_{[this](base::Instant) { ++armed_; }};
   Metrics metrics_;
   FallbackOptions options_;
+  std::optional<ApnsSigner> apns_;
+  bool gone_ = true;
+  std::size_t devices_max_ = LastResort::kDevicesMax;
   std::vector<Asked> asked_;
   std::unique_ptr<LastResort> last_resort_;
 };
@@ -121,6 +142,51 @@ TEST_F(LastResortTest, IsLeftAloneByWhatTheStorePostsOnceItIsGone) {
     EXPECT_EQ(armed_, 0) << status;
   }
   EXPECT_FALSE(registered());
+}
+
+TEST_F(LastResortTest, AsksAtOnceForADeviceThatIsGoneWhateverItsPushWaited) {
+  options_.after = std::chrono::hours(1);  // it is gone for that long
+  ask();
+}
+
+TEST_F(LastResortTest, AsksOnceForADeviceThatComesAndGoesMeanwhile) {
+  ask();
+  for (const bool gone : {false, true}) {
+    gone_ = gone;
+    last_resort_->on_deadline(io::now());
+  }
+  EXPECT_EQ(asked_.size(), 1U);
+  answer(200);
+  gone_ = false;  // nor while the store has yet to write that it was sent
+  last_resort_->on_deadline(io::now());
+  gone_ = true;
+  last_resort_->on_deadline(io::now());
+  EXPECT_EQ(asked_.size(), 1U);
+  settle();
+  EXPECT_EQ(registered()->sent_through, 1U);
+}
+
+TEST_F(LastResortTest, NamesTheFileThatIsWrong) {
+  const auto wrong_file = [](const FallbackOptions& options) {
+    const auto prepared = prepare_fallback(options);
+    return prepared ? std::string() : prepared.error().what;
+  };
+  const std::string other = folder_.file("other.pem");
+  std::ofstream(other) << "no PEM";
+  FallbackOptions options = options_;
+  options.ca_file = other;
+  EXPECT_EQ(wrong_file(options), other);
+  options.ca_file = folder_.file("nowhere.pem");
+  EXPECT_EQ(wrong_file(options), options.ca_file);
+  options = options_;
+  options.apns_key_file = other;
+  EXPECT_EQ(wrong_file(options), other);
+  options.apns_key_file = folder_.file("nowhere.pem");
+  EXPECT_EQ(wrong_file(options), options.apns_key_file);
+  options = options_;
+  options.apns_team_id.clear();
+  EXPECT_EQ(wrong_file(options), options.apns_key_file);
+  EXPECT_TRUE(prepare_fallback({}));
 }
 
 TEST_F(LastResortTest, KeepsAnAddressThatOurOwnSetupMayMakeLookWrong) {
@@ -172,6 +238,25 @@ TEST_F(LastResortTest, SendsWhatWaitsToAnAddressThatMendsTheOldOne) {
   arrange("ef34");  // an app that registers at each start gets nothing twice
   last_resort_->on_deadline(io::now());
   EXPECT_EQ(asked_.size(), 2U);
+}
+
+/// The look after a full one finds nobody, and must not be the last.
+TEST_F(LastResortTest, ForgetsNobodyWhereOneLookTakesExactlyAllDevices) {
+  devices_max_ = 1;
+  gone_ = false;
+  push();
+  make();
+  for (int looks = 0; looks < 10; ++looks) {
+    ASSERT_TRUE(last_resort_->next_deadline() != base::kNever);
+    last_resort_->on_deadline(last_resort_->next_deadline());
+  }
+  gone_ = true;  // for long enough
+  ASSERT_TRUE(run_until_asked(1));
+  answer(503);
+  ASSERT_TRUE(run_until_asked(2));  // when it may be tried again
+  asked_.back().done(Http2Client::Answer{.status = 200});
+  settle();
+  EXPECT_FALSE(run_until_asked(3));  // nothing waits any more
 }
 
 TEST_F(LastResortTest, LogsNoAddress) {

@@ -38,6 +38,22 @@ Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopbac
   return {};
 }
 
+std::uint16_t& port_of(Ports& ports, PortKind kind) {
+  switch (kind) {
+    case PortKind::kMqtt:
+      return ports.mqtt;
+    case PortKind::kMqtts:
+      return ports.mqtts;
+    case PortKind::kHttp:
+      return ports.http;
+    case PortKind::kHttps:
+      return ports.https;
+    case PortKind::kOperators:
+      break;
+  }
+  return ports.operators;
+}
+
 io::UniqueFd ListeningPorts::take_inherited(const Endpoint& at, PortKind kind) {
   for (Inheritance::Port& port : inherited_) {
     if (port.fd && port.kind == kind && listens_at(port.fd.get(), at)) return std::move(port.fd);
@@ -58,7 +74,27 @@ Outcome<io::UniqueFd> ListeningPorts::open_new(const Endpoint& at, PortKind kind
   return std::move(*opened);
 }
 
-Outcome<io::UniqueFd> ListeningPorts::open(const Endpoint& at, PortKind kind, bool off_loopback) {
+Outcome<std::vector<Inheritance::Port>> ListeningPorts::open(const ServerOptions& options) {
+  const struct {
+    const std::optional<Endpoint>& at;
+    PortKind kind;
+  } rows[] = {{options.mqtt, PortKind::kMqtt},
+              {options.mqtts, PortKind::kMqtts},
+              {options.http, PortKind::kHttp},
+              {options.https, PortKind::kHttps},
+              {options.operators, PortKind::kOperators}};
+  std::vector<Inheritance::Port> opened;
+  for (const auto& row : rows) {
+    if (!row.at) continue;
+    auto fd = open_one(*row.at, row.kind, options.plain_off_loopback);
+    if (!fd) return std::unexpected(fd.error());
+    opened.push_back({row.kind, std::move(*fd)});
+  }
+  return opened;
+}
+
+Outcome<io::UniqueFd> ListeningPorts::open_one(const Endpoint& at, PortKind kind,
+                                               bool off_loopback) {
   if (auto checked = check_endpoint(at, kind, off_loopback); !checked)
     return std::unexpected(checked.error());
   io::UniqueFd fd = take_inherited(at, kind);

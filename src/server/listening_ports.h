@@ -13,6 +13,7 @@ namespace wakeline::server {
 /// Whether that may be listened at. Errors: kInvalidArgument (no address), kPermission (plain text
 /// off loopback, unless `off_loopback`).
 Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopback);
+std::uint16_t& port_of(Ports& ports, PortKind kind);
 
 /// The sockets that listen: those of the process before us where they are what is asked for, and
 /// new ones. One more descriptor of each is kept for the process after us.
@@ -20,15 +21,18 @@ class ListeningPorts {
  public:
   /// Those of the process before.
   void inherit(std::vector<Inheritance::Port> ports) { inherited_ = std::move(ports); }
-  /// Errors: kAddressInUse, kPermission (also plain text off loopback, unless `off_loopback`),
-  ///         kInvalidArgument (an address).
-  Outcome<io::UniqueFd> open(const Endpoint& at, PortKind kind, bool off_loopback);
+  /// Those that are asked for. Errors: kAddressInUse, kPermission (also plain text off loopback,
+  /// unless that is permitted), kInvalidArgument (an address).
+  Outcome<std::vector<Inheritance::Port>> open(const ServerOptions& options);
   /// Closes what was inherited and not asked for.
   void close_inherited() { inherited_.clear(); }
+  /// One descriptor of each.
+  const std::vector<Inheritance::Port>& held() const { return kept_; }
   /// Everything, for the process after us.
   std::vector<Inheritance::Port> pass_on() { return std::exchange(kept_, {}); }
 
  private:
+  Outcome<io::UniqueFd> open_one(const Endpoint& at, PortKind kind, bool off_loopback);
   io::UniqueFd take_inherited(const Endpoint& at, PortKind kind);
   Outcome<io::UniqueFd> open_new(const Endpoint& at, PortKind kind) const;
 

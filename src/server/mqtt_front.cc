@@ -34,6 +34,7 @@ base::Result<std::unique_ptr<MqttFront>> MqttFront::create(Parts parts, base::Du
   auto common = std::make_shared<ShardsCommon>(limits, parts.guard);
   common->on_denied = std::move(parts.on_denied);
   common->spread_min = spread;
+  common->gone_after = parts.gone_after;
   const unsigned count = limits.shards > 0
                              ? limits.shards
                              : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
@@ -140,7 +141,7 @@ bool MqttFront::receives(std::string_view device) const {
   return shard_of(device).receives(device);
 }
 
-bool MqttFront::online(std::string_view device) const { return shard_of(device).online(device); }
+bool MqttFront::gone(std::string_view device) const { return shard_of(device).gone(device); }
 
 MqttFront::Announce MqttFront::announcer() const {
   std::vector<DeviceShard::Announce> all;

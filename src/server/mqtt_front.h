@@ -21,6 +21,7 @@ class MqttFront {
     store::Store& store;
     LoginGuard& guard;
     std::function<void(DeniedLogin)> on_denied;  ///< called on the thread of a shard
+    base::Duration gone_after{};                 ///< see `gone`
   };
   /// Errors: those of DeviceShard::create.
   static base::Result<std::unique_ptr<MqttFront>> create(Parts parts, base::Duration spread,
@@ -54,8 +55,8 @@ class MqttFront {
 
   /// Whether a push would go out now.
   bool receives(std::string_view device) const;
-  /// Whether the device is connected, awake or asleep.
-  bool online(std::string_view device) const;
+  /// Whether the device has not been connected for `gone_after`, see DeviceShard.
+  bool gone(std::string_view device) const;
   /// Tells a device's shard that the push is durable; pushes of one device in the order of their
   /// numbers. For another thread, and harmless when the shards are gone. `at_once`: it may be sent
   /// there and then, by the thread that calls, where the shard's own waits.

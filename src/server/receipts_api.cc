@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -12,6 +13,7 @@
 #include "server/http_reply.h"
 #include "server/json_body.h"
 #include "server/message_id.h"
+#include "server/subscriber.h"
 #include "server/web_push_api.h"
 
 namespace wakeline::server {
@@ -108,13 +110,14 @@ void ReceiptsApi::fetch(std::uint64_t group, const HttpRequest& request,
                      waiter = Waiter{.group = group,
                                      .after = *after,
                                      .origin = origin_of(request, parts_.public_url),
+                                     .sender = subscriber_of(std::string_view(request.peer)),
                                      .until = {},
                                      .respond = respond},
                      time = std::min<base::Duration>(std::chrono::seconds(seconds), kWaitMax)] {
     if (auto found = answer(waiter.group, waiter.after, waiter.origin))
       return waiter.respond(std::move(*found));
-    if (time == base::Duration::zero() || stopped_ || waiters_.size() >= kWaitersMax)
-      return waiter.respond({.status = 204});
+    if (time == base::Duration::zero() || stopped_) return waiter.respond({.status = 204});
+    if (waiters_.size() >= kWaitersMax) make_room();
     waiters_.push_back(waiter);
     waiters_.back().until = io::now() + time;
     timers_.update(*this);
@@ -125,6 +128,16 @@ void ReceiptsApi::fetch(std::uint64_t group, const HttpRequest& request,
       group, *after,
       [look, respond](base::Result<void> done) { done ? look() : respond(failed(done.error())); });
   if (!queued) respond(failed(queued.error()));
+}
+
+void ReceiptsApi::make_room() {
+  std::unordered_map<std::string_view, std::size_t> counts;
+  for (const Waiter& waiter : waiters_) ++counts[waiter.sender];
+  const auto goes = std::ranges::max_element(
+      waiters_, {}, [&](const Waiter& waiter) { return counts.at(waiter.sender); });
+  const HttpFront::Respond respond = std::move(goes->respond);
+  waiters_.erase(goes);
+  respond({.status = 204});
 }
 
 std::optional<HttpResponse> ReceiptsApi::answer(std::uint64_t group, std::uint64_t after,

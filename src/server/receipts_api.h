@@ -20,7 +20,8 @@ class ReceiptsApi : public Timed {
  public:
   /// The longest that a fetch waits, whatever it prefers.
   static constexpr base::Duration kWaitMax = std::chrono::seconds(60);
-  /// Fetches that wait at a time; a further one is answered at once.
+  /// Fetches that wait at a time. For a further one, the oldest of whoever has the most of them is
+  /// answered, so that nobody keeps others out.
   static constexpr std::size_t kWaitersMax = 256;
 
   struct Parts {
@@ -53,6 +54,7 @@ class ReceiptsApi : public Timed {
     std::uint64_t group;
     std::uint64_t after;
     std::string origin;
+    std::string sender;  ///< see subscriber_of
     base::Instant until;
     HttpFront::Respond respond;
   };
@@ -62,9 +64,11 @@ class ReceiptsApi : public Timed {
   std::optional<HttpResponse> answer(std::uint64_t group, std::uint64_t after,
                                      const std::string& origin);
 
+  void make_room();
+
   TimerQueue& timers_;
   Parts parts_;
-  std::list<Waiter> waiters_;
+  std::list<Waiter> waiters_;  ///< in the order in which they came
   bool stopped_ = false;
 };
 

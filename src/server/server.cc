@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -76,7 +77,7 @@ class RealServer : public Server {
 
   Outcome<void> prepare();
   const FirstStart& first_start() const override { return first_start_; }
-  void run() override;
+  Outcome<void> run() override;
   void stop() override {
     loop_.post([this] { begin_stop(); });
   }
@@ -85,18 +86,18 @@ class RealServer : public Server {
   Outcome<void> open_store(const DataFolder& folder);
   Outcome<void> make_parts();
   Outcome<void> open_ports();
+  Outcome<void> listen();
   Outcome<void> take_devices();
+  Outcome<void> open_ports_beside(const DataFolder& folder);
   Outcome<void> claim(const DataFolder& folder);
-  Outcome<std::uint16_t> listen_for_devices(const std::optional<Endpoint>& at, bool tls);
-  void serve();
+  Outcome<void> serve();
   void open_control();
   void start_successor() const;
   void begin_upgrade(io::UniqueFd channel);
   void settle_store();
   void pass_on(std::vector<FrozenDevice> devices);
   Outcome<void> go_on(std::vector<FrozenDevice> devices);
-  Outcome<std::uint16_t> listen(const std::optional<Endpoint>& at, PortKind kind,
-                                io::Listener::OnAccept on_accept);
+  io::Listener::OnAccept on_accept(PortKind kind);
   void begin_stop();
   void reload();
   void renew_certificates();
@@ -108,9 +109,11 @@ class RealServer : public Server {
   std::unique_ptr<io::DeadlineTimer> timer_;
   TimerQueue timers_;
   std::shared_ptr<io::TlsContext> tls_;
+  std::vector<Inheritance::Port> opened_;   ///< to be listened at
   std::vector<io::UniqueFd> device_ports_;  ///< outlive the shards
   std::vector<DevicePort> ports_of_devices_;
   LoginGuard guard_;
+  std::optional<ApnsSigner> apns_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<MqttFront> mqtt_;
   std::unique_ptr<PushDesk> desk_;
@@ -125,6 +128,7 @@ class RealServer : public Server {
   std::unique_ptr<io::Signals> upgrade_signal_;
   std::unique_ptr<io::Signals> reload_signal_;
   Ports ports_;
+  std::optional<Failure> failure_;  ///< why it ended
   bool stopping_ = false;
 };
 
@@ -153,8 +157,12 @@ Outcome<void> RealServer::prepare() {
   auto tls = read_certificates(options_);
   if (!tls) return std::unexpected(tls.error());
   tls_ = std::move(*tls);
+  auto apns = prepare_fallback(options_.fallback);
+  if (!apns) return std::unexpected(apns.error());
+  apns_ = std::move(*apns);
   if (options_.take_over) {
     if (auto checked = check_store(options_.data_folder); !checked) return checked;
+    if (auto opened = open_ports_beside(folder); !opened) return opened;
   }
   // From here on a process before us has stopped, and TLS lines are gone: what can be wrong is
   // found out before.
@@ -164,7 +172,10 @@ Outcome<void> RealServer::prepare() {
   first_start_.admin_token = std::move(*token);
   if (auto opened = open_store(folder); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
-  if (auto opened = open_ports(); !opened) return opened;
+  if (opened_.empty()) {
+    if (auto opened = open_ports(); !opened) return opened;
+  }
+  if (auto listening = listen(); !listening) return listening;
   return claimed_ ? take_devices() : Outcome<void>{};
 }
 
@@ -175,6 +186,16 @@ Outcome<void> RealServer::take_devices() {
   return {};
 }
 
+/// While the other server serves on: whether our ports are to be had.
+Outcome<void> RealServer::open_ports_beside(const DataFolder& folder) {
+  auto theirs = ask_for_ports(folder.control());
+  // One of an older version says nothing; then they are opened when it has stopped.
+  if (!theirs && theirs.error().code == ErrorCode::kClosed) return {};
+  if (!theirs) return failure("upgrade", theirs.error());
+  sockets_.inherit(std::move(*theirs));
+  return open_ports();
+}
+
 /// The data folder for ourselves alone, where another server runs on it.
 Outcome<void> RealServer::claim(const DataFolder& folder) {
   if (!options_.take_over) return {};  // we have its lock
@@ -182,7 +203,9 @@ Outcome<void> RealServer::claim(const DataFolder& folder) {
   if (!claimed) return failure("upgrade", claimed.error());
   claimed_ = std::move(*claimed);
   lock_ = std::move(claimed_->inheritance.lock);
-  sockets_.inherit(std::move(claimed_->inheritance.ports));
+  // Where they were asked for, these are the same ones again.
+  auto theirs = std::exchange(claimed_->inheritance.ports, {});
+  if (opened_.empty()) sockets_.inherit(std::move(theirs));
   return {};
 }
 
@@ -206,7 +229,8 @@ Outcome<void> RealServer::make_parts() {
                                        loop_.post([this, login = std::move(login)] {
                                          if (http_) http_->on_denied(login);
                                        });
-                                     }},
+                                     },
+                                 .gone_after = options_.fallback.after},
                                 options_.spread, options_.limits);
   if (!mqtt) return failure("shards", mqtt.error());
   mqtt_ = std::move(*mqtt);
@@ -217,6 +241,7 @@ Outcome<void> RealServer::make_parts() {
                                    .devices = *mqtt_,
                                    .desk = *desk_,
                                    .guard = guard_,
+                                   .apns = *apns_,
                                    .options = options_});
   if (!http) return failure(DataFolder(options_.data_folder).store(), http.error());
   http_ = std::move(*http);
@@ -224,87 +249,82 @@ Outcome<void> RealServer::make_parts() {
 }
 
 Outcome<void> RealServer::open_ports() {
-  const struct {
-    const std::optional<Endpoint>& at;
-    bool tls;
-    bool http;
-    std::uint16_t& port;
-  } rows[] = {{options_.mqtt, false, false, ports_.mqtt},
-              {options_.mqtts, true, false, ports_.mqtts},
-              {options_.http, false, true, ports_.http},
-              {options_.https, true, true, ports_.https}};
-  for (const auto& row : rows) {
-    const auto port = row.http ? listen(row.at, row.tls ? PortKind::kHttps : PortKind::kHttp,
-                                        [this, tls = row.tls](io::UniqueFd socket) {
-                                          http_->accept(std::move(socket), tls ? tls_ : nullptr);
-                                        })
-                               : listen_for_devices(row.at, row.tls);
-    if (!port) return std::unexpected(port.error());
-    row.port = *port;
-  }
-  const auto port = listen(options_.operators, PortKind::kOperators, [this](io::UniqueFd socket) {
-    http_->accept_operator(std::move(socket));
-  });
-  if (!port) return std::unexpected(port.error());
-  ports_.operators = *port;
+  auto opened = sockets_.open(options_);
+  if (!opened) return std::unexpected(opened.error());
+  opened_ = std::move(*opened);
   return {};
 }
 
-Outcome<std::uint16_t> RealServer::listen_for_devices(const std::optional<Endpoint>& at, bool tls) {
-  if (!at) return 0;
-  auto fd =
-      sockets_.open(*at, tls ? PortKind::kMqtts : PortKind::kMqtt, options_.plain_off_loopback);
-  if (!fd) return std::unexpected(fd.error());
-  const std::uint16_t port = io::port_of(fd->get());
-  ports_of_devices_.push_back({fd->get(), tls ? tls_ : nullptr});
-  device_ports_.push_back(std::move(*fd));
-  return port;
+/// At the ports that were opened.
+Outcome<void> RealServer::listen() {
+  for (auto& [kind, fd] : std::exchange(opened_, {})) {
+    const std::uint16_t port = io::port_of(fd.get());
+    port_of(ports_, kind) = port;
+    if (kind == PortKind::kMqtt || kind == PortKind::kMqtts) {
+      ports_of_devices_.push_back({fd.get(), kind == PortKind::kMqtts ? tls_ : nullptr});
+      device_ports_.push_back(std::move(fd));
+      continue;
+    }
+    auto listener = io::Listener::adopt(loop_, std::move(fd), on_accept(kind));
+    if (!listener) return failure(fmt::format("port {}", port), listener.error());
+    listeners_.push_back(std::move(*listener));
+  }
+  return {};
 }
 
-/// Returns: the port; 0 when it was not asked for.
-Outcome<std::uint16_t> RealServer::listen(const std::optional<Endpoint>& at, PortKind kind,
-                                          io::Listener::OnAccept on_accept) {
-  if (!at) return 0;
-  auto fd = sockets_.open(*at, kind, options_.plain_off_loopback);
-  if (!fd) return std::unexpected(fd.error());
-  auto listener = io::Listener::adopt(loop_, std::move(*fd), std::move(on_accept));
-  if (!listener) return failure(to_string(*at), listener.error());
-  listeners_.push_back(std::move(*listener));
-  return listeners_.back()->port();
+io::Listener::OnAccept RealServer::on_accept(PortKind kind) {
+  if (kind == PortKind::kOperators)
+    return [this](io::UniqueFd socket) { http_->accept_operator(std::move(socket)); };
+  return [this, tls = kind == PortKind::kHttps](io::UniqueFd socket) {
+    http_->accept(std::move(socket), tls ? tls_ : nullptr);
+  };
 }
 
-void RealServer::run() {
+Outcome<void> RealServer::run() {
   signals_ = io::Signals::create(loop_, {SIGTERM, SIGINT}, [this](int) { begin_stop(); });
   reload_signal_ = io::Signals::create(loop_, {SIGUSR1}, [this](int) { reload(); });
+  upgrade_signal_ = io::Signals::create(loop_, {SIGHUP}, [this](int) { start_successor(); });
+  if (auto served = serve(); !served) {
+    mqtt_->freeze([](const std::vector<FrozenDevice>&) {});  // they are the other process's
+    return served;
+  }
   base::log(LogLevel::kInfo, "server", "ready: mqtt {}, mqtts {}, http {}, https {}", ports_.mqtt,
             ports_.mqtts, ports_.http, ports_.https);
   if (!options_.durable)
     base::log(LogLevel::kWarning, "server",
               "push.durable is off: answers do not wait for the disk");
-  upgrade_signal_ = io::Signals::create(loop_, {SIGHUP}, [this](int) { start_successor(); });
-  serve();
   if (options_.on_ready) loop_.post([this] { options_.on_ready(ports_); });
   loop_.run();
+  if (failure_) return std::unexpected(*failure_);
+  return {};
 }
 
-void RealServer::serve() {
-  mqtt_->start(ports_of_devices_);
+/// Where a process before us has waited too long it goes on, and we must not.
+Outcome<void> RealServer::serve() {
   if (claimed_) {
     if (const auto said = say_taken(claimed_->channel.get()); !said)
-      base::log(LogLevel::kError, "server", "{}", base::to_string(said.error()));
+      return failure("upgrade", said.error());
     claimed_.reset();
   }
+  mqtt_->start(ports_of_devices_);
   open_control();
+  return {};
 }
 
 void RealServer::open_control() {
   auto control = Control::open(
       loop_, DataFolder(options_.data_folder).control(),
-      [this](io::UniqueFd channel) { begin_upgrade(std::move(channel)); },
-      [this](const std::string& device) {
-        mqtt_->look_again(device);
-        http_->look_again();  // what waited for a removed device has receipts
-      });
+      {.on_ports_asked =
+           [this](const io::UniqueFd& channel) {
+             if (const auto shown = show_ports(channel.get(), sockets_.held()); !shown)
+               base::log(LogLevel::kError, "server", "{}", base::to_string(shown.error()));
+           },
+       .on_upgrade = [this](io::UniqueFd channel) { begin_upgrade(std::move(channel)); },
+       .on_changed =
+           [this](const std::string& device) {
+             mqtt_->look_again(device);
+             http_->look_again();  // what waited for a removed device has receipts
+           }});
   if (!control) {
     base::log(LogLevel::kError, "server", "control: {}", base::to_string(control.error()));
     return;
@@ -375,8 +395,8 @@ void RealServer::pass_on(std::vector<FrozenDevice> devices) {
             base::to_string(handed.error()));
   lock_ = std::move(all.lock);
   sockets_.inherit(std::move(all.ports));
-  if (const auto went_on = go_on(std::move(all.devices)); !went_on) {
-    base::log(LogLevel::kError, "server", "{}", to_string(went_on.error()));
+  if (auto went_on = go_on(std::move(all.devices)); !went_on) {
+    failure_ = std::move(went_on.error());
     loop_.stop();
   }
 }
@@ -388,6 +408,7 @@ Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
   if (auto opened = open_store(DataFolder(options_.data_folder)); !opened) return opened;
   if (auto made = make_parts(); !made) return made;
   if (auto opened = open_ports(); !opened) return opened;
+  if (auto listening = listen(); !listening) return listening;
   sockets_.close_inherited();
   if (former_) former_->send_lines();
   const auto taken = mqtt_->take_over(
@@ -404,8 +425,7 @@ Outcome<void> RealServer::go_on(std::vector<FrozenDevice> devices) {
       });
   former_.reset();
   if (!taken) return failure("lines", taken.error());
-  serve();
-  return {};
+  return serve();
 }
 
 /// Takes over what a running server can, and names what it cannot.

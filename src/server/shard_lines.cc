@@ -274,6 +274,7 @@ void DeviceShard::on_line_end(Key key) {
   device.line = DeviceLine();
   ++device.generation;
   --common_->connections;
+  departures_.note(device.name, now_);
   device.session.on_closed(now_);
   carry_out(slot);
 }

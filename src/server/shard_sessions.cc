@@ -26,7 +26,7 @@ struct DeviceShard::CarryOut {
     shard.reader_->remove(device().id, action.sequence);
   }
   void operator()(const session::RemoveThrough& action) const {
-    shard.reader_->remove_through(device().id, action.sequence);
+    shard.reader_->remove_through(device().id, action.sequence, io::wall_now());
   }
   void operator()(const session::CloseLink& action) const { shard.close(slot, action.reason); }
   void operator()(const session::Report& action) const { shard.store_report(slot, action); }
@@ -88,6 +88,7 @@ void DeviceShard::close(Slot slot, Reason reason) {
   DeviceLine line = std::move(device.line);
   device.line = DeviceLine();
   ++device.generation;
+  departures_.note(device.name, now_);
   dismiss(std::move(line));
 }
 
@@ -159,7 +160,8 @@ void DeviceShard::change_group(Slot slot, const session::ChangeGroup& change) {
     if (!found || devices_[*found].id != id) return;
     Reason reason = Reason::kSuccess;
     if (!result)
-      reason = Reason::kUnspecified;
+      reason = result.error().code == ErrorCode::kTooLarge ? Reason::kQuotaExceeded
+                                                           : Reason::kUnspecified;
     else if (!*result)
       reason = join ? Reason::kNotAuthorized : Reason::kNoSubscriptionExisted;
     const Slot known = *found;

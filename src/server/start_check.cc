@@ -110,12 +110,8 @@ Outcome<void> check_certificates(const ServerOptions& options) {
 }
 
 Outcome<void> check_fallback(const FallbackOptions& options) {
-  if (const auto key = LastResort::read_key(options); !key)
-    return failure(options.apns_key_file, key.error());
-  if (options.ca_file.empty()) return {};
-  if (const auto trusted = io::TlsContext::client(options.ca_file); !trusted)
-    return failure(options.ca_file, of_file(trusted.error()));
-  return {};
+  const auto prepared = prepare_fallback(options);
+  return prepared ? Outcome<void>() : std::unexpected(prepared.error());
 }
 
 }  // namespace

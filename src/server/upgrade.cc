@@ -22,6 +22,7 @@ using base::ErrorCode;
 
 namespace {
 
+constexpr std::string_view kPorts = "ports 1";
 constexpr std::string_view kUpgrade = "upgrade 1";
 constexpr std::string_view kChanged = "changed ";
 constexpr std::size_t kControlMax = 128;      // bytes of a word of another process
@@ -163,6 +164,34 @@ base::Result<io::UniqueFd> connect_control(const std::string& path) {
   return fd;
 }
 
+/// Sends the word with one end of a pair. Returns: the other end.
+base::Result<io::UniqueFd> ask(const std::string& path, std::string_view word) {
+  auto control = connect_control(path);
+  if (!control) return base::fail(control.error());
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return base::fail(base::os_error("socketpair", errno));
+  io::UniqueFd ours(pair[0]);
+  const io::UniqueFd theirs(pair[1]);  // closed here, so that its end is seen
+  set_patience(ours.get());
+  if (auto sent = send_one(control->get(), base::as_bytes(word), theirs.get()); !sent)
+    return base::fail(sent.error());
+  return ours;
+}
+
+base::Result<void> send_ports(int channel, const std::vector<Inheritance::Port>& ports) {
+  for (const auto& port : ports) {
+    const base::Bytes bytes{static_cast<std::uint8_t>(Kind::kPort),
+                            static_cast<std::uint8_t>(port.kind)};
+    if (auto sent = send_one(channel, bytes, port.fd.get()); !sent) return sent;
+  }
+  return {};
+}
+
+base::Result<void> send_end(int channel) {
+  return send_one(channel, base::Bytes{static_cast<std::uint8_t>(Kind::kEnd)}, -1);
+}
+
 base::Result<void> take_next(Claimed& claimed) {
   auto message = receive_one(claimed.channel.get());
   if (!message) return base::fail(message.error());
@@ -174,18 +203,26 @@ base::Result<void> take_next(Claimed& claimed) {
 
 }  // namespace
 
+base::Result<std::vector<Inheritance::Port>> ask_for_ports(const std::string& path) {
+  auto channel = ask(path, kPorts);
+  if (!channel) return base::fail(channel.error());
+  Claimed answer{.channel = std::move(*channel), .inheritance = {}};
+  while (!answer.whole) {
+    if (auto taken = take_next(answer); !taken) return base::fail(taken.error());
+  }
+  return std::move(answer.inheritance.ports);
+}
+
+base::Result<void> show_ports(int channel, const std::vector<Inheritance::Port>& ports) {
+  set_patience(channel);
+  auto sent = send_ports(channel, ports);
+  return sent ? send_end(channel) : sent;
+}
+
 base::Result<Claimed> claim_inheritance(const std::string& path) {
-  auto control = connect_control(path);
-  if (!control) return base::fail(control.error());
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return base::fail(base::os_error("socketpair", errno));
-  Claimed claimed{.channel = io::UniqueFd(pair[0]), .inheritance = {}};
-  io::UniqueFd theirs(pair[1]);
-  set_patience(pair[0]);
-  if (auto sent = send_one(control->get(), base::as_bytes(kUpgrade), theirs.get()); !sent)
-    return base::fail(sent.error());
-  theirs.reset();  // so that its end is seen here
+  auto channel = ask(path, kUpgrade);
+  if (!channel) return base::fail(channel.error());
+  Claimed claimed{.channel = std::move(*channel), .inheritance = {}};
   while (!claimed.whole && claimed.inheritance.devices.empty()) {
     if (auto taken = take_next(claimed); !taken) return base::fail(taken.error());
   }
@@ -212,11 +249,7 @@ base::Result<void> hand_over(int channel, const Inheritance& inheritance, const 
   set_patience(channel);
   const auto kind = [](Kind which) { return static_cast<std::uint8_t>(which); };
   auto sent = send_one(channel, base::Bytes{kind(Kind::kLock)}, inheritance.lock.get());
-  for (const auto& port : inheritance.ports) {
-    if (!sent) return sent;
-    sent = send_one(channel, base::Bytes{kind(Kind::kPort), static_cast<std::uint8_t>(port.kind)},
-                    port.fd.get());
-  }
+  if (sent) sent = send_ports(channel, inheritance.ports);
   for (const FrozenDevice& device : inheritance.devices) {
     if (!sent) return sent;
     base::Bytes bytes = encode(device);
@@ -235,7 +268,7 @@ base::Result<void> hand_over(int channel, const Inheritance& inheritance, const 
     }
     sent = send_one(channel, bytes, fd);
   }
-  if (sent) sent = send_one(channel, base::Bytes{kind(Kind::kEnd)}, -1);
+  if (sent) sent = send_end(channel);
   if (!sent) return sent;
   const auto answer = receive_one(channel);
   if (!answer) return base::fail(answer.error());
@@ -262,8 +295,7 @@ namespace {
 
 class RealControl : public Control {
  public:
-  RealControl(OnUpgrade on_upgrade, OnChanged on_changed)
-      : on_upgrade_(std::move(on_upgrade)), on_changed_(std::move(on_changed)) {}
+  explicit RealControl(Handlers handlers) : handlers_(std::move(handlers)) {}
 
   base::Result<void> listen(io::Loop& loop, const std::string& path) {
     auto listener = io::SeqpacketListener::open(
@@ -284,17 +316,18 @@ class RealControl : public Control {
     (*it)->start(
         kControlMax,
         [this](std::string_view word, std::vector<io::UniqueFd> fds) {
-          if (word == kUpgrade && fds.size() == 1) {
-            on_upgrade_(std::move(fds.front()));
+          if (word == kPorts && fds.size() == 1) {
+            handlers_.on_ports_asked(std::move(fds.front()));
+          } else if (word == kUpgrade && fds.size() == 1) {
+            handlers_.on_upgrade(std::move(fds.front()));
           } else if (word.starts_with(kChanged)) {
-            on_changed_(std::string(word.substr(kChanged.size())));
+            handlers_.on_changed(std::string(word.substr(kChanged.size())));
           }
         },
         [this, it](base::Error) { peers_.erase(it); });
   }
 
-  OnUpgrade on_upgrade_;
-  OnChanged on_changed_;
+  Handlers handlers_;
   std::list<std::unique_ptr<io::Seqpacket>> peers_;
   std::unique_ptr<io::SeqpacketListener> listener_;
 };
@@ -302,8 +335,8 @@ class RealControl : public Control {
 }  // namespace
 
 base::Result<std::unique_ptr<Control>> Control::open(io::Loop& loop, const std::string& path,
-                                                     OnUpgrade on_upgrade, OnChanged on_changed) {
-  auto control = std::make_unique<RealControl>(std::move(on_upgrade), std::move(on_changed));
+                                                     Handlers handlers) {
+  auto control = std::make_unique<RealControl>(std::move(handlers));
   if (auto listening = control->listen(loop, path); !listening)
     return base::fail(listening.error());
   return control;

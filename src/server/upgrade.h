@@ -31,10 +31,18 @@ struct Inheritance {
   std::vector<FrozenDevice> devices;
 };
 
+/// The new process, before it claims anything: the ports of the server that listens at `path`,
+/// which serves on. Errors: kNotFound (nobody listens), kClosed (an older version, that is not to
+/// be asked so), kTimeout, kMalformed, kOs.
+base::Result<std::vector<Inheritance::Port>> ask_for_ports(const std::string& path);
+/// The old process's answer to that.
+base::Result<void> show_ports(int channel, const std::vector<Inheritance::Port>& ports);
+
 /// The new process: asks the server that listens at `path` for everything, and waits until that
 /// uses the folder no more. Devices come one by one, so that not all need a place in one file
-/// table. `channel` is to be told `say_taken` when it serves; closed without that, the old one goes
-/// on. Errors: kNotFound (nobody listens), kTimeout, kMalformed (another version), kClosed, kOs.
+/// table. `channel` is to be told `say_taken` before it serves, and where that fails it must not;
+/// closed without that, the old one goes on. Errors: kNotFound (nobody listens), kTimeout,
+/// kMalformed (another version), kClosed, kOs.
 struct Claimed {
   io::UniqueFd channel;
   Inheritance inheritance;  ///< with the first device at the most
@@ -62,11 +70,14 @@ pid_t process_at(int channel);
 /// takes over, and of commands that changed the registry beside it.
 class Control {
  public:
-  using OnUpgrade = std::function<void(io::UniqueFd channel)>;
-  using OnChanged = std::function<void(std::string device)>;
+  struct Handlers {
+    std::function<void(io::UniqueFd channel)> on_ports_asked;
+    std::function<void(io::UniqueFd channel)> on_upgrade;
+    std::function<void(std::string device)> on_changed;
+  };
   /// Errors: those of io::SeqpacketListener.
   static base::Result<std::unique_ptr<Control>> open(io::Loop& loop, const std::string& path,
-                                                     OnUpgrade on_upgrade, OnChanged on_changed);
+                                                     Handlers handlers);
   virtual ~Control() = default;
 };
 

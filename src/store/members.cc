@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/members.h"
 
+#include <algorithm>
+
 namespace wakeline::store {
 
 using base::ErrorCode;
@@ -18,7 +20,8 @@ base::Result<Members> Members::prepare(Database& database) {
 base::Result<void> Members::add(const Entry& entry, std::string_view device) {
   const auto there = devices(entry.kind, entry.name);
   if (!there) return base::fail(there.error());
-  if (there->size() >= kMembersMax) return base::fail(ErrorCode::kTooLarge, "store.members");
+  if (there->size() >= kMembersMax && std::ranges::find(*there, device) == there->end())
+    return base::fail(ErrorCode::kTooLarge, "store.members");
   auto statement = database_->prepare(
       "INSERT INTO members (kind, name, device) SELECT ?1, ?2, id FROM devices WHERE name = ?3"
       " ON CONFLICT DO UPDATE SET name = excluded.name");

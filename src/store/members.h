@@ -10,8 +10,8 @@
 
 namespace wakeline::store {
 
-/// Devices of one user, or of one group, that a push goes to at most. Origin: each of them is a row
-/// of its own, and the answer names them all.
+/// Devices of one user, or of one group. Origin: a push to it is a row for each of them, and its
+/// answer names them all.
 inline constexpr std::size_t kMembersMax = 1'000;
 
 enum class MemberKind : std::uint8_t { kUser, kGroup };

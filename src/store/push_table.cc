@@ -219,10 +219,11 @@ base::Result<void> PushTable::remove(DeviceId device, Sequence sequence) {
   return remove_.with(device.value, sequence).run();
 }
 
-base::Result<void> PushTable::remove_through(DeviceId device, Sequence sequence) {
+base::Result<void> PushTable::remove_through(DeviceId device, Sequence sequence,
+                                             base::WallTime now) {
   // A device may claim any number; the column is signed.
   const auto highest = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
-  if (auto noted = receipts_->note_through(device, std::min(sequence, highest)); !noted)
+  if (auto noted = receipts_->note_through(device, std::min(sequence, highest), to_ms(now)); !noted)
     return noted;
   return remove_through_.with(device.value, std::min(sequence, highest)).run();
 }

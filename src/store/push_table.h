@@ -42,7 +42,8 @@ class PushTable {
   base::Result<void> pour(DeviceId device, std::string_view name, Sequence last,
                           std::span<const RecentPush> pushes);
   base::Result<void> remove(DeviceId device, Sequence sequence);
-  base::Result<void> remove_through(DeviceId device, Sequence sequence);
+  /// Of a push that has expired at `now` the receipt says so, whatever the device says.
+  base::Result<void> remove_through(DeviceId device, Sequence sequence, base::WallTime now);
   /// Takes a push back by the number under which it was accepted. Returns: false when it is gone.
   base::Result<bool> withdraw(DeviceId device, Sequence sequence);
   /// From now on the device takes only pushes of that urgency, or higher ones. What is withheld and

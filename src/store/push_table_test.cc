@@ -80,7 +80,7 @@ TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
   EXPECT_EQ(table_->add(push(2)).error().code, ErrorCode::kBusy);  // they count as waiting
   EXPECT_EQ(pending(door_), (std::vector<Sequence>{3}));
   // What the device has does not take along what it never saw.
-  ASSERT_TRUE(table_->remove_through(door_, 3));
+  ASSERT_TRUE(table_->remove_through(door_, 3, at(seconds(0))));
   EXPECT_FALSE(*table_->any_through(door_, 10));
   EXPECT_EQ(waiting("door"), 2U);
   // By steps, in their order.
@@ -114,7 +114,7 @@ TEST_F(PushTableTest, NeverUsesANumberAgain) {
   add(push_to("door"));
   EXPECT_TRUE(table_->remove(door_, 1));
   EXPECT_EQ(add(push_to("door")), 2U);
-  EXPECT_TRUE(table_->remove_through(door_, ~Sequence{0}));
+  EXPECT_TRUE(table_->remove_through(door_, ~Sequence{0}, at(seconds(0))));
   EXPECT_EQ(pending(door_), std::vector<Sequence>{});
   EXPECT_EQ(waiting("door"), 0U);
   EXPECT_EQ(add(push_to("door")), 3U);
@@ -253,6 +253,20 @@ TEST_F(PushTableTest, HidesWhatExpiredAndSweepsItInSteps) {
   EXPECT_EQ(*table_->next_expiry(), at(seconds(20)));
   EXPECT_EQ(waiting("door"), 1U);
   EXPECT_EQ(waiting("window"), 0U);
+}
+
+TEST_F(PushTableTest, SaysOfAnExpiredPushThatItIsGoneThoughALaterOneWasAcknowledged) {
+  for (const seconds life : {seconds(10), seconds(20)}) {
+    auto push = push_to("door", life);
+    push.receipt = 7;
+    add(push);
+  }
+  ASSERT_TRUE(table_->remove_through(door_, 2, at(seconds(10))));
+  std::vector<std::pair<Sequence, int>> told;
+  for (const Receipt& receipt : *table_->receipts().list(7, 0, 10))
+    told.emplace_back(receipt.sequence, receipt.status);
+  EXPECT_EQ(told, (std::vector<std::pair<Sequence, int>>{{1, ReceiptTable::kGone},
+                                                         {2, ReceiptTable::kDelivered}}));
 }
 
 TEST_F(PushTableTest, PagesThroughWhatWaits) {

@@ -94,10 +94,10 @@ void Reader::enter_pushes() {
 void Reader::remove(DeviceId device, Sequence sequence) {
   begin_call();
   if (deletions_->pending.emplace(device, sequence).second)
-    store_.enqueue(Store::Remove{{device, sequence, false}, deletions_}, false);
+    store_.enqueue(Store::Remove{{.device = device, .sequence = sequence}, deletions_}, false);
 }
 
-void Reader::remove_through(DeviceId device, Sequence sequence) {
+void Reader::remove_through(DeviceId device, Sequence sequence, base::WallTime now) {
   // Every reconnecting device says what it has; most of the time nothing is left to delete. A read
   // that fails says nothing, so the deletion is asked for.
   if (!store_.journal_.recent().any_through(device, sequence)) {
@@ -105,7 +105,7 @@ void Reader::remove_through(DeviceId device, Sequence sequence) {
     const auto any = table_->any_through(device, sequence);
     if (any && !*any) return;
   }
-  store_.enqueue(Store::Remove{{device, sequence, true}, deletions_}, false);
+  store_.enqueue(Store::Remove{{device, sequence, true, now}, deletions_}, false);
 }
 
 void Reader::Deletions::add(std::vector<Deletion> written) {
@@ -122,9 +122,9 @@ void Reader::Deletions::forget_written() {
     const std::scoped_lock lock(mutex_);
     written.swap(written_);
   }
-  for (const auto& [device, sequence, through] : written) {
-    const auto first = pending.lower_bound({device, through ? 0 : sequence});
-    pending.erase(first, pending.upper_bound({device, sequence}));
+  for (const Deletion& one : written) {
+    const auto first = pending.lower_bound({one.device, one.through ? 0 : one.sequence});
+    pending.erase(first, pending.upper_bound({one.device, one.sequence}));
   }
 }
 

@@ -34,7 +34,7 @@ class Reader {
   /// Reads do not see the push any more. Deletions are not answered; one that fails for want of
   /// space is tried again until it is done.
   void remove(DeviceId device, Sequence sequence);
-  void remove_through(DeviceId device, Sequence sequence);
+  void remove_through(DeviceId device, Sequence sequence, base::WallTime now);
   /// Nothing when it is gone or expired.
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now);
   /// See PushTable::find_accepted; what another thread deletes is there until that is written.

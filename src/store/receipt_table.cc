@@ -12,10 +12,10 @@ using base::ErrorCode;
 namespace {
 
 /// Of a push that goes now, under the number that its sender was told.
-std::string insert_from_pushes(int status, std::string_view where) {
+std::string insert_from_pushes(std::string_view status, std::string_view where) {
   return "INSERT INTO receipts (of_group, device, sequence, status, made)"
          " SELECT receipt, device, coalesce(held_as, sequence), " +
-         std::to_string(status) + ", 1000 * CAST(strftime('%s', 'now') AS INTEGER) FROM pushes" +
+         std::string(status) + ", 1000 * CAST(strftime('%s', 'now') AS INTEGER) FROM pushes" +
          " WHERE receipt IS NOT NULL AND " + std::string(where);
 }
 
@@ -23,6 +23,8 @@ std::string insert_from_pushes(int status, std::string_view where) {
 
 base::Result<ReceiptTable> ReceiptTable::prepare(Database& database) {
   ReceiptTable table(database);
+  const std::string delivered = std::to_string(kDelivered);
+  const std::string gone = std::to_string(kGone);
   const struct {
     Statement& statement;
     std::string sql;
@@ -31,14 +33,15 @@ base::Result<ReceiptTable> ReceiptTable::prepare(Database& database) {
       {table.add_,
        "INSERT INTO receipts (of_group, device, sequence, status, made)"
        " VALUES (?1, ?2, ?3, ?4, 1000 * CAST(strftime('%s', 'now') AS INTEGER))"},
-      {table.note_, insert_from_pushes(kDelivered, "device = ?1 AND sequence = ?2")},
+      {table.note_, insert_from_pushes(delivered, "device = ?1 AND sequence = ?2")},
       {table.note_through_,
-       insert_from_pushes(kDelivered, "device = ?1 AND sequence <= ?2 AND held = 0")},
-      {table.note_topic_, insert_from_pushes(kGone, "device = ?1 AND topic = ?2")},
-      {table.note_expired_of_, insert_from_pushes(kGone, "device = ?1 AND expires <= ?2")},
+       insert_from_pushes("iif(expires <= ?3, " + gone + ", " + delivered + ")",
+                          "device = ?1 AND sequence <= ?2 AND held = 0")},
+      {table.note_topic_, insert_from_pushes(gone, "device = ?1 AND topic = ?2")},
+      {table.note_expired_of_, insert_from_pushes(gone, "device = ?1 AND expires <= ?2")},
       // The same rows as PushTable::sweep deletes.
       {table.note_swept_,
-       insert_from_pushes(kGone,
+       insert_from_pushes(gone,
                           "(device, sequence) IN (SELECT device, sequence FROM pushes"
                           " WHERE expires <= ?1 ORDER BY expires, device, sequence LIMIT ?2)")},
       {table.list_,
@@ -85,8 +88,10 @@ base::Result<void> ReceiptTable::note(DeviceId device, Sequence sequence) {
   return expected_ ? ran(note_.with(device.value, sequence).run()) : base::Result<void>();
 }
 
-base::Result<void> ReceiptTable::note_through(DeviceId device, Sequence sequence) {
-  return expected_ ? ran(note_through_.with(device.value, sequence).run()) : base::Result<void>();
+base::Result<void> ReceiptTable::note_through(DeviceId device, Sequence sequence,
+                                              std::int64_t now_ms) {
+  return expected_ ? ran(note_through_.with(device.value, sequence, now_ms).run())
+                   : base::Result<void>();
 }
 
 base::Result<void> ReceiptTable::note_topic(DeviceId device, std::string_view topic) {
@@ -102,8 +107,8 @@ base::Result<void> ReceiptTable::note_swept(std::int64_t now_ms, std::int64_t li
 }
 
 base::Result<void> ReceiptTable::note_device(Database& database, std::string_view name) {
-  auto note = database.prepare(
-      insert_from_pushes(kGone, "device = (SELECT id FROM devices WHERE name = ?1)"));
+  auto note = database.prepare(insert_from_pushes(
+      std::to_string(kGone), "device = (SELECT id FROM devices WHERE name = ?1)"));
   if (!note) return base::fail(note.error());
   return note->with(name).run();
 }

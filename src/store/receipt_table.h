@@ -28,7 +28,7 @@ class ReceiptTable {
   /// A push with a receipt was stored: from now on there is something to note.
   void expect() { expected_ = true; }
   base::Result<void> note(DeviceId device, Sequence sequence);
-  base::Result<void> note_through(DeviceId device, Sequence sequence);
+  base::Result<void> note_through(DeviceId device, Sequence sequence, std::int64_t now_ms);
   base::Result<void> note_topic(DeviceId device, std::string_view topic);
   base::Result<void> note_expired_of(DeviceId device, std::int64_t now_ms);
   base::Result<void> note_swept(std::int64_t now_ms, std::int64_t limit);

@@ -119,7 +119,7 @@ TEST_P(StoreRecent, OutliveTheirProcessWithTheirNumbersAndWithoutThoseThatWent) 
   open();
   for (int i = 0; i < 5; ++i) number_of();
   store_->remove(door_, 2);
-  store_->remove_through(door_, 1);
+  store_->remove_through(door_, 1, kNow);
   NewPush of_now = push_to("door");
   of_now.expires = of_now.accepted;
   EXPECT_EQ(number_of(of_now), 6U);  // comes behind the deletions
@@ -164,11 +164,11 @@ TEST_P(StoreRecent, ShareTheirNumbersAndTheirQueueWithThoseOfTheTables) {
   EXPECT_EQ(number_of(), 5U);
   EXPECT_EQ(add().error().code, base::ErrorCode::kBusy);
   EXPECT_EQ(add(with_topic("other")).error().code, base::ErrorCode::kBusy);
-  store_->remove_through(door_, 3);
+  store_->remove_through(door_, 3, kNow);
   EXPECT_EQ(number_of(), 6U);
   EXPECT_EQ(number_of(), 7U);
   EXPECT_EQ(add().error().code, base::ErrorCode::kBusy);
-  store_->remove_through(door_, 6);  // of both
+  store_->remove_through(door_, 6, kNow);  // of both
   EXPECT_EQ(number_of(), 8U);
   EXPECT_EQ(pending(), (std::vector<Sequence>{7, 8}));
   EXPECT_EQ(store_->acknowledged(), 5U);
@@ -295,11 +295,11 @@ TEST_P(StoreRecent, GoInTheBatchInWhichTheyCameAlsoWhereTheJournalEnds) {
       EXPECT_TRUE(accepted);
       ++answered;
     }));
-    if (i % 100 == 99) store_->remove_through(door_, kAll);
+    if (i % 100 == 99) store_->remove_through(door_, kAll, kNow);
     if (i % 1'000 == 999) mailbox_.run_until([&] { return answered > i - 3'000; });
   }
   ASSERT_TRUE(mailbox_.run_until([&] { return answered == kAll; }));
-  store_->remove_through(door_, kAll);
+  store_->remove_through(door_, kAll, kNow);
   EXPECT_TRUE(await_acknowledged(kAll));
   EXPECT_EQ(number_of(), static_cast<Sequence>(kAll) + 1);
 }
@@ -363,7 +363,7 @@ TEST_P(StoreRecent, AreTheSameAsAnyOtherPushToWhoeverAsks) {
       model.erase(some);
     } else if (choice < 16) {
       const Sequence through = some > 5 ? some - 5 : 0;
-      store_->remove_through(door_, through);
+      store_->remove_through(door_, through, kNow);
       model.erase(model.begin(), model.upper_bound(through));
       pour();  // a deletion of many is seen when it is written
     } else if (choice < 17) {

@@ -77,14 +77,33 @@ base::Result<void> Registry::prepare() {
 }
 
 base::Result<DeviceId> Registry::add_device(std::string_view name, const TokenHash& token_hash,
-                                            base::WallTime now) {
+                                            base::WallTime now,
+                                            std::span<const Members::Entry> of) {
+  DeviceId id{};
+  const auto done = in_transaction(database_, [&]() -> base::Result<void> {
+    const auto added = add_row(name, token_hash, now);
+    if (!added) return base::fail(added.error());
+    id = *added;
+    auto members = Members::prepare(database_);
+    if (!members) return base::fail(members.error());
+    for (const Members::Entry& entry : of) {
+      if (auto joined = members->add(entry, name); !joined) return joined;
+    }
+    return {};
+  });
+  if (!done) return base::fail(done.error());
+  return id;
+}
+
+base::Result<DeviceId> Registry::add_row(std::string_view name, const TokenHash& token_hash,
+                                         base::WallTime now) {
   auto statement = database_.prepare(
       "INSERT INTO devices (name, token_hash, created) VALUES (?1, ?2, ?3) RETURNING id");
   if (!statement) return base::fail(statement.error());
   const auto row = statement->with(name, base::BytesView(token_hash), to_ms(now)).step();
   if (!row) return base::fail(row.error());
   const DeviceId id{static_cast<std::uint64_t>(statement->integer(0))};
-  const auto end = statement->step();  // commits
+  const auto end = statement->step();
   if (!end) return base::fail(end.error());
   return id;
 }

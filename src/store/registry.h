@@ -2,11 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "store/database.h"
+#include "store/members.h"
 #include "store/types.h"
 
 namespace wakeline::store {
@@ -18,9 +20,10 @@ class Registry {
   /// Errors: those of Database::open.
   static base::Result<Registry> open(const std::string& path, Database::Mode mode);
 
-  /// Errors: kAlreadyExists, kStorageFull, kBusy, kStorage.
+  /// With what it belongs to, or not at all. Errors: kAlreadyExists, kTooLarge (kMembersMax),
+  /// kStorageFull, kBusy, kStorage.
   base::Result<DeviceId> add_device(std::string_view name, const TokenHash& token_hash,
-                                    base::WallTime now);
+                                    base::WallTime now, std::span<const Members::Entry> of = {});
   /// With all its pushes, of which receipts tell who asked for them. Errors: kNotFound,
   /// kStorageFull, kBusy, kStorage.
   base::Result<void> remove_device(std::string_view name);
@@ -51,6 +54,8 @@ class Registry {
   Registry(Database database, std::string path)
       : database_(std::move(database)), path_(std::move(path)) {}
   base::Result<void> prepare();
+  base::Result<DeviceId> add_row(std::string_view name, const TokenHash& token_hash,
+                                 base::WallTime now);
   base::Result<void> remove_row(std::string_view name);
   base::Result<std::vector<Device>> rows();
   static base::Result<std::vector<std::string>> texts(Statement& statement);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/report_table.h"
 
+#include "store/members.h"
 #include "store/wall_ms.h"
 
 namespace wakeline::store {
@@ -44,7 +45,10 @@ base::Result<ReportTable> ReportTable::prepare(Database& database) {
       {table.may_join_,
        "SELECT 1 FROM may_join WHERE device = ?1 AND name = ?2"
        " UNION SELECT 1 FROM members WHERE kind = 1 AND device = ?1 AND name = ?2"},
-      {table.join_, "INSERT OR IGNORE INTO members (kind, name, device) VALUES (1, ?2, ?1)"},
+      {table.is_member_, "SELECT 1 FROM members WHERE kind = 1 AND name = ?2 AND device = ?1"},
+      {table.join_,
+       "INSERT INTO members (kind, name, device) SELECT 1, ?2, ?1"
+       " WHERE (SELECT count(*) FROM members WHERE kind = 1 AND name = ?2) < ?3"},
       {table.leave_, "DELETE FROM members WHERE kind = 1 AND name = ?2 AND device = ?1"},
       {table.leave_all_,
        "DELETE FROM members WHERE kind = 1 AND device = ?1"
@@ -131,7 +135,12 @@ base::Result<bool> ReportTable::join(DeviceId device, std::string_view group) {
   const auto row = may_join_.with(device.value, group).step();
   if (!row || !*row) return row;
   may_join_.reset();
-  if (auto ran = join_.with(device.value, group).run(); !ran) return base::fail(ran.error());
+  const auto member = is_member_.with(device.value, group).step();
+  is_member_.reset();
+  if (!member || *member) return member;
+  if (auto ran = join_.with(device.value, group, kMembersMax).run(); !ran)
+    return base::fail(ran.error());
+  if (database_->changes() == 0) return base::fail(ErrorCode::kTooLarge, "store.members");
   return true;
 }
 

@@ -28,7 +28,8 @@ class ReportTable {
   /// Deletes at most `limit` that are older than kReportsKept. Returns: how many.
   base::Result<std::int64_t> sweep(base::WallTime now, std::int64_t limit);
 
-  /// Returns: whether it may. Errors: those of Statement::step.
+  /// Again is no error. Returns: whether it may. Errors: kTooLarge (kMembersMax), those of
+  /// Statement::step.
   base::Result<bool> join(DeviceId device, std::string_view group);
   /// Returns: whether it had joined.
   base::Result<bool> leave(DeviceId device, std::string_view group);
@@ -42,7 +43,7 @@ class ReportTable {
 
   Database* database_;
   Statement find_key_, add_key_, trim_keys_, count_, add_, list_, remove_through_, sweep_,
-      may_join_, join_, leave_, leave_all_, in_any_;
+      may_join_, is_member_, join_, leave_, leave_all_, in_any_;
 };
 
 }  // namespace wakeline::store

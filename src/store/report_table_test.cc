@@ -11,6 +11,7 @@
 #include "store/push_table.h"
 #include "store/registry.h"
 #include "store/schema.h"
+#include "store/store_testing.h"
 #include "store/test_folder.h"
 
 namespace wakeline::store {
@@ -18,8 +19,6 @@ namespace {
 
 using base::ErrorCode;
 using std::chrono::hours;
-
-const base::WallTime kNow(hours(400'000));
 
 class ReportTableTest : public testing::Test {
  protected:
@@ -132,6 +131,23 @@ TEST_F(ReportTableTest, LetsADeviceJoinOnlyWhatItMay) {
   EXPECT_EQ(table_->leave(door_, "family"), true);
   EXPECT_EQ(table_->leave(door_, "family"), false);
   EXPECT_EQ(table_->in_any_group(door_), false);
+}
+
+TEST_F(ReportTableTest, LetsNoDeviceJoinAGroupThatIsFull) {
+  for (const char* device : {"door", "window"})
+    ASSERT_TRUE(registry_->permit_group(device, "family", true));
+  fill_group(database_, "family");
+  EXPECT_EQ(table_->join(door_, "family").error().code, ErrorCode::kTooLarge);
+  auto all = Members::prepare(database_);
+  ASSERT_TRUE(all);
+  const Members::Entry family{MemberKind::kGroup, "family"};
+  ASSERT_TRUE(all->remove(family, "member-1"));
+  EXPECT_EQ(table_->join(door_, "family"), true);
+  // Again is no error, though it is full now.
+  EXPECT_EQ(table_->join(door_, "family"), true);
+  EXPECT_TRUE(all->add(family, "door"));
+  EXPECT_EQ(table_->join(window_, "family").error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(all->add(family, "window").error().code, ErrorCode::kTooLarge);
 }
 
 TEST_F(ReportTableTest, EndsAMembershipWithThePermissionAndWithTheDevice) {

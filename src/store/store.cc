@@ -43,15 +43,16 @@ base::Result<void> Store::prepare() {
   if (!reports) return base::fail(reports.error());
   write_.emplace(std::move(*write));
   write_reports_.emplace(std::move(*reports));
-  auto begin = write_database_.prepare("BEGIN IMMEDIATE");
-  if (!begin) return base::fail(begin.error());
-  auto begin_reading = write_database_.prepare("BEGIN");
-  if (!begin_reading) return base::fail(begin_reading.error());
-  auto commit = write_database_.prepare("COMMIT");
-  if (!commit) return base::fail(commit.error());
-  begin_ = std::move(*begin);
-  begin_reading_ = std::move(*begin_reading);
-  commit_ = std::move(*commit);
+  const struct {
+    Statement& statement;
+    std::string_view sql;
+  } rows[] = {{begin_, "BEGIN IMMEDIATE"}, {begin_reading_, "BEGIN"},   {commit_, "COMMIT"},
+              {save_, "SAVEPOINT work"},   {undo_, "ROLLBACK TO work"}, {keep_, "RELEASE work"}};
+  for (const auto& row : rows) {
+    auto statement = write_database_.prepare(row.sql);
+    if (!statement) return base::fail(statement.error());
+    row.statement = std::move(*statement);
+  }
   write_database_.leave_log();
   if (auto opened = open_journal(); !opened) return opened;
   auto keeper = LogKeeper::open(options_.path, [this] {

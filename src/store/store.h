@@ -80,9 +80,10 @@ class Store {
   /// `few`: hardly any others became durable with it, so that who is called may take its time.
   using OnStored = std::function<void(const Accepted&, bool few)>;
   using OnSwept = std::function<void(base::Result<std::int64_t>)>;
-  /// Changes of further tables, on the thread that writes, within its transaction. It may run
-  /// twice: an error rolls back everything that shares the transaction, and each is then tried
-  /// alone.
+  /// Changes of further tables, on the thread that writes, within its transaction. With an error of
+  /// its own (kNotFound, kTooLarge, …) it refuses: what it wrote is undone, and whatever shares the
+  /// transaction goes on. It may run twice: an error of the file or the disk rolls back all of
+  /// that, and each is then tried alone.
   using Work = std::function<base::Result<void>(Database&)>;
   using OnDone = std::function<void(base::Result<void>)>;
 
@@ -123,7 +124,8 @@ class Store {
   /// What a device said; `done` through `post`. Errors (to `done`): kBusy (kReportsMax), kNotFound,
   /// those of `add`. Errors (at once): kBusy.
   base::Result<void> add_report(Report report, OnDone done, Post post);
-  /// Joins or leaves a group. To `done`: whether it may (join), or had joined (leave).
+  /// Joins or leaves a group. To `done`: whether it may (join), or had joined (leave). Errors (to
+  /// `done`): those of ReportTable::join. Errors (at once): kBusy.
   base::Result<void> change_group(DeviceId device, std::string group, bool join,
                                   std::function<void(base::Result<bool>)> done, Post post);
   void leave_groups(DeviceId device);
@@ -152,8 +154,8 @@ class Store {
 
   /// The view of the thread that opened the store.
   void remove(DeviceId device, Sequence sequence) { own_->remove(device, sequence); }
-  void remove_through(DeviceId device, Sequence sequence) {
-    own_->remove_through(device, sequence);
+  void remove_through(DeviceId device, Sequence sequence, base::WallTime now) {
+    own_->remove_through(device, sequence, now);
   }
   base::Result<std::optional<Push>> find(DeviceId device, Sequence sequence, base::WallTime now) {
     return own_->find(device, sequence, now);
@@ -247,6 +249,7 @@ class Store {
   void answer(std::vector<Job> batch, const std::vector<Outcome>& outcomes);
   base::Result<void> commit(std::span<const Job> jobs, std::vector<Outcome>& outcomes);
   base::Result<Outcome> apply(const Job& job);
+  base::Result<Outcome> attempt(const Work& work);
   bool has_room();
   void look_for_room(std::span<const Job> batch);
   void look_at_log();
@@ -258,7 +261,7 @@ class Store {
   Options options_;
   Post post_;
   Database write_database_;
-  Statement begin_, begin_reading_, commit_;
+  Statement begin_, begin_reading_, commit_, save_, undo_, keep_;
   std::optional<PushTable> write_;
   std::optional<ReportTable> write_reports_;
   std::unique_ptr<Reader> own_;

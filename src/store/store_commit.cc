@@ -28,6 +28,20 @@ struct Overloaded : Handlers... {
 constexpr base::Duration kLookPause = std::chrono::milliseconds(100);
 constexpr std::size_t kLookBytes = 1 << 20;
 
+/// Whether a piece of work says no for a reason of its own; else the file or the disk failed.
+bool is_refusal(const base::Error& error) {
+  switch (error.code) {
+    case ErrorCode::kStorage:
+    case ErrorCode::kStorageFull:
+    case ErrorCode::kPermission:   // the file is read-only
+    case ErrorCode::kUnsupported:  // it is no database any more
+    case ErrorCode::kOs:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 /// Whether the disk has more than what deletions may need. Where it cannot be told, writing tells.
@@ -218,9 +232,10 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    return base::fail(error);
                  },
                  [this](const Remove& remove) -> base::Result<Outcome> {
-                   const auto ran = remove.through
-                                        ? write_->remove_through(remove.device, remove.sequence)
-                                        : write_->remove(remove.device, remove.sequence);
+                   const auto ran =
+                       remove.through
+                           ? write_->remove_through(remove.device, remove.sequence, remove.asked)
+                           : write_->remove(remove.device, remove.sequence);
                    if (!ran) return base::fail(ran.error());
                    return Outcome(std::int64_t{write_database_.changes()});
                  },
@@ -234,12 +249,21 @@ base::Result<Store::Outcome> Store::apply(const Job& job) {
                    if (!receipts) return base::fail(receipts.error());
                    return Outcome(*swept + *reports + *receipts);
                  },
-                 [this](const Other& other) -> base::Result<Outcome> {
-                   const auto ran = other.work(write_database_);
-                   if (!ran) return base::fail(ran.error());
-                   return Outcome(std::monostate{});
-                 }},
+                 [this](const Other& other) { return attempt(other.work); }},
       job);
+}
+
+/// One that refuses leaves nothing of what it wrote, and the transaction to the others.
+base::Result<Store::Outcome> Store::attempt(const Work& work) {
+  if (const auto saved = save_.run(); !saved) return base::fail(saved.error());
+  const auto ran = work(write_database_);
+  if (!ran && !is_refusal(ran.error())) return base::fail(ran.error());
+  if (!ran) {
+    if (const auto undone = undo_.run(); !undone) return base::fail(undone.error());
+  }
+  if (const auto kept = keep_.run(); !kept) return base::fail(kept.error());
+  if (!ran) return Outcome(base::fail(ran.error()));
+  return Outcome(std::monostate{});
 }
 
 }  // namespace wakeline::store

@@ -9,7 +9,7 @@ namespace wakeline::store {
 
 namespace {
 
-/// What a job found, for its answer. A refusal is an answer, and must not roll others back.
+/// What a job found, for its answer.
 template <class T>
 struct Found {
   base::Result<T> result = base::fail(base::Error{});
@@ -18,21 +18,14 @@ struct Found {
 }  // namespace
 
 base::Result<void> Store::add_report(Report report, OnDone done, Post post) {
-  auto found = std::make_shared<Found<std::uint64_t>>();
   auto kept = std::make_shared<const Report>(std::move(report));
   return run_apart(
-      [this, kept, found](Database&) -> base::Result<void> {
-        found->result = write_reports_->add(*kept);
-        if (found->result) return {};
-        const base::ErrorCode code = found->result.error().code;
-        if (code == base::ErrorCode::kBusy || code == base::ErrorCode::kNotFound) return {};
-        return base::fail(found->result.error());
+      [this, kept](Database&) -> base::Result<void> {
+        const auto added = write_reports_->add(*kept);
+        if (!added) return base::fail(added.error());
+        return {};
       },
-      [found, done = std::move(done)](base::Result<void> result) {
-        if (result && !found->result) result = base::fail(found->result.error());
-        done(result);
-      },
-      std::move(post));
+      std::move(done), std::move(post));
 }
 
 base::Result<void> Store::change_group(DeviceId device, std::string group, bool join,
@@ -58,8 +51,8 @@ base::Result<void> Store::set_lowest(DeviceId device, std::uint8_t lowest,
   return run(
       [this, device, lowest, hold_after, found](Database&) -> base::Result<void> {
         found->result = write_->set_lowest(device, lowest, hold_after);
-        if (found->result || found->result.error().code == base::ErrorCode::kNotFound) return {};
-        return base::fail(found->result.error());
+        if (!found->result) return base::fail(found->result.error());
+        return {};
       },
       [found, done = std::move(done)](const base::Result<void>& result) {
         done(result ? found->result : base::fail(result.error()));

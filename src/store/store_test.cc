@@ -84,7 +84,7 @@ TEST(Store, TellsAFullDiskFromOtherFailuresAndStillDeletes) {
   EXPECT_EQ(last, ErrorCode::kStorageFull);
   EXPECT_GT(stored, 10U);
   EXPECT_EQ((*store)->pending(door, 0, 5'000, kNow)->sequences.size(), stored);
-  (*store)->remove_through(door, stored);
+  (*store)->remove_through(door, stored, kNow);
   (*store)->remove(door, stored);
   add();
   EXPECT_EQ(last, ErrorCode::kOk);

@@ -66,4 +66,17 @@ inline DeviceId add_device(const std::string& path, const char* name) {
   return *registry->add_device(name, TokenHash{}, kNow);
 }
 
+/// Makes as many devices as a group takes, and puts them into it.
+inline void fill_group(Database& database, std::string_view group) {
+  auto devices = database.prepare(
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+      " INSERT INTO devices (name, token_hash, created)"
+      " SELECT 'member-' || i, zeroblob(32), 0 FROM n");
+  ASSERT_TRUE(devices && devices->with(kMembersMax).run());
+  auto members = database.prepare(
+      "INSERT INTO members (kind, name, device)"
+      " SELECT 1, ?1, id FROM devices WHERE name LIKE 'member-%'");
+  ASSERT_TRUE(members && members->with(group).run());
+}
+
 }  // namespace wakeline::store

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "store/directory.h"
 #include "store/store.h"
 #include "store/test_folder.h"
 
@@ -282,6 +283,54 @@ TEST_F(StoreSync, IsSharedByAllThatWaitForTheDisk) {
   disk().release();
   await_answers(302);
   EXPECT_EQ(disk().syncs() - before, 1);
+}
+
+TEST_F(StoreSync, IsSharedWithWorkThatIsRefused) {
+  open(true);
+  const auto refuse = [&](base::ErrorCode code) {
+    ASSERT_TRUE(store_->run(
+        [code](Database& database) -> base::Result<void> {
+          auto members = Members::prepare(database);
+          if (!members) return base::fail(members.error());
+          const auto added = members->add({MemberKind::kGroup, "cellar"}, "door");
+          if (!added) return base::fail(added.error());
+          return base::fail(code, "test.work");
+        },
+        [this, code](const base::Result<void>& done) {
+          EXPECT_TRUE(!done && done.error() == (base::Error{code, "test.work"}));
+          ++answered_;
+        }));
+  };
+  const auto write = [&] {
+    ASSERT_TRUE(store_->run(
+        [](Database& database) {
+          return database.run("UPDATE store SET sequence_floor = sequence_floor + 1");
+        },
+        [this](const base::Result<void>& done) {
+          EXPECT_TRUE(done);
+          ++answered_;
+        }));
+  };
+  write();
+  await_answers(1);
+  disk().hold();
+  write();
+  ASSERT_TRUE(disk().await_sync());  // from here on everything queues up
+  const int before = disk().syncs();
+  for (int i = 0; i < 50; ++i) {
+    add();
+    refuse(base::ErrorCode::kNotFound);
+    refuse(base::ErrorCode::kTooLarge);
+    refuse(base::ErrorCode::kAlreadyExists);
+    refuse(base::ErrorCode::kBusy);
+  }
+  disk().release();
+  await_answers(252);
+  EXPECT_EQ(disk().syncs() - before, 1);
+  EXPECT_TRUE(store_->find(door_, 50, kNow)->has_value());
+  const auto directory = Directory::open(path_, Database::Mode::kRead);
+  ASSERT_TRUE(directory);
+  EXPECT_TRUE((*directory)->members().devices(MemberKind::kGroup, "cellar")->empty());
 }
 
 TEST_F(StoreSync, IsNotWaitedForWhereThePolicyIsRelaxed) {

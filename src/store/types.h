@@ -71,6 +71,7 @@ struct Deletion {
   DeviceId device{};
   Sequence sequence = 0;
   bool through = false;
+  base::WallTime asked{};  ///< `through`: what had expired by then was not delivered
 };
 
 struct Accepted {

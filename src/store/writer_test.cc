@@ -219,7 +219,7 @@ TEST_F(StoreWriter, CopiesTheLogBesideTheCommitsAndBeginsItAnew) {
   EXPECT_GT(held_up, 3'000 * kPage);
   EXPECT_LE(log_bytes(), (kLogPagesMax + 4 * kLogPages) * kPage);
   EXPECT_GT(std::filesystem::file_size(path_), 5'000U * 4'096);
-  store_->remove_through(door_, 5'000);
+  store_->remove_through(door_, 5'000, kNow);
   reader->reset();
   store_.reset();
   auto database = Database::open(path_, Database::Mode::kWrite);

@@ -106,6 +106,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", wakeline::server::to_string(server.error()).c_str());
     return 1;
   }
-  (*server)->run();
-  return 0;
+  const auto ran = (*server)->run();
+  if (ran) return 0;
+  std::fprintf(stderr, "%s\n", wakeline::server::to_string(ran.error()).c_str());
+  return 1;
 }

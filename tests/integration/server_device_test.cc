@@ -7,6 +7,7 @@
 #include "server_process.h"
 #include "server_websocket_peer.h"
 #include "store/registry.h"
+#include "store/store_testing.h"
 #include "wire/push.h"
 
 /// What devices do beyond their inbox: groups, reports, wills, WebSocket; and peers that mean harm.
@@ -55,6 +56,25 @@ class ServerDevice : public testing::Test {
   ServerProcess server_;
   std::string token_;
 };
+
+TEST_F(ServerDevice, IsRefusedByAGroupThatIsFull) {
+  ASSERT_TRUE(registry().permit_group("door", "family", true));
+  auto database =
+      store::Database::open(server_.folder() + "/store.db", store::Database::Mode::kBeside);
+  ASSERT_TRUE(database);
+  store::fill_group(*database, "family");
+  for (const Version version : {Version::k5, Version::k311}) {
+    MqttPeer door = device(version);
+    ASSERT_EQ(door.log_in("door", token_), Reason::kSuccess);
+    ASSERT_TRUE(door.send(mqtt::Subscribe{
+        .packet_id = 2,
+        .topics = {{.filter = "wakeline/group/family", .qos = mqtt::Qos::kAtLeastOnce}}}));
+    const auto suback = door.expect<mqtt::Suback>();
+    ASSERT_TRUE(suback);
+    EXPECT_EQ(suback->reasons, (std::vector{version == Version::k5 ? Reason::kQuotaExceeded
+                                                                   : Reason::kUnspecified}));
+  }
+}
 
 TEST_F(ServerDevice, JoinsAGroupAndGetsItsPushesUnderTheGroupsTopic) {
   ASSERT_TRUE(registry().permit_group("door", "family", true));

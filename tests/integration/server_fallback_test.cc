@@ -228,6 +228,23 @@ TEST_F(ServerFallback, C25SendsWhatWaitedWhenTheServerWasKilledBefore) {
   EXPECT_NE(request.at("body").as_string().find("late"), json::string::npos);
 }
 
+TEST(ServerFallbackWebPush, C25IsNoEndpointOfTheServerItself) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  const std::string door = basic_authorization("door", server.add_device("door"));
+  HttpPeer tls{Line(server.ports.https, server.ca_file())};
+  const std::string host = "localhost:" + std::to_string(server.ports.https);
+  const auto fall_back_to = [&](const std::string& url) {
+    const std::string body = R"({"web_push":")" + url + R"("})";
+    return tls.ask("PUT /v1/fallback HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: " + door +
+                   "\r\nContent-Type: application/json\r\nContent-Length: " +
+                   std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  EXPECT_EQ(fall_back_to("https://" + host + "/wp/x").status, 400U);
+  EXPECT_EQ(fall_back_to("https://LOCALHOST" + host.substr(9) + "/wp/x").status, 400U);
+  EXPECT_EQ(fall_back_to("https://localhost:1/wp/x").status, 204U);
+}
+
 TEST(ServerFallbackWebPush, C25PassesThePushOnToAnotherWebPushEndpoint) {
   ServerProcess other;
   ASSERT_TRUE(other.start());

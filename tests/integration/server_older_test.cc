@@ -77,8 +77,12 @@ bool say(int channel, base::BytesView bytes, int passed) {
   return ::sendmsg(channel, &message, MSG_NOSIGNAL) >= 0;
 }
 
-/// The channel that comes with the word of a new process.
-io::UniqueFd hear_upgrade(int listener) {
+/// What a new process says, and the channel that comes with it; none where nobody says anything.
+struct Word {
+  std::string text;
+  io::UniqueFd channel;
+};
+Word hear(int listener) {
   io::UniqueFd peer(::accept(listener, nullptr, nullptr));
   std::array<char, 64> word{};
   iovec part{.iov_base = word.data(), .iov_len = word.size()};
@@ -90,12 +94,18 @@ io::UniqueFd hear_upgrade(int listener) {
   message.msg_controllen = control.size();
   const ssize_t size = ::recvmsg(peer.get(), &message, 0);
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (size < 0 || header == nullptr ||
-      std::string_view(word.data(), static_cast<std::size_t>(size)) != "upgrade 1")
-    return {};
+  if (size < 0 || header == nullptr) return {};
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return io::UniqueFd(fd);
+  return {std::string(word.data(), static_cast<std::size_t>(size)), io::UniqueFd(fd)};
+}
+
+/// The channel of the one word that it knows; it passes over any other.
+io::UniqueFd hear_upgrade(int listener) {
+  for (;;) {
+    Word word = hear(listener);
+    if (!word.channel || word.text == "upgrade 1") return std::move(word.channel);
+  }
 }
 
 /// A device's line, seen from both ends.

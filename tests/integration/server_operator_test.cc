@@ -12,6 +12,7 @@
 #include "io/tls.h"
 #include "io/unique_fd.h"
 #include "server_peers.h"
+#include "store/store_testing.h"
 
 /// What operators do with the program itself: configuration, tokens, devices, figures, backups.
 namespace wakeline::server {
@@ -32,6 +33,15 @@ TEST(OperatorCommands, ManageDevicesAndTokensBesideTheRunningServer) {
   EXPECT_EQ(wakeline("devices list" + folder).out.find("user ada"), std::string::npos);
   EXPECT_EQ(wakeline("devices join nobody --user ada" + folder).code, 3);
   EXPECT_EQ(wakeline("server list-devices" + folder).out, wakeline("devices list" + folder).out);
+
+  auto database =
+      store::Database::open(server.data() + "/store.db", store::Database::Mode::kBeside);
+  ASSERT_TRUE(database);
+  store::fill_group(*database, "crowd");
+  const Ran full = wakeline("devices add window --user ada --group crowd" + folder);
+  EXPECT_EQ(full.code, 3) << full.out;
+  EXPECT_EQ(wakeline("devices list" + folder).out.find("window"), std::string::npos);
+  ASSERT_TRUE(database->run("DELETE FROM devices WHERE name LIKE 'member-%'"));
 
   const Ran token = wakeline("tokens add shop --scope push:device/door --days 30" + folder);
   ASSERT_EQ(token.code, 0) << token.out;
@@ -275,6 +285,14 @@ TEST(OperatorConfiguration, IsRefusedWithTheKeyAndTheLine) {
   EXPECT_EQ(wakeline("server --check-config --config /nowhere").code, 3);
   server.configure("queue_max = 1\n");
   EXPECT_EQ(wakeline("server --check-config --config " + server.file("server.toml")).code, 0);
+  for (const char* key : {"ca_file", "apns_key_file"}) {
+    const std::string file = server.file("server.toml");  // is there, and is no PEM
+    server.configure("queue_max = 1\n", "[fallback]\napns_key_id = \"K\"\napns_team_id = \"T\"\n" +
+                                            std::string(key) + " = \"" + file + "\"\n");
+    const Ran wrong = wakeline("server --check-config --config " + file);
+    EXPECT_EQ(wrong.code, 3) << key;
+    EXPECT_NE(wrong.out.find("server: " + file + ": "), std::string::npos) << wrong.out;
+  }
 }
 
 /// A configuration that a start refuses, and what the message names.

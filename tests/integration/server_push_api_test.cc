@@ -387,6 +387,7 @@ TEST_F(ServerPushApi, AnswersAsItsDescriptionSays) {
        "/v1/fallback", 204},
       {"PUT", "/v1/fallback", basic, R"({"apns_token":"xyz","apns_topic":"org.door"})",
        "/v1/fallback", 400},
+      {"PUT", "/v1/fallback", basic, R"({"web_push":"https://?x"})", "/v1/fallback", 400},
       {"PUT", "/v1/fallback", basic, R"({"device":"bell","web_push":"https://a.example/x"})",
        "/v1/fallback", 403},
       {"DELETE", "/v1/fallback", basic, "", "/v1/fallback", 204},

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "io/pass_fds.h"
 #include "io/stream.h"
 #include "server/successor.h"
 #include "server/upgrade.h"
@@ -183,22 +189,30 @@ TEST(ServerUpgrade, ListensAtTheAddressThatIsAskedForByThenAndNotAtTheOneBefore)
   EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "after");
 }
 
-TEST(ServerUpgrade, ThatFailsLeavesTheRunningServerInPlace) {
+TEST(ServerUpgrade, ThatCannotServeEndsBeforeAnyDeviceIsTold) {
   ServerProcess server;
   ASSERT_TRUE(server.start());
   MqttPeer door{Line(server.ports.mqtt)};
   ASSERT_EQ(door.log_in("door", server.add_device("door")), Reason::kSuccess);
-  {
+  MqttPeer garden{Line(server.ports.mqtts, server.ca_file())};
+  ASSERT_EQ(garden.log_in("garden", server.add_device("garden")), Reason::kSuccess);
+  const auto in_the_way = io::listen_tcp("127.0.0.1", 0);
+  ASSERT_TRUE(in_the_way);
+  for (const std::string& wrong :
+       {"https=" + std::to_string(io::port_of(in_the_way->get())),
+        std::string("apns_key=/nonexistent/key.p8"), std::string("ca_file=/nonexistent/ca.pem")}) {
     const auto heir = ServerProcess::heir_of(server);
-    // It has everything when it finds that this port is taken.
-    const auto taken = io::listen_tcp("127.0.0.1", 0);
-    ASSERT_TRUE(taken);
-    heir->set("https=" + std::to_string(io::port_of(taken->get())));
-    EXPECT_FALSE(heir->start());
+    heir->set("apns_id=WAKELINE10");
+    heir->set(wrong);
+    ASSERT_FALSE(heir->start()) << wrong;
+    EXPECT_EQ(heir->wait(), 1) << wrong;
   }
   EXPECT_TRUE(untouched(door));
-  ASSERT_EQ(push(server, "door", "still here"), 201U);
+  EXPECT_TRUE(untouched(garden));
+  for (const char* device : {"door", "garden"})
+    EXPECT_EQ(push(server, device, "still here"), 201U) << device;
   EXPECT_EQ(title_of(door.expect<mqtt::Publish>()), "still here");
+  EXPECT_EQ(title_of(garden.expect<mqtt::Publish>()), "still here");
 }
 
 TEST(ServerUpgrade, ToAVersionBeforeTheStoresIsRefusedBeforeAnyDeviceIsTold) {
@@ -245,6 +259,60 @@ TEST(ServerUpgrade, ThatStopsHalfwayLeavesEveryLineToTheRunningServer) {
       }
     }
   }
+}
+
+TEST(ServerUpgrade, ThatFailsIsAnErrorOfAServerThatCannotGoOn) {
+  ServerProcess server;
+  ASSERT_TRUE(server.start());
+  auto claimed = claim_inheritance(server.folder() + "/control");
+  ASSERT_TRUE(claimed) << base::to_string(claimed.error());
+  {
+    auto store =
+        store::Database::open(server.folder() + "/store.db", store::Database::Mode::kBeside);
+    ASSERT_TRUE(store && store->run("PRAGMA user_version = 1000"));
+  }
+  claimed = base::fail(base::ErrorCode::kClosed, "test");
+  EXPECT_EQ(server.wait(), 1);
+}
+
+/// In the place of a server that gives everything away, and then waits no longer.
+void give_up_at_once(int control, const std::string& lock_file) {
+  for (;;) {
+    const io::UniqueFd peer(::accept4(control, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!peer) return;  // nobody came
+    base::Bytes word(128);
+    const auto got = io::receive_with_fds(peer.get(), word, 1);
+    if (!got || got->fds.empty()) return;
+    word.resize(got->size);
+    if (!base::as_text(word).starts_with("upgrade")) continue;  // as an older version
+    const io::UniqueFd lock(::open(lock_file.c_str(), O_RDWR | O_CLOEXEC));
+    const int fds[] = {lock.get()};
+    EXPECT_EQ(io::send_with_fds(got->fds[0].get(), base::as_bytes("L"), fds), 0);
+    EXPECT_EQ(io::send_with_fds(got->fds[0].get(), base::as_bytes("E"), {}), 0);
+    return;
+  }
+}
+
+TEST(ServerUpgrade, ServesNobodyWhereTheServerBeforeGoesOn) {
+  ServerProcess before;
+  ASSERT_TRUE(before.start());
+  EXPECT_EQ(before.terminate(), 0);
+  const std::string path = before.folder() + "/control";
+  std::filesystem::remove(path);
+  const io::UniqueFd control(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.copy(address.sun_path, sizeof address.sun_path - 1), sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(control.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(control.get(), 4), 0);
+  const timeval patience{.tv_sec = 30, .tv_usec = 0};
+  ::setsockopt(control.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  std::thread old([&] { give_up_at_once(control.get(), before.folder() + "/lock"); });
+  const auto heir = ServerProcess::heir_of(before);
+  const bool started = heir->start();
+  old.join();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(heir->wait(), 1);
 }
 
 TEST(Successor, IsNoChildOfTheServerThatStartedIt) {

@@ -211,7 +211,8 @@ class Session {
   /// The report of that packet id is durable (kSuccess), or why not. `packet_id` 0: nobody waits
   /// for it, or who did was on a connection that is gone.
   void on_report_stored(Instant now, std::uint16_t packet_id, Reason reason, Actions& out);
-  /// What became of ChangeGroup: kSuccess, kNotAuthorized, kNoSubscriptionExisted, kUnspecified.
+  /// What became of ChangeGroup: kSuccess, kNotAuthorized, kQuotaExceeded (the group is full),
+  /// kNoSubscriptionExisted, kUnspecified.
   /// `packet_id` 0: of a connection that is gone.
   void on_group_done(Instant now, std::uint16_t packet_id, std::uint16_t index,
                      std::string_view group, Reason reason, Actions& out);
