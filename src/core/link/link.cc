@@ -59,7 +59,12 @@ void Link::start(Instant now, Actions& out) {
   memory_.networks.forget_the_future(now);
   outbox_.forget_the_future(now);
   use_network(now, facts_.key);
-  const Instant quiet = quiet_until(now);
+  // A wall clock that was wrong then, or is now, locks nobody out.
+  if (memory_.not_before > now + kRetryAfterMax) {
+    memory_.not_before = now + kRetryAfterMax;
+    persist(out);
+  }
+  const Instant quiet = quiet_until();
   if (quiet > now)
     wait(now, quiet == not_before_ ? Why::kBadCredentials : Why::kServerBusy, quiet - now, {}, out);
   else
@@ -252,7 +257,7 @@ void Link::connect_now(Instant now, Why why, Actions& out) {
 /// Cuts a wait short, if it may be.
 void Link::try_now(Instant now, Why why, Actions& out) {
   if (state_ != State::kWaiting && state_ != State::kNoNetwork) return;
-  if (quiet_until(now) > now) return;
+  if (quiet_until() > now) return;
   const Instant allowed = saturating_add(hurried_at_, kHurryInterval);
   if (allowed <= now) {
     hurried_at_ = now;
@@ -345,7 +350,7 @@ void Link::lost(Instant now, Loss loss, Actions& out) {
     failed(now, std::move(loss), out);
     return;
   }
-  const bool at_once = loss.how == Return::kAtOnce && facts_.online && quiet_until(now) <= now;
+  const bool at_once = loss.how == Return::kAtOnce && facts_.online && quiet_until() <= now;
   if (at_once && race_.running()) {
     set_state(State::kConnecting, loss.why, {}, std::move(loss.detail), out);
     run_race(now, out);
@@ -382,17 +387,13 @@ void Link::failed(Instant now, Loss loss, Actions& out) {
 
 void Link::wait(Instant now, Why why, Duration delay, std::string detail, Actions& out) {
   const State state = facts_.online ? State::kWaiting : State::kNoNetwork;
-  const Instant until = std::max(now + (facts_.online ? delay : kSafetyCheck), quiet_until(now));
+  const Instant until = std::max(now + (facts_.online ? delay : kSafetyCheck), quiet_until());
   timers_.set(Timer::kRetry, until);
   set_state(state, why, until, std::move(detail), out);
 }
 
-/// Until when nothing is tried, whatever happens. A time that a clock of before the machine's
-/// restart has set is taken for what it can be at most.
-Instant Link::quiet_until(Instant now) const {
-  const Instant asked = memory_.not_before > now + kRetryAfterMax ? Instant{} : memory_.not_before;
-  return std::max(asked, not_before_);
-}
+/// Until when nothing is tried, whatever happens.
+Instant Link::quiet_until() const { return std::max(memory_.not_before, not_before_); }
 
 // --- what the driver hears of it
 

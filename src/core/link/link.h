@@ -189,7 +189,7 @@ class Link {
   void failed(Instant now, Loss loss, Actions& out);
   void wait(Instant now, Why why, Duration delay, std::string detail, Actions& out);
   AttemptId next_attempt(Actions& out);
-  Instant quiet_until(Instant now) const;
+  Instant quiet_until() const;
   void persist(Actions& out);
   void set_state(State state, Why why, Instant until, std::string detail, Actions& out);
   bool busy(Instant now) const;

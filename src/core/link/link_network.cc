@@ -83,6 +83,8 @@ void Link::use_network(Instant now, const std::string& key) {
 void Link::move(Instant now, Actions& out) {
   if (!live_ || live_->subscribing || moving_) return;
   timers_.clear(Timer::kMove);
+  // The server wants no login before.
+  if (quiet_until() > now) return timers_.set(Timer::kMove, quiet_until());
   race_.finish({}, out);
   moving_ = true;
   begin_race(now, out);

@@ -291,6 +291,8 @@ void Link::on_ready(Instant now, Actions& out) {
   live_->since = now;
   backoff_.on_login();
   set_state(State::kReady, Why::kOnline, {}, {}, out);
+  // Over: a clock that is set back must not bring it back in a later run.
+  if (std::exchange(memory_.not_before, Instant{}) != Instant{}) persist(out);
   arm_ping(now);
   begin_probe(now, out);
   say_lowest(out);
