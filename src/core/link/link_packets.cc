@@ -181,6 +181,7 @@ void Link::on_packet(Instant now, AttemptId attempt, mqtt::Packet packet, Action
 }
 
 void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& connack, Actions& out) {
+  began_elsewhere_ = false;  // it came through
   if (connack.reason != Reason::kSuccess) {
     on_refused(now, connack, out);
     return;
