@@ -33,6 +33,13 @@ class PushCore {
     std::function<void(const Missed&)> on_missed;     // under mutex
     std::function<void(const Outcome&)> on_outcome;   // under mutex
     LinkStatus status;                                // under mutex
+
+    template <class Handler>
+    void set(Handler Inbox::* which, Handler handler) {
+      handler = shared(std::move(handler));
+      const std::lock_guard lock(mutex);
+      std::swap(this->*which, handler);  // the former one is destroyed without the lock
+    }
   };
 
   static Result<std::unique_ptr<PushCore>> create(std::shared_ptr<Core> core,
@@ -288,23 +295,19 @@ PushClient& PushClient::operator=(PushClient&&) noexcept = default;
 PushClient::~PushClient() = default;
 
 void PushClient::on_push(std::function<void(const Push&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_push = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_push, std::move(handler));
 }
 
 void PushClient::on_state(std::function<void(const LinkStatus&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_state = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_state, std::move(handler));
 }
 
 void PushClient::on_missed(std::function<void(const Missed&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_missed = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_missed, std::move(handler));
 }
 
 void PushClient::on_outcome(std::function<void(const Outcome&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_outcome = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_outcome, std::move(handler));
 }
 
 Result<std::string> PushClient::send(const Message& message) {

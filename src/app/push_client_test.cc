@@ -74,6 +74,18 @@ TEST_F(PushClientTest, GivesAPushOnceAndAcknowledgesItWhenItsHandlerReturned) {
                              .payload = R"({"title":"ring","data":"7"})"}));
 }
 
+TEST_F(PushClientTest, AHandlerMayCallTheClientAtItsEnd) {
+  PushClient client = create(options());
+  bool ended = false;
+  std::shared_ptr<void> owned(nullptr, [&](void*) {
+    ended = client.status().state == LinkState::kStopped;
+    client.on_push({});
+  });
+  client.on_state([owned = std::move(owned)](const LinkStatus&) {});
+  client.on_state({});
+  EXPECT_TRUE(ended);
+}
+
 TEST_F(PushClientTest, RemembersWhatWasAcceptedOverItsEnd) {
   {
     PushClient client = create(options());

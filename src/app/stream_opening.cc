@@ -201,9 +201,9 @@ void StreamCore::on_open() {
 // --- the end
 
 void StreamCore::close() {
+  std::shared_ptr<StreamPair::Handler> handler;  // destroyed without the locks
   const std::lock_guard delivering(delivering_);
   std::shared_ptr<Opening> opening;
-  std::shared_ptr<StreamPair::Handler> handler;  // destroyed without the lock
   TagKey tag = 0;
   int fd = -1;
   {
