@@ -65,9 +65,9 @@ LinkDriver::~LinkDriver() {
   alive_.reset();
   writer_.reset();
   outbox_writer_.reset();
-  for (const Send& send : std::exchange(sends_, {}))
-    send.done(base::fail(base::ErrorCode::kClosed, "push_client"));
   write_last_state();
+  const auto written = write_last_outbox();
+  for (const Send& send : std::exchange(sends_, {})) send.done(written);
   core_.remove_listener(this);
 }
 

@@ -45,7 +45,7 @@ class LinkDriver : public HostListener {
                                                           Hooks hooks);
   LinkDriver(const LinkDriver&) = delete;
   LinkDriver& operator=(const LinkDriver&) = delete;
-  /// Says goodbye to the server, if it is online.
+  /// Says goodbye to the server, if it is online, and writes what is not on the disk yet.
   ~LinkDriver() override;
 
   void start();
@@ -104,6 +104,7 @@ class LinkDriver : public HostListener {
   link::LineFacts line_facts() const;
   void write_state();
   void write_last_state();
+  base::Result<void> write_last_outbox();
   void on_written(std::uint64_t serial, const base::Result<void>& written);
   void on_outbox_written(std::uint64_t serial, const base::Result<void>& written);
   void later(std::function<void()> task);

@@ -105,6 +105,27 @@ TEST_F(PushClientTest, RemembersWhatWasAcceptedOverItsEnd) {
   EXPECT_EQ(pushes[1].title, "again");
 }
 
+TEST_F(PushClientTest, WritesAtItsEndWhatTheDiskDidNotTakeBefore) {
+  const std::string state = folder.file("state");
+  const std::string away = folder.file("away");
+  {
+    PushClient client = create(options());
+    bool told = false;
+    client.on_outcome([&](const Outcome&) {
+      told = true;
+      std::filesystem::rename(state, away);
+    });
+    ASSERT_TRUE(client.send({.body = "yes"}));
+    go_online(client);
+    ASSERT_TRUE(dispatch_until(app, [&] { return told; }));
+    // Its write follows the one that is to forget the first message: both have failed.
+    EXPECT_FALSE(client.send({.body = "no"}));
+    std::filesystem::rename(away, state);
+  }
+  const PushClient client = create(options());
+  EXPECT_EQ(client.outbox_size(), 0U) << "the app had heard of its outcome";
+}
+
 TEST_F(PushClientTest, LeavesAPushWhoseHandlerThrewToTheNextRun) {
   {
     PushClient client = create(options());

@@ -78,6 +78,8 @@ class Link {
   /// The app knows what became of the message.
   void outcome_taken(Instant now, std::uint64_t number, Actions& out);
   std::size_t outbox_size() const { return outbox_.size(); }
+  /// The outbox as a last write makes it safe; nullopt: the disk has all of it.
+  std::optional<std::vector<Message>> unstored_outbox() const;
 
   /// The keep-alive handler runs, the host woke the app for another reason than this link's own
   /// socket, or the machine slept: prove the line (link.md §4) or, when waiting, try now.
