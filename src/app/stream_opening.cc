@@ -8,6 +8,7 @@
 #include "app/errors.h"
 #include "app/stream_core.h"
 #include "base/log.h"
+#include "base/timeout.h"
 #include "io/stream.h"
 
 namespace wakeline::app {
@@ -124,7 +125,7 @@ Result<void> StreamCore::open(std::shared_ptr<LoopCore> loop, StreamPair::Handle
 
 void StreamCore::start_timer() {
   loop_->cancel(timer_);
-  timer_ = loop_->call_after(open_timeout_, [weak = weak_from_this()] {
+  timer_ = loop_->call_after(base::bounded(open_timeout_), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->on_late();
   });
 }
