@@ -254,6 +254,22 @@ TEST_F(PushClientTest, SaysThatAMessageCannotBeKeptAndHoldsAPushUntilTheDiskIsBa
   EXPECT_EQ(broker.take(1), Words{"PUBLISH"});
 }
 
+TEST_F(PushClientTest, C15AsksTheHostOnceForHandlersThatOneTimeoutServes) {
+  PushClient client = create(options());
+  go_online(client);
+  app.background_time_remaining();  // answered after what the client asked
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), [] {}));
+  app.clear_keep_alive_timeout();
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(900), [] {}));
+  app.background_time_remaining();
+  EXPECT_EQ(std::ranges::count_if(peer.heard(),
+                                  [](const host::Message& message) {
+                                    return std::holds_alternative<host::SetKeepAlive>(message);
+                                  }),
+            1)
+      << "the host counts from when it is asked";
+}
+
 TEST_F(PushClientTest, TellsThatPushesNeverCome) {
   PushClient client = create(options());
   std::vector<Missed> missed;
