@@ -323,6 +323,24 @@ TEST_F(HostedAppTest, AsksARestartedHostForAllAgainButNotForAClosedConnection) {
   EXPECT_TRUE(dispatch_until(app, [&] { return app.host().has_value(); }));
 }
 
+TEST_F(HostedAppTest, IsInTheForegroundAndInNoCallWhileItsHostIsGone) {
+  App app = create();
+  int told = 0;
+  app.on_foreground([&] { ++told; });
+  app.on_background([&] { ++told; });
+  peer.send(host::CallStateChanged{host::CallState::kActive});
+  ASSERT_TRUE(dispatch_until(app, [&] { return app.call_state() == CallState::kActive; }));
+  ASSERT_EQ(app.state(), AppState::kBackground);
+  peer.stop();
+  ASSERT_TRUE(dispatch_until(app, [&] { return !app.host(); }));
+  EXPECT_EQ(app.state(), AppState::kForeground);
+  EXPECT_EQ(app.call_state(), CallState::kEnded);
+  peer.listen();
+  ASSERT_TRUE(dispatch_until(app, [&] { return app.host().has_value(); }));
+  EXPECT_EQ(app.state(), AppState::kBackground);
+  EXPECT_EQ(told, 0) << "nobody brought it to the front";
+}
+
 TEST_F(HostedAppTest, SaysWhyTheHostRefusesThisProcess) {
   peer.greet_with(host::Reply{0, base::ErrorCode::kPermission, "no app of this host", 0});
   const App app = create();

@@ -60,14 +60,19 @@ Result<wire::host::Welcome> Core::host() const {
   return host_;
 }
 
-AppState Core::state() const {
+AppState Core::told_state() const {
   const std::lock_guard lock(mutex_);
   return state_;
 }
 
+AppState Core::state() const {
+  const std::lock_guard lock(mutex_);
+  return host_ ? state_ : AppState::kForeground;
+}
+
 CallState Core::call_state() const {
   const std::lock_guard lock(mutex_);
-  return call_;
+  return host_ ? call_ : CallState::kEnded;
 }
 
 std::optional<NetworkFacts> Core::network() const {

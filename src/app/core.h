@@ -46,9 +46,11 @@ class Core {
   void remove_listener(HostListener* listener) { std::erase(listeners_, listener); }
   /// As of the last word of the host. Any thread.
   Result<wire::host::Welcome> host() const;
+  AppState told_state() const;
+  std::optional<NetworkFacts> network() const;
+  /// As the host says; what holds without one while there is none. Any thread.
   AppState state() const;
   CallState call_state() const;
-  std::optional<NetworkFacts> network() const;
 
   /// The app's handlers; any thread sets them, the dispatching thread calls them.
   struct Handlers {

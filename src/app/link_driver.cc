@@ -94,7 +94,7 @@ void LinkDriver::feed(const Event& event) {
 /// it gives none, the keep-alive handler is the next occasion.
 void LinkDriver::ask_for_wake() {
   link::WakeWindow wanted;
-  if (core_.state() == AppState::kBackground) wanted = link_.next_wake();
+  if (core_.told_state() == AppState::kBackground) wanted = link_.next_wake();
   if (wanted == wake_wanted_) return;
   wake_wanted_ = wanted;
   const std::uint64_t current = ++wakes_asked_;
@@ -146,7 +146,7 @@ void LinkDriver::start() {
                                                done();
                                              });
   }
-  const bool foreground = core_.state() == AppState::kForeground;
+  const bool foreground = core_.told_state() == AppState::kForeground;
   feed([foreground](link::Link& link, base::Instant now, link::Actions& out) {
     link.on_foreground(now, foreground, out);
     link.start(now, out);
