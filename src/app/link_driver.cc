@@ -154,7 +154,9 @@ void LinkDriver::start() {
 }
 
 void LinkDriver::stop() {
-  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.stop(now, out); });
+  // Also of one that was not made whole: without its timer, it was never started.
+  if (link_.state() != link::State::kStopped)
+    feed([](link::Link& link, base::Instant now, link::Actions& out) { link.stop(now, out); });
   if (keep_alive_ != 0) core_.contract().keep_alive().clear(std::exchange(keep_alive_, 0));
   core_.contract().end_task(std::exchange(task_, 0));
   ++holds_;
