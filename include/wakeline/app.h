@@ -105,7 +105,8 @@ class WAKELINE_API App {
   Result<HostInfo> host() const;
   /// Without a host: kUser.
   LaunchReason launch_reason() const;
-  /// Without a host: kForeground.
+  /// Without a host, and while one is gone, kForeground: nothing suspends the app. No handler tells
+  /// of that.
   AppState state() const;
 
   /// Readable while `dispatch` has something to run: for the app's own event loop. Never read it.
@@ -130,7 +131,7 @@ class WAKELINE_API App {
   /// After each change of the device's cellular calls, so that the app's own call yields or holds
   /// (C30). It wakes nobody: a suspended app is told at its next wake.
   void on_call_state(std::function<void(CallState)> handler);
-  /// Without a host, or where it hears of no calls: kEnded.
+  /// Without a host, while one is gone, or where it hears of no calls: kEnded.
   CallState call_state() const;
   /// After each change of addresses or default routes, which wakes a suspended app where the
   /// profile says so (C31).

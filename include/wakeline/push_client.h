@@ -175,7 +175,8 @@ class WAKELINE_API PushClient {
   static Result<PushClient> create(App& app, const Options& options);
   PushClient(PushClient&&) noexcept;
   PushClient& operator=(PushClient&&) noexcept;
-  ~PushClient();  ///< stops; no handler runs after it
+  /// Stops. No handler runs after it: it waits for one that runs in another thread.
+  ~PushClient();
 
   /// An exception out of the handler: the push is not accepted, and comes again in the next run.
   void on_push(std::function<void(const Push&)> handler);

@@ -33,11 +33,6 @@ void set_log_level_from_environment() {
   if (level == nullptr || !base::set_log_level(level)) base::set_log_level("warning");
 }
 
-/// Wraps a handler so that it runs in the dispatching thread.
-std::function<void()> in_app(Core* core, std::function<void()> handler) {
-  return [core, handler = app::shared(std::move(handler))] { core->dispatcher().post(handler); };
-}
-
 }  // namespace
 
 std::string_view name(LaunchReason reason) {
@@ -166,7 +161,7 @@ Result<BackgroundTask> App::begin_background_task(const std::string& name,
     return app::to_public(base::ErrorCode::kTooLarge, "a task's name has at most 64 bytes");
   }
   auto key = core_->engine().wait_for<Result<app::TaskKey>>(
-      [core = core_.get(), name, expire = in_app(core_.get(), std::move(on_expire))](auto done) {
+      [core = core_.get(), name, expire = core_->in_app(std::move(on_expire))](auto done) {
         core->contract().begin_task(name, expire, std::move(done));
       });
   if (!key) return key.error();
@@ -186,12 +181,12 @@ Result<bool> App::set_keep_alive_timeout(std::chrono::seconds timeout,
     return app::to_public(base::ErrorCode::kNoHandler, "a keep-alive handler is needed");
   auto* core = core_.get();
   const auto on_run =
-      [core, handler = app::shared(std::move(handler))](const std::function<void()>& done) {
+      [core, handler = core->hold(std::move(handler))](const std::function<void()>& done) {
         core->dispatcher().post([core, handler, done] {
           // Also when the handler throws: the host must not wait for it.
           const std::shared_ptr<void> finish(
               nullptr, [core, done](void*) { core->engine().loop().post(done); });
-          handler();
+          (*handler)();
         });
       };
   return core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
@@ -216,8 +211,9 @@ Result<WakeRequest> App::request_wake(std::chrono::milliseconds earliest,
                                       std::function<void()> handler) {
   if (!handler) return app::to_public(base::ErrorCode::kNoHandler, "a wake needs a handler");
   auto key = core_->engine().wait_for<Result<app::Wakes::Key>>(
-      [core = core_.get(), earliest, latest, due = in_app(core_.get(), std::move(handler))](
-          auto done) { core->contract().wakes().request(earliest, latest, due, std::move(done)); });
+      [core = core_.get(), earliest, latest, due = core_->in_app(std::move(handler))](auto done) {
+        core->contract().wakes().request(earliest, latest, due, std::move(done));
+      });
   if (!key) return key.error();
   return WakeRequest(core_, *key);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wakeline/app.h>
 
+#include <memory>
 #include <stdexcept>
 
 #include "app/host_testing.h"
@@ -238,6 +239,41 @@ TEST_F(HostedAppTest, AHandlerKeepsWhatItHoldsFromCallToCall) {
   EXPECT_EQ(counts, (std::vector<int>{1, 2, 3}));
 }
 
+/// Calls the library when the handler that owns it is destroyed.
+struct CallsAtItsEnd {
+  CallsAtItsEnd(App& called, int& count) : app(called), ended(count) {}
+  CallsAtItsEnd(const CallsAtItsEnd&) = delete;
+  CallsAtItsEnd& operator=(const CallsAtItsEnd&) = delete;
+  ~CallsAtItsEnd() {
+    EXPECT_FALSE(app.is_wake_capable(-1));
+    EXPECT_EQ(app.state(), AppState::kBackground);
+    app.on_background({});
+    ++ended;
+  }
+  App& app;
+  int& ended;
+};
+
+TEST_F(HostedAppTest, AHandlerMayCallTheLibraryAtItsEnd) {
+  App app = create();
+  int ended = 0;
+  const auto handler = [&] { return [owned = std::make_shared<CallsAtItsEnd>(app, ended)] {}; };
+  app.on_foreground(handler());
+  app.on_foreground({});
+  EXPECT_EQ(ended, 1);
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), handler()));
+  ASSERT_TRUE(*app.set_keep_alive_timeout(seconds(600), handler()));
+  EXPECT_TRUE(dispatch_until(app, [&] { return ended == 2; })) << "one was replaced";
+  app.clear_keep_alive_timeout();
+  EXPECT_TRUE(dispatch_until(app, [&] { return ended == 3; }));
+  ASSERT_TRUE(app.begin_background_task("work", handler()));  // and ended at once
+  EXPECT_TRUE(dispatch_until(app, [&] { return ended == 4; }));
+  ASSERT_TRUE(app.request_wake(milliseconds(0), seconds(60), handler()));
+  EXPECT_TRUE(dispatch_until(app, [&] { return ended == 5; }));
+  EXPECT_FALSE(app.set_keep_alive_timeout(seconds(1), handler()));
+  EXPECT_TRUE(dispatch_until(app, [&] { return ended == 6; })) << "one was refused";
+}
+
 TEST_F(HostedAppTest, SendsAWholeNotificationAndRefusesAFaultyOneItself) {
   App app = create();
   Notification ring{.title = "Someone is at the door",
@@ -285,6 +321,24 @@ TEST_F(HostedAppTest, AsksARestartedHostForAllAgainButNotForAClosedConnection) {
   EXPECT_EQ(peer.take(3), (Heard{host::Tag{.fd = tcp.ours.get()}, host::BeginTask{.name = "work"},
                                  host::SetKeepAlive{.timeout_s = 600}}));
   EXPECT_TRUE(dispatch_until(app, [&] { return app.host().has_value(); }));
+}
+
+TEST_F(HostedAppTest, IsInTheForegroundAndInNoCallWhileItsHostIsGone) {
+  App app = create();
+  int told = 0;
+  app.on_foreground([&] { ++told; });
+  app.on_background([&] { ++told; });
+  peer.send(host::CallStateChanged{host::CallState::kActive});
+  ASSERT_TRUE(dispatch_until(app, [&] { return app.call_state() == CallState::kActive; }));
+  ASSERT_EQ(app.state(), AppState::kBackground);
+  peer.stop();
+  ASSERT_TRUE(dispatch_until(app, [&] { return !app.host(); }));
+  EXPECT_EQ(app.state(), AppState::kForeground);
+  EXPECT_EQ(app.call_state(), CallState::kEnded);
+  peer.listen();
+  ASSERT_TRUE(dispatch_until(app, [&] { return app.host().has_value(); }));
+  EXPECT_EQ(app.state(), AppState::kBackground);
+  EXPECT_EQ(told, 0) << "nobody brought it to the front";
 }
 
 TEST_F(HostedAppTest, SaysWhyTheHostRefusesThisProcess) {

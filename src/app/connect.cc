@@ -52,9 +52,10 @@ class Bounded : public std::enable_shared_from_this<Bounded> {
 
 Result<int> connect_tcp(Core& core, const std::string& host, std::uint16_t port,
                         std::chrono::milliseconds timeout) {
+  const base::Duration bound = base::bounded(timeout);
   const auto won = core.engine().wait_for<std::shared_ptr<Won>>(
-      [loop = &core.engine().loop(), &host, port, timeout](Bounded::OnDone done) {
-        std::make_shared<Bounded>(std::move(done))->start(*loop, host, port, timeout);
+      [loop = &core.engine().loop(), &host, port, bound](Bounded::OnDone done) {
+        std::make_shared<Bounded>(std::move(done))->start(*loop, host, port, bound);
       });
   const std::string about = host + ":" + std::to_string(port);
   if (!*won) return to_public(won->error(), about);

@@ -26,6 +26,14 @@ TEST_F(ConnectTest, GivesABlockingSocketThatIsClosedOnExecAndCanBeTagged) {
   EXPECT_TRUE(app.enable_backgrounding(*fd));
 }
 
+TEST_F(ConnectTest, TakesTheLongestTimeout) {
+  const auto listener = io::listen_tcp("127.0.0.1", 0);
+  const std::uint16_t port = io::port_of(listener->get());
+  const auto fd = app.connect_tcp("127.0.0.1", port, milliseconds::max());
+  ASSERT_TRUE(fd) << fd.error().message;
+  const io::UniqueFd owned(*fd);
+}
+
 TEST_F(ConnectTest, TellsRefusedUnknownAndSlowApart) {
   auto listener = io::listen_tcp("127.0.0.1", 0);
   const std::uint16_t port = io::port_of(listener->get());

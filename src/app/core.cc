@@ -12,6 +12,7 @@ base::Result<std::shared_ptr<Core>> Core::create(const std::string& host_path) {
   auto engine = Engine::start();
   if (!engine) return base::fail(engine.error());
   core->engine_ = std::move(*engine);
+  core->loop_thread_ = core->engine_->thread_id();
   auto* raw = core.get();
   auto contract = Contract::create(
       core->engine_->loop(), host_path,
@@ -41,19 +42,37 @@ Core::~Core() {
   if (engine_) engine_->stop();
 }
 
+std::shared_ptr<std::function<void()>> Core::hold(std::function<void()> handler) {
+  using Handler = std::function<void()>;
+  return {new Handler(std::move(handler)), [this](Handler* last) {
+            std::shared_ptr<Handler> owned(last);
+            if (std::this_thread::get_id() != loop_thread_) return;
+            dispatcher_.post([owned = std::move(owned)] {});
+          }};
+}
+
+std::function<void()> Core::in_app(std::function<void()> handler) {
+  return [this, held = hold(std::move(handler))] { dispatcher_.post([held] { (*held)(); }); };
+}
+
 Result<wire::host::Welcome> Core::host() const {
   const std::lock_guard lock(mutex_);
   return host_;
 }
 
-AppState Core::state() const {
+AppState Core::told_state() const {
   const std::lock_guard lock(mutex_);
   return state_;
 }
 
+AppState Core::state() const {
+  const std::lock_guard lock(mutex_);
+  return host_ ? state_ : AppState::kForeground;
+}
+
 CallState Core::call_state() const {
   const std::lock_guard lock(mutex_);
-  return call_;
+  return host_ ? call_ : CallState::kEnded;
 }
 
 std::optional<NetworkFacts> Core::network() const {

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "app/contract.h"
@@ -44,9 +46,11 @@ class Core {
   void remove_listener(HostListener* listener) { std::erase(listeners_, listener); }
   /// As of the last word of the host. Any thread.
   Result<wire::host::Welcome> host() const;
+  AppState told_state() const;
+  std::optional<NetworkFacts> network() const;
+  /// As the host says; what holds without one while there is none. Any thread.
   AppState state() const;
   CallState call_state() const;
-  std::optional<NetworkFacts> network() const;
 
   /// The app's handlers; any thread sets them, the dispatching thread calls them.
   struct Handlers {
@@ -60,8 +64,13 @@ class Core {
   template <class Handler>
   void set_handler(Handler Handlers::* which, Handler handler) {
     const std::lock_guard lock(mutex_);
-    handlers_.*which = std::move(handler);
+    std::swap(handlers_.*which, handler);  // the former one is destroyed without the lock
   }
+  /// The handler for the loop's thread to hold, which does not end there: what the app gave may
+  /// call the library at its end, and that waits for the loop.
+  std::shared_ptr<std::function<void()>> hold(std::function<void()> handler);
+  /// The same, and each call runs it in the dispatching thread.
+  std::function<void()> in_app(std::function<void()> handler);
   /// Calls the handler that is set by then, in the dispatching thread.
   template <class Handler, class... Args>
   void dispatch(Handler Handlers::* which, const Args&... args) {
@@ -82,6 +91,7 @@ class Core {
   void on_call(CallState state);
   void on_network(const NetworkFacts& facts);
 
+  std::thread::id loop_thread_;  ///< first: handlers ask for it at their end
   Dispatcher dispatcher_;
   mutable std::mutex mutex_;
   Handlers handlers_;                                                             // under mutex_

@@ -21,14 +21,14 @@ void Dispatcher::post(std::function<void()> task) {
   event_.signal();
 }
 
-bool Dispatcher::take(std::function<void()>& task) {
+std::function<void()> Dispatcher::take() {
   const std::lock_guard lock(mutex_);
-  if (tasks_.empty()) return false;
-  task = std::move(tasks_.front());
+  if (tasks_.empty()) return {};
+  auto task = std::move(tasks_.front());
   tasks_.pop_front();
   // Cleared with the last one, so that a task that throws leaves the rest announced.
   if (tasks_.empty()) event_.clear();
-  return true;
+  return task;
 }
 
 std::size_t Dispatcher::dispatch() {
@@ -39,7 +39,12 @@ std::size_t Dispatcher::dispatch() {
     if (due == 0) event_.clear();  // what `stop` announced
   }
   std::size_t ran = 0;
-  for (std::function<void()> task; ran < due && take(task); ++ran) task();
+  for (; ran < due; ++ran) {
+    // Destroyed before the next one is taken: what the app gave it may call the library.
+    const auto task = take();
+    if (!task) break;
+    task();
+  }
   return ran;
 }
 

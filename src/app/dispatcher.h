@@ -34,7 +34,8 @@ class Dispatcher {
   void stop();
 
  private:
-  bool take(std::function<void()>& task);
+  /// Empty: none is left.
+  std::function<void()> take();
 
   io::EventFd event_;
   std::atomic<bool> stopped_ = false;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -39,6 +40,25 @@ TEST(Dispatcher, LeavesWhatATaskPostsForTheNextCall) {
   EXPECT_TRUE(readable(dispatcher));
   EXPECT_EQ(dispatcher.dispatch(), 1u);
   EXPECT_EQ(order, "ab");
+}
+
+/// Calls the library when the task that owns it is destroyed.
+struct PostsAtItsEnd {
+  explicit PostsAtItsEnd(Dispatcher& to) : dispatcher(to) {}
+  PostsAtItsEnd(const PostsAtItsEnd&) = delete;
+  PostsAtItsEnd& operator=(const PostsAtItsEnd&) = delete;
+  ~PostsAtItsEnd() {
+    dispatcher.post([] {});
+  }
+  Dispatcher& dispatcher;
+};
+
+TEST(Dispatcher, DestroysATaskWhereItMayPostAnother) {
+  auto dispatcher = *Dispatcher::create();
+  for (int i = 0; i < 2; ++i)
+    dispatcher.post([owned = std::make_shared<PostsAtItsEnd>(dispatcher)] {});
+  EXPECT_EQ(dispatcher.dispatch(), 2u);
+  EXPECT_EQ(dispatcher.dispatch(), 2u) << "what they posted at their end";
 }
 
 TEST(Dispatcher, LetsAnExceptionThroughAndKeepsTheRest) {

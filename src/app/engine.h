@@ -22,6 +22,7 @@ class Engine {
   ~Engine() { stop(); }
 
   io::Loop& loop() { return loop_; }
+  std::thread::id thread_id() const { return thread_.get_id(); }
 
   /// Runs `begin(answer)` on the loop's thread and waits until somebody calls `answer(value)`,
   /// which must happen. Never from the loop's thread.

@@ -9,14 +9,19 @@
 #include "io/clock.h"
 
 namespace wakeline::app {
+namespace {
+
+/// Handlers that are set within it share a run of the host: the later one's is early enough.
+constexpr base::Duration kAskedTogether = std::chrono::seconds(1);
+
+}  // namespace
 
 base::Result<std::unique_ptr<KeepAlive>> KeepAlive::create(io::Loop& loop) {
   std::unique_ptr<KeepAlive> made(new KeepAlive);
   auto timer = io::DeadlineTimer::create(loop, io::TimerKind::kBoottime,
-                                         [raw = made.get()] { raw->run(false); });
+                                         [raw = made.get()] { raw->run_all(false); });
   if (!timer) return base::fail(timer.error());
   made->timer_ = std::move(*timer);
-  made->last_run_ = io::now();
   return made;
 }
 
@@ -30,16 +35,25 @@ void KeepAlive::on_host_absent() {
   arm();
 }
 
-void KeepAlive::on_host_run() { run(true); }
+void KeepAlive::on_host_run() {
+  host_due_ = io::now() + base::bounded(asked_) - kAskedTogether;
+  run_all(true);
+}
 
-std::chrono::seconds KeepAlive::shortest() const {
-  auto shortest = std::chrono::seconds::max();
-  for (const auto& [key, handler] : handlers_) shortest = std::min(shortest, handler.timeout);
-  return handlers_.empty() ? std::chrono::seconds(0) : shortest;
+/// Whether the host has what it needs. It counts a timeout from when it is asked, so that asking
+/// again for the same would be time that the handlers of before have not.
+bool KeepAlive::told_host() const { return by_host_ && asked_ == times_.shortest(); }
+
+void KeepAlive::tell_host() {
+  if (!channel_->ready() || told_host()) return arm();
+  ask([](const Result<std::uint64_t>&) {});
+  run_late();
 }
 
 void KeepAlive::ask(std::function<void(Result<std::uint64_t>)> answered) {
-  const auto seconds = static_cast<std::uint32_t>(shortest().count());
+  asked_ = times_.shortest();
+  host_due_ = io::now() + base::bounded(asked_) - kAskedTogether;
+  const auto seconds = static_cast<std::uint32_t>(asked_.count());
   channel_->ask(wire::host::SetKeepAlive{.timeout_s = seconds},
                 [this, answered = std::move(answered)](const Result<std::uint64_t>& reply) {
                   by_host_ = reply.has_value() && !handlers_.empty();
@@ -52,6 +66,12 @@ void KeepAlive::ask(std::function<void(Result<std::uint64_t>)> answered) {
                 });
 }
 
+/// Those that the host, which was asked anew, would run too late. By now: the app may be suspended
+/// when their time comes.
+void KeepAlive::run_late() {
+  run(times_.over_before(host_due_), [] {});
+}
+
 void KeepAlive::set(Key key, std::chrono::seconds timeout, OnRun on_run,
                     std::function<void(Result<bool>)> done) {
   if (timeout < min_ || timeout.count() > UINT32_MAX) {
@@ -60,68 +80,64 @@ void KeepAlive::set(Key key, std::chrono::seconds timeout, OnRun on_run,
                       "keep-alive timeout of " + std::to_string(timeout.count()) +
                           " s: the shortest is " + std::to_string(min_.count()) + " s"});
   }
-  const auto before = handlers_.find(key);
-  const bool replaced = before != handlers_.end();
-  const Handler former = replaced ? before->second : Handler{};
-  handlers_.insert_or_assign(key, Handler{timeout, std::move(on_run)});
-  if (!replaced) last_run_ = io::now();
-  if (!channel_->ready()) {
+  const auto former = times_.find(key);
+  const OnRun former_run = former ? handlers_.at(key) : OnRun();
+  handlers_.insert_or_assign(key, std::move(on_run));
+  times_.put(key, {timeout, io::now()});
+  if (!channel_->ready() || told_host()) {
     arm();
-    return done(replaced);
+    return done(former.has_value());
   }
-  ask([this, key, replaced, former, done = std::move(done)](const Result<std::uint64_t>& reply) {
-    if (reply || reply.error().code == ErrorCode::kNoHost) return done(replaced);
+  ask([this, key, former, former_run, done = std::move(done)](const Result<std::uint64_t>& reply) {
+    if (reply || reply.error().code == ErrorCode::kNoHost) return done(former.has_value());
     // Refused: as if nothing had been asked.
-    if (replaced) {
-      handlers_.insert_or_assign(key, former);
+    if (former) {
+      handlers_.insert_or_assign(key, former_run);
+      times_.put(key, *former);
     } else {
       handlers_.erase(key);
+      times_.remove(key);
     }
     arm();
     done(reply.error());
   });
+  run_late();
 }
 
 void KeepAlive::set_anyway(Key key, std::chrono::seconds timeout, OnRun on_run) {
-  handlers_.insert_or_assign(key, Handler{std::max(timeout, min_), std::move(on_run)});
-  last_run_ = io::now();
-  if (channel_->ready()) {
-    ask([](const Result<std::uint64_t>&) {});
-  } else {
-    arm();
-  }
+  handlers_.insert_or_assign(key, std::move(on_run));
+  times_.put(key, {std::max(timeout, min_), io::now()});
+  tell_host();
 }
 
 void KeepAlive::clear(Key key) {
   if (handlers_.erase(key) == 0) return;
-  if (channel_->ready()) {
-    ask([](const Result<std::uint64_t>&) {});
-  } else {
-    arm();
-  }
+  times_.remove(key);
+  tell_host();
 }
 
-void KeepAlive::run(bool for_host) {
+void KeepAlive::run_all(bool for_host) {
   if (handlers_.empty()) return;
-  last_run_ = io::now();
-  arm();
-  const std::uint64_t run = ++runs_;
-  auto left = std::make_shared<std::size_t>(handlers_.size());
-  const auto done = [this, run, left, for_host] {
+  std::vector<Key> keys;
+  for (const auto& [key, on_run] : handlers_) keys.push_back(key);
+  if (!for_host) return run(keys, [] {});
+  run(keys, [this, number = ++runs_, left = std::make_shared<std::size_t>(keys.size())] {
     // Of an earlier run: its budget is over, and the host has forgotten it.
-    if (*left == 0 || run != runs_) return;
-    if (--*left > 0 || !for_host) return;
+    if (*left == 0 || number != runs_ || --*left > 0) return;
     channel_->ask(wire::host::KeepAliveDone{}, [](const Result<std::uint64_t>&) {});
-  };
+  });
+}
+
+/// `done` is called for each of them.
+void KeepAlive::run(const std::vector<Key>& keys, const std::function<void()>& done) {
+  for (const Key key : keys) times_.ran(key, io::now());
+  arm();
   // A handler may set or clear handlers.
   const auto handlers = handlers_;
-  for (const auto& [key, handler] : handlers) handler.on_run(done);
+  for (const Key key : keys) handlers.at(key)(done);
 }
 
-/// Early enough that each handler has run before its timeout is over.
-void KeepAlive::arm() {
-  if (by_host_ || handlers_.empty()) return timer_->set(base::kNever);
-  timer_->set(last_run_ + base::Duration(shortest()) * 9 / 10);
-}
+/// For those that no host runs in time.
+void KeepAlive::arm() { timer_->set(times_.next(by_host_ ? host_due_ : base::kNever)); }
 
 }  // namespace wakeline::app

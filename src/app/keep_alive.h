@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "app/host_channel.h"
+#include "app/keep_alive_times.h"
 #include "base/time.h"
 #include "io/deadline_timer.h"
 
@@ -20,10 +21,10 @@ inline constexpr std::chrono::seconds kKeepAliveMin{600};
 
 /// Makes one keep-alive handler of the host (C16) out of several in this process: the app's own and
 /// one of each push client. The host is asked for the shortest timeout of all; where it is not
-/// there, or refuses, a timer takes its place. On the loop's thread.
+/// there, or refuses, a timer takes its place. A run is one of all handlers. On the loop's thread.
 class KeepAlive {
  public:
-  using Key = std::uint64_t;
+  using Key = KeepAliveTimes::Key;
   /// Called for each run; it calls `done` when the handler has returned.
   using OnRun = std::function<void(std::function<void()> done)>;
 
@@ -45,24 +46,24 @@ class KeepAlive {
   void clear(Key key);
 
  private:
-  struct Handler {
-    std::chrono::seconds timeout;
-    OnRun on_run;
-  };
-
   KeepAlive() = default;
-  std::chrono::seconds shortest() const;
+  bool told_host() const;
+  void tell_host();
   void ask(std::function<void(Result<std::uint64_t>)> answered);
-  void run(bool for_host);
+  void run_late();
+  void run(const std::vector<Key>& keys, const std::function<void()>& done);
+  void run_all(bool for_host);
   void arm();
 
   HostChannel* channel_ = nullptr;
   std::unique_ptr<io::DeadlineTimer> timer_;
   std::chrono::seconds min_ = kKeepAliveMin;
-  std::map<Key, Handler> handlers_;
-  bool by_host_ = false;  ///< the host runs them
-  base::Instant last_run_{};
-  std::uint64_t runs_ = 0;
+  std::map<Key, OnRun> handlers_;
+  KeepAliveTimes times_;
+  bool by_host_ = false;           ///< the host runs them
+  std::chrono::seconds asked_{0};  ///< of the host, last
+  base::Instant host_due_{};       ///< when the host runs them at the latest
+  std::uint64_t runs_ = 0;         ///< for the host
 };
 
 }  // namespace wakeline::app

@@ -65,9 +65,9 @@ LinkDriver::~LinkDriver() {
   alive_.reset();
   writer_.reset();
   outbox_writer_.reset();
-  for (const Send& send : std::exchange(sends_, {}))
-    send.done(base::fail(base::ErrorCode::kClosed, "push_client"));
   write_last_state();
+  const auto written = write_last_outbox();
+  for (const Send& send : std::exchange(sends_, {})) send.done(written);
   core_.remove_listener(this);
 }
 
@@ -94,7 +94,7 @@ void LinkDriver::feed(const Event& event) {
 /// it gives none, the keep-alive handler is the next occasion.
 void LinkDriver::ask_for_wake() {
   link::WakeWindow wanted;
-  if (core_.state() == AppState::kBackground) wanted = link_.next_wake();
+  if (core_.told_state() == AppState::kBackground) wanted = link_.next_wake();
   if (wanted == wake_wanted_) return;
   wake_wanted_ = wanted;
   const std::uint64_t current = ++wakes_asked_;
@@ -146,7 +146,7 @@ void LinkDriver::start() {
                                                done();
                                              });
   }
-  const bool foreground = core_.state() == AppState::kForeground;
+  const bool foreground = core_.told_state() == AppState::kForeground;
   feed([foreground](link::Link& link, base::Instant now, link::Actions& out) {
     link.on_foreground(now, foreground, out);
     link.start(now, out);
@@ -154,7 +154,9 @@ void LinkDriver::start() {
 }
 
 void LinkDriver::stop() {
-  feed([](link::Link& link, base::Instant now, link::Actions& out) { link.stop(now, out); });
+  // Also of one that was not made whole: without its timer, it was never started.
+  if (link_.state() != link::State::kStopped)
+    feed([](link::Link& link, base::Instant now, link::Actions& out) { link.stop(now, out); });
   if (keep_alive_ != 0) core_.contract().keep_alive().clear(std::exchange(keep_alive_, 0));
   core_.contract().end_task(std::exchange(task_, 0));
   ++holds_;

@@ -45,7 +45,7 @@ class LinkDriver : public HostListener {
                                                           Hooks hooks);
   LinkDriver(const LinkDriver&) = delete;
   LinkDriver& operator=(const LinkDriver&) = delete;
-  /// Says goodbye to the server, if it is online.
+  /// Says goodbye to the server, if it is online, and writes what is not on the disk yet.
   ~LinkDriver() override;
 
   void start();
@@ -99,10 +99,12 @@ class LinkDriver : public HostListener {
   void untag(Line& line);
   void on_woken();
   void read_network();
+  void note_server(const io::Lookup::Answer& answer);
   void ask_for_wake();
   link::LineFacts line_facts() const;
   void write_state();
   void write_last_state();
+  base::Result<void> write_last_outbox();
   void on_written(std::uint64_t serial, const base::Result<void>& written);
   void on_outbox_written(std::uint64_t serial, const base::Result<void>& written);
   void later(std::function<void()> task);
@@ -127,7 +129,7 @@ class LinkDriver : public HostListener {
   std::vector<Send> sends_;
   std::unique_ptr<StateWriter> outbox_writer_;  ///< from the first message on
   std::unique_ptr<io::NetworkWatch> network_watch_;
-  io::NetworkView network_;
+  bool server_on_link_ = false;                ///< one of its addresses is link-local
   base::Duration asleep_ = io::time_asleep();  ///< of the machine, as last seen
   base::Duration storage_retry_{};
   std::string tls_detail_;   ///< of the last handshake that failed

@@ -76,6 +76,18 @@ void LinkDriver::carry_out(const link::StoreOutbox& store) {
   outbox_writer_->write(link::encode(store.messages, time_of_file(settings_.outbox_wall)), done);
 }
 
+/// What the app sent and what it heard of while the last write was under way, or had failed.
+base::Result<void> LinkDriver::write_last_outbox() {
+  const auto messages = link_.unstored_outbox();
+  if (!messages) return {};
+  const auto last = io::write_file(settings_.outbox_file,
+                                   link::encode(*messages, time_of_file(settings_.outbox_wall)));
+  if (!last)
+    base::log(base::LogLevel::kError, "link", "{}: {}; the outbox is as it was before",
+              settings_.outbox_file, base::to_string(last.error()));
+  return last;
+}
+
 void LinkDriver::on_outbox_written(std::uint64_t serial, const base::Result<void>& written) {
   if (!written)
     base::log(base::LogLevel::kError, "link", "{}: {}", settings_.outbox_file,

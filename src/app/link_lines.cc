@@ -2,6 +2,7 @@
 // The driver's connections: names, attempts, bytes, and what the kernel knows of them.
 #include <errno.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/ip/address.hpp>
@@ -48,18 +49,26 @@ link::LineFacts LinkDriver::line_facts() const {
 }
 
 void LinkDriver::read_network() {
-  network_ = io::read_network();
+  auto view = io::read_network();
+  if (!view) {
+    // Half a list says nothing of what is not in it: what was known goes on.
+    base::log(base::LogLevel::kWarning, "link", "the network cannot be read: {}",
+              base::to_string(view.error()));
+    return;
+  }
   link::NetworkFacts facts;
-  // To this very machine there is always a way.
-  const bool here = is_loopback_name(settings_.config.host);
-  facts.online = here || !network_.addresses.empty();
-  facts.key = network_.key(base::as_text(settings_.config.token));
-  facts.fingerprint = network_.fingerprint();
   const auto line = lines_.find(link_.live());
   if (line != lines_.end() && line->second.stream) {
     const std::string own = io::local_address(line->second.stream->fd());
-    facts.local_address_gone = !own.empty() && !is_loopback(own) && !network_.has(own);
+    facts.local_address_gone = !own.empty() && !is_loopback(own) && !view->has(own);
   }
+  // Somebody else's bridge, which comes and goes, leads nowhere.
+  if (!server_on_link_) view->link_local.clear();
+  // To this very machine there is always a way.
+  const bool here = is_loopback_name(settings_.config.host);
+  facts.online = here || !view->addresses.empty() || !view->link_local.empty();
+  facts.key = view->key(base::as_text(settings_.config.token));
+  facts.fingerprint = view->fingerprint();
   feed([&facts](link::Link& link, base::Instant now, link::Actions& out) {
     link.on_network_changed(now, facts, out);
   });
@@ -69,6 +78,7 @@ void LinkDriver::carry_out(const link::Resolve& resolve) {
   lookup_ =
       io::lookup(core_.engine().loop(), resolve.host,
                  [this, generation = resolve.generation](base::Result<io::Lookup::Answer> answer) {
+                   if (answer) note_server(*answer);
                    feed([&](link::Link& link, base::Instant now, link::Actions& out) {
                      if (!answer) return link.on_resolve_failed(now, generation, out);
                      std::vector<link::Address> addresses;
@@ -80,6 +90,15 @@ void LinkDriver::carry_out(const link::Resolve& resolve) {
                        link.on_resolved_in_part(now, generation, std::move(addresses), out);
                    });
                  });
+}
+
+/// Which addresses of ours are good for the server.
+void LinkDriver::note_server(const io::Lookup::Answer& answer) {
+  const bool on_link = std::ranges::any_of(
+      answer.found, [](const auto& each) { return io::is_link_local(each.address); });
+  const bool before = server_on_link_;
+  server_on_link_ = on_link || (before && !answer.whole);
+  if (server_on_link_ != before) later([this] { read_network(); });
 }
 
 void LinkDriver::carry_out(const link::Connect& connect) {

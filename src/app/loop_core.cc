@@ -7,12 +7,6 @@
 #include "io/clock.h"
 
 namespace wakeline::app {
-namespace {
-
-/// Ten years: so that no sum overflows.
-constexpr base::Duration kDelayMax = std::chrono::hours(24 * 3650);
-
-}  // namespace
 
 static_assert(std::atomic<bool>::is_always_lock_free, "stop() is called in signal handlers");
 
@@ -27,8 +21,7 @@ RunLoop::TimerId LoopCore::call_after(base::Duration delay, std::function<void()
   {
     const std::lock_guard lock(mutex_);
     timer = ++last_;
-    timers_.emplace(timer, Timer{io::now() + std::clamp(delay, base::Duration::zero(), kDelayMax),
-                                 std::move(task)});
+    timers_.emplace(timer, Timer{io::now() + delay, std::move(task)});
   }
   poller_->interrupt();  // it may be the next deadline
   return timer;

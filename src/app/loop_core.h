@@ -37,6 +37,7 @@ class LoopCore {
   std::size_t dispatch();
 
   void post(std::function<void()> task) { poller_->post(std::move(task)); }
+  /// `delay`: as base::bounded gives it.
   RunLoop::TimerId call_after(base::Duration delay, std::function<void()> task);
   void cancel(RunLoop::TimerId timer);
 

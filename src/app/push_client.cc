@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <wakeline/push_client.h>
 
-#include <atomic>
+#include <mutex>
 #include <utility>
 
 #include "app/core.h"
@@ -26,13 +26,22 @@ namespace app {
 class PushCore {
  public:
   struct Inbox {
-    std::atomic<bool> closed = false;
+    /// Held while a handler runs, and to close: recursive, as a handler may destroy its client.
+    std::recursive_mutex delivering;
+    bool closed = false;  // under delivering
     std::mutex mutex;
     std::function<void(const Push&)> on_push;         // under mutex
     std::function<void(const LinkStatus&)> on_state;  // under mutex
     std::function<void(const Missed&)> on_missed;     // under mutex
     std::function<void(const Outcome&)> on_outcome;   // under mutex
     LinkStatus status;                                // under mutex
+
+    template <class Handler>
+    void set(Handler Inbox::* which, Handler handler) {
+      handler = shared(std::move(handler));
+      const std::lock_guard lock(mutex);
+      std::swap(this->*which, handler);  // the former one is destroyed without the lock
+    }
   };
 
   static Result<std::unique_ptr<PushCore>> create(std::shared_ptr<Core> core,
@@ -40,7 +49,10 @@ class PushCore {
   PushCore(const PushCore&) = delete;
   PushCore& operator=(const PushCore&) = delete;
   ~PushCore() {
-    inbox_->closed = true;
+    {
+      const std::lock_guard delivering(inbox_->delivering);
+      inbox_->closed = true;
+    }
     call([this] { driver_.reset(); });
   }
 
@@ -63,12 +75,20 @@ class PushCore {
   void report(const link::Report& report, base::Instant now);
   void outcome(const link::Outcome& outcome);
   void missed(const link::Missed& missed);
-  /// The handler that is set by then; none once the client is gone.
-  template <class Handler>
-  static Handler handler_of(Inbox& inbox, Handler Inbox::* which) {
-    if (inbox.closed) return {};
-    const std::lock_guard lock(inbox.mutex);
-    return inbox.*which;
+  enum class Told : std::uint8_t { kGone, kNobody, kYes };
+  /// Calls the handler that is set by then, if the client is there yet.
+  template <class Handler, class Value>
+  static Told tell(Inbox& inbox, Handler Inbox::* which, const Value& value) {
+    Handler handler;  // destroyed without the locks
+    const std::lock_guard delivering(inbox.delivering);
+    if (inbox.closed) return Told::kGone;
+    {
+      const std::lock_guard lock(inbox.mutex);
+      handler = inbox.*which;
+    }
+    if (!handler) return Told::kNobody;
+    handler(value);
+    return Told::kYes;
   }
 
   std::shared_ptr<Core> core_;
@@ -209,10 +229,8 @@ void PushCore::deliver(const link::Delivery& delivery) {
   core_->dispatcher().post([inbox = inbox_, push = to_public_push(delivery, keys_),
                             core = core_.get(), driver = std::weak_ptr(driver_),
                             manual = manual_accept_] {
-    const auto handler = handler_of(*inbox, &Inbox::on_push);
-    if (!handler) return;  // stays with the server until a run that wants it
-    handler(push);
-    if (manual) return;
+    // What nobody wanted stays with the server until a run that does.
+    if (tell(*inbox, &Inbox::on_push, push) != Told::kYes || manual) return;
     core->engine().loop().post([driver, id = push.id] {
       if (const auto alive = driver.lock()) alive->accept({id});
     });
@@ -232,9 +250,7 @@ void PushCore::report(const link::Report& report, base::Instant now) {
     const std::lock_guard lock(inbox_->mutex);
     inbox_->status = status;
   }
-  core_->dispatcher().post([inbox = inbox_, status] {
-    if (const auto handler = handler_of(*inbox, &Inbox::on_state)) handler(status);
-  });
+  core_->dispatcher().post([inbox = inbox_, status] { tell(*inbox, &Inbox::on_state, status); });
 }
 
 void PushCore::outcome(const link::Outcome& outcome) {
@@ -242,8 +258,8 @@ void PushCore::outcome(const link::Outcome& outcome) {
                      outcome.detail};
   core_->dispatcher().post([inbox = inbox_, told, number = outcome.number, core = core_.get(),
                             driver = std::weak_ptr(driver_)] {
-    if (inbox->closed) return;  // the next run hears of it
-    if (const auto handler = handler_of(*inbox, &Inbox::on_outcome)) handler(told);
+    // Else the next run hears of it.
+    if (tell(*inbox, &Inbox::on_outcome, told) == Told::kGone) return;
     core->engine().loop().post([driver, number] {
       if (const auto alive = driver.lock()) alive->outcome_taken(number);
     });
@@ -253,7 +269,7 @@ void PushCore::outcome(const link::Outcome& outcome) {
 void PushCore::missed(const link::Missed& missed) {
   core_->dispatcher().post(
       [inbox = inbox_, told = Missed{missed.first, missed.last, missed.count}] {
-        if (const auto handler = handler_of(*inbox, &Inbox::on_missed)) handler(told);
+        tell(*inbox, &Inbox::on_missed, told);
       });
 }
 
@@ -288,23 +304,19 @@ PushClient& PushClient::operator=(PushClient&&) noexcept = default;
 PushClient::~PushClient() = default;
 
 void PushClient::on_push(std::function<void(const Push&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_push = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_push, std::move(handler));
 }
 
 void PushClient::on_state(std::function<void(const LinkStatus&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_state = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_state, std::move(handler));
 }
 
 void PushClient::on_missed(std::function<void(const Missed&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_missed = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_missed, std::move(handler));
 }
 
 void PushClient::on_outcome(std::function<void(const Outcome&)> handler) {
-  const std::lock_guard lock(core_->inbox().mutex);
-  core_->inbox().on_outcome = app::shared(std::move(handler));
+  core_->inbox().set(&app::PushCore::Inbox::on_outcome, std::move(handler));
 }
 
 Result<std::string> PushClient::send(const Message& message) {

@@ -74,6 +74,18 @@ TEST_F(PushClientTest, GivesAPushOnceAndAcknowledgesItWhenItsHandlerReturned) {
                              .payload = R"({"title":"ring","data":"7"})"}));
 }
 
+TEST_F(PushClientTest, AHandlerMayCallTheClientAtItsEnd) {
+  PushClient client = create(options());
+  bool ended = false;
+  std::shared_ptr<void> owned(nullptr, [&](void*) {
+    ended = client.status().state == LinkState::kStopped;
+    client.on_push({});
+  });
+  client.on_state([owned = std::move(owned)](const LinkStatus&) {});
+  client.on_state({});
+  EXPECT_TRUE(ended);
+}
+
 TEST_F(PushClientTest, RemembersWhatWasAcceptedOverItsEnd) {
   {
     PushClient client = create(options());
@@ -91,6 +103,27 @@ TEST_F(PushClientTest, RemembersWhatWasAcceptedOverItsEnd) {
   EXPECT_EQ(broker.take(2), (Words{"PUBACK", "PUBACK"}));
   EXPECT_EQ(pushes.size(), 2u);
   EXPECT_EQ(pushes[1].title, "again");
+}
+
+TEST_F(PushClientTest, WritesAtItsEndWhatTheDiskDidNotTakeBefore) {
+  const std::string state = folder.file("state");
+  const std::string away = folder.file("away");
+  {
+    PushClient client = create(options());
+    bool told = false;
+    client.on_outcome([&](const Outcome&) {
+      told = true;
+      std::filesystem::rename(state, away);
+    });
+    ASSERT_TRUE(client.send({.body = "yes"}));
+    go_online(client);
+    ASSERT_TRUE(dispatch_until(app, [&] { return told; }));
+    // Its write follows the one that is to forget the first message: both have failed.
+    EXPECT_FALSE(client.send({.body = "no"}));
+    std::filesystem::rename(away, state);
+  }
+  const PushClient client = create(options());
+  EXPECT_EQ(client.outbox_size(), 0U) << "the app had heard of its outcome";
 }
 
 TEST_F(PushClientTest, LeavesAPushWhoseHandlerThrewToTheNextRun) {
@@ -219,6 +252,22 @@ TEST_F(PushClientTest, SaysThatAMessageCannotBeKeptAndHoldsAPushUntilTheDiskIsBa
   EXPECT_EQ(broker.take(1), Words{"PUBACK"});
   EXPECT_TRUE(client.send({.body = "z"}));
   EXPECT_EQ(broker.take(1), Words{"PUBLISH"});
+}
+
+TEST_F(PushClientTest, C15AsksTheHostOnceForHandlersThatOneTimeoutServes) {
+  PushClient client = create(options());
+  go_online(client);
+  app.background_time_remaining();  // answered after what the client asked
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), [] {}));
+  app.clear_keep_alive_timeout();
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(900), [] {}));
+  app.background_time_remaining();
+  EXPECT_EQ(std::ranges::count_if(peer.heard(),
+                                  [](const host::Message& message) {
+                                    return std::holds_alternative<host::SetKeepAlive>(message);
+                                  }),
+            1)
+      << "the host counts from when it is asked";
 }
 
 TEST_F(PushClientTest, TellsThatPushesNeverCome) {

@@ -81,6 +81,39 @@ TEST_F(PushClientThreads, AHandlerThatBlocksHoldsUpNeitherTheLineNorOtherCalls) 
   EXPECT_EQ(broker.take(2), (std::vector<std::string>{"PUBACK", "PUBACK"}));
 }
 
+TEST_F(PushClientThreads, ItsEndWaitsForAHandlerThatRuns) {
+  std::promise<void> entered;
+  std::promise<void> destroyed;
+  auto gone = destroyed.get_future();
+  bool destroyed_first = false;
+  std::promise<void> left;
+  client->on_state([&, first = true](const LinkStatus&) mutable {
+    if (!std::exchange(first, false)) return;
+    entered.set_value();
+    // Long enough for an end that does not wait; one that does is there after this.
+    destroyed_first = gone.wait_for(std::chrono::milliseconds(200)) == std::future_status::ready;
+    left.set_value();
+  });
+  client->start();
+  dispatching = std::thread([this] { app.run(); });
+  entered.get_future().wait();
+  client.reset();
+  destroyed.set_value();
+  left.get_future().wait();
+  EXPECT_FALSE(destroyed_first);
+}
+
+TEST_F(PushClientThreads, MayBeDestroyedByItsHandler) {
+  std::promise<void> done;
+  client->on_state([&](const LinkStatus&) {
+    client.reset();
+    done.set_value();
+  });
+  client->start();
+  dispatching = std::thread([this] { app.run(); });
+  EXPECT_EQ(done.get_future().wait_for(seconds(10)), std::future_status::ready);
+}
+
 TEST_F(PushClientThreads, ManyMayCallItAtOnceAndEachMessageGoesOutOnce) {
   constexpr int kThreads = 6;
   constexpr int kMessages = 8;

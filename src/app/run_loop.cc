@@ -41,7 +41,7 @@ std::size_t RunLoop::dispatch() {
 
 void RunLoop::post(std::function<void()> task) { core_->post(std::move(task)); }
 RunLoop::TimerId RunLoop::call_after(std::chrono::milliseconds delay, std::function<void()> task) {
-  return core_->call_after(delay, std::move(task));
+  return core_->call_after(base::bounded(delay), std::move(task));
 }
 void RunLoop::cancel(TimerId timer) { core_->cancel(timer); }
 

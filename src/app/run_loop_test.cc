@@ -72,6 +72,16 @@ TEST(RunLoop, ATimerThatIsDueCanStillBeCancelledByTheOneBeforeIt) {
   EXPECT_EQ(order, "a");
 }
 
+TEST(RunLoop, TakesTheLongestAndTheShortestDelay) {
+  auto loop = make();
+  std::string order;
+  loop.call_after(milliseconds::max(), [&] { order += 'x'; });
+  loop.call_after(milliseconds::min(), [&] { order += 'a'; });
+  loop.call_after(milliseconds(0), [&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(order, "a");
+}
+
 TEST(RunLoop, ServesALoopOfTheAppByItsDescriptor) {
   auto loop = make();
   EXPECT_EQ(loop.dispatch(), 0u);

@@ -43,8 +43,8 @@ void StreamCore::tell(StreamEvent event) {
 }
 
 void StreamCore::deliver(StreamEvent event) {
+  std::shared_ptr<StreamPair::Handler> handler;  // destroyed without the locks
   const std::lock_guard delivering(delivering_);
-  std::shared_ptr<StreamPair::Handler> handler;
   {
     const std::lock_guard lock(mutex_);
     if (state_ == StreamState::kClosed) return;

@@ -124,7 +124,7 @@ Result<void> StreamCore::open(std::shared_ptr<LoopCore> loop, StreamPair::Handle
 
 void StreamCore::start_timer() {
   loop_->cancel(timer_);
-  timer_ = loop_->call_after(open_timeout_, [weak = weak_from_this()] {
+  timer_ = loop_->call_after(base::bounded(open_timeout_), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->on_late();
   });
 }
@@ -201,9 +201,9 @@ void StreamCore::on_open() {
 // --- the end
 
 void StreamCore::close() {
+  std::shared_ptr<StreamPair::Handler> handler;  // destroyed without the locks
   const std::lock_guard delivering(delivering_);
   std::shared_ptr<Opening> opening;
-  std::shared_ptr<StreamPair::Handler> handler;  // destroyed without the lock
   TagKey tag = 0;
   int fd = -1;
   {

@@ -64,6 +64,14 @@ class StreamTest : public testing::Test {
   Events events;
 };
 
+TEST_F(StreamTest, TakesTheLongestOpenTimeout) {
+  auto stream = to_peer();
+  ASSERT_TRUE(stream.set_open_timeout(milliseconds::max()));
+  open(stream);
+  ASSERT_TRUE(wait_for(kCanAcceptBytes));
+  EXPECT_EQ(take(), (Events{kOpenCompleted, kCanAcceptBytes}));
+}
+
 TEST_F(StreamTest, C32TellsOfOpeningSpaceBytesAndEndInTheirOrder) {
   auto stream = to_peer();
   EXPECT_EQ(stream.state(), StreamState::kNotOpen);

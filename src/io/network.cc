@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -17,10 +16,12 @@
 #include <array>
 #include <charconv>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "io/netlink.h"
 #include "io/unique_fd.h"
 
 namespace wakeline::io {
@@ -28,36 +29,57 @@ namespace {
 
 constexpr std::size_t kResolversMax = 4'096;
 
-std::string numeric(const sockaddr* address) {
+/// A dump that a change has disturbed is asked for again.
+constexpr int kDumpTries = 5;
+
+std::string numeric(int family, const void* address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* from = nullptr;
-  if (address->sa_family == AF_INET) {
-    from = &reinterpret_cast<const sockaddr_in*>(address)->sin_addr;
-  } else if (address->sa_family == AF_INET6) {
-    from = &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
-  }
-  if (from == nullptr) return {};
-  ::inet_ntop(address->sa_family, from, text.data(), text.size());
+  if (::inet_ntop(family, address, text.data(), text.size()) == nullptr) return {};
   return text.data();
 }
 
-bool is_link_local(const std::string& address) {
-  return address.starts_with("169.254.") || address.starts_with("fe80:");
+/// Of RTM_NEWADDR, from our end of the link; empty: of no IP family, or malformed.
+std::string address_in(int family, base::BytesView attributes) {
+  base::BytesView own;
+  base::BytesView peer;
+  for_each_attribute(attributes, [&](std::uint16_t type, base::BytesView value) {
+    if (type == IFA_LOCAL) own = value;
+    if (type == IFA_ADDRESS) peer = value;  // our own, but on a point-to-point link
+  });
+  const base::BytesView address = own.empty() ? peer : own;
+  const std::size_t size = family == AF_INET    ? sizeof(in_addr)
+                           : family == AF_INET6 ? sizeof(in6_addr)
+                                                : 0;
+  return size == 0 || address.size() != size ? std::string() : numeric(family, address.data());
 }
 
-std::vector<std::string> read_addresses() {
-  std::vector<std::string> all;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return all;
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> freed(list, &::freeifaddrs);
-  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
-    const bool up = (each->ifa_flags & IFF_UP) != 0 && (each->ifa_flags & IFF_LOOPBACK) == 0;
-    if (!up || each->ifa_addr == nullptr) continue;
-    std::string address = numeric(each->ifa_addr);
-    if (!address.empty() && !is_link_local(address)) all.push_back(std::move(address));
-  }
-  std::ranges::sort(all);
-  return all;
+base::Result<void> read_addresses(NetlinkQuery& query, NetworkView& view) {
+  const rtgenmsg any = {AF_UNSPEC};
+  const base::BytesView every(reinterpret_cast<const std::uint8_t*>(&any), sizeof any);
+  std::map<std::uint32_t, unsigned> flags;  // of each interface
+  const auto links =
+      query.ask(RTM_GETLINK, NLM_F_DUMP, every, [&](std::uint16_t type, base::BytesView body) {
+        ifinfomsg link = {};
+        if (type != RTM_NEWLINK || !read_value(body, link)) return;
+        flags[static_cast<std::uint32_t>(link.ifi_index)] = link.ifi_flags;
+      });
+  if (!links) return links;
+  const auto addresses =
+      query.ask(RTM_GETADDR, NLM_F_DUMP, every, [&](std::uint16_t type, base::BytesView body) {
+        ifaddrmsg header = {};
+        if (type != RTM_NEWADDR || !read_value(body, header)) return;
+        const auto link = flags.find(header.ifa_index);
+        if (link == flags.end() || (link->second & IFF_UP) == 0) return;
+        std::string address = address_in(header.ifa_family, after_part(body, sizeof header));
+        if (address.empty()) return;
+        const bool loopback = (link->second & IFF_LOOPBACK) != 0;
+        auto& kind = loopback                 ? view.loopback
+                     : is_link_local(address) ? view.link_local
+                                              : view.addresses;
+        kind.push_back(std::move(address));
+      });
+  for (auto* kind : {&view.addresses, &view.link_local, &view.loopback}) std::ranges::sort(*kind);
+  return addresses;
 }
 
 /// "3 192.168.1.1 00:11:…": the default route of IPv4 with the lowest metric, in /proc's words.
@@ -137,13 +159,20 @@ class Watch final : public NetworkWatch {
 
 }  // namespace
 
+bool is_link_local(std::string_view address) {
+  return address.starts_with("169.254.") || address.starts_with("fe80:");
+}
+
 bool NetworkView::has(std::string_view address) const {
-  return std::ranges::find(addresses, address) != addresses.end();
+  return std::ranges::any_of(std::array{&addresses, &link_local, &loopback}, [&](const auto* kind) {
+    return std::ranges::find(*kind, address) != kind->end();
+  });
 }
 
 std::uint64_t NetworkView::fingerprint() const {
   std::string all = gateway + '\n' + resolvers;
-  for (const std::string& address : addresses) all += '\n' + address;
+  for (const auto* kind : {&addresses, &link_local})
+    for (const std::string& address : *kind) all += '\n' + address;
   return std::hash<std::string>()(all);
 }
 
@@ -158,15 +187,29 @@ std::string NetworkView::key(std::string_view secret) const {
   return text;
 }
 
-NetworkView read_network() {
-  return {.addresses = read_addresses(), .gateway = read_gateway(), .resolvers = read_resolvers()};
+base::Result<NetworkView> read_network() {
+  auto query = NetlinkQuery::open(NETLINK_ROUTE);
+  if (!query) return base::fail(query.error());
+  for (int tries = 1;; ++tries) {
+    NetworkView view;
+    const auto read = read_addresses(*query, view);
+    if (!read && read.error().code == base::ErrorCode::kBusy && tries < kDumpTries) continue;
+    if (!read) return base::fail(read.error());
+    view.gateway = read_gateway();
+    view.resolvers = read_resolvers();
+    return view;
+  }
 }
 
 std::string local_address(int fd) {
   sockaddr_storage own{};
   socklen_t size = sizeof own;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) return {};
-  return numeric(reinterpret_cast<const sockaddr*>(&own));
+  if (own.ss_family == AF_INET6)
+    return numeric(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(own).sin6_addr);
+  if (own.ss_family == AF_INET)
+    return numeric(AF_INET, &reinterpret_cast<const sockaddr_in&>(own).sin_addr);
+  return {};
 }
 
 base::Result<std::unique_ptr<NetworkWatch>> NetworkWatch::open(Loop& loop,

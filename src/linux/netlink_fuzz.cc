@@ -3,7 +3,8 @@
 #include <cstdint>
 
 #include "base/check.h"
-#include "linux/netlink_query.h"
+#include "io/netlink.h"
+#include "linux/netlink_messages.h"
 
 using namespace wakeline;  // NOLINT(google-build-using-namespace): a program of one function
 
@@ -17,6 +18,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // A next hop needs eight bytes at least.
     WL_CHECK(sys::parse_default_routes(body).size() <= body.size() / 8 + 1);
   };
-  if (!sys::read_netlink({data, size}, read_all)) return 0;
+  if (!io::read_netlink({data, size}, read_all)) return 0;
   return 0;
 }

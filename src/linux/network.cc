@@ -14,8 +14,9 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
+#include "io/netlink.h"
 #include "linux/fd_watch.h"
-#include "linux/netlink_query.h"
+#include "linux/netlink_messages.h"
 
 namespace wakeline::sys {
 namespace {
@@ -48,7 +49,7 @@ base::BytesView bytes_of(const rtgenmsg& body) {
   return {reinterpret_cast<const std::uint8_t*>(&body), sizeof body};
 }
 
-base::Result<NetworkFacts> read_once(NetlinkQuery& query) {
+base::Result<NetworkFacts> read_once(io::NetlinkQuery& query) {
   NetworkFacts facts;
   Names names;
   const rtgenmsg any = {AF_UNSPEC};
@@ -155,7 +156,7 @@ class RtnetlinkWatch final : public NetworkWatch {
 }  // namespace
 
 base::Result<NetworkFacts> read_network() {
-  auto query = NetlinkQuery::open(NETLINK_ROUTE);
+  auto query = io::NetlinkQuery::open(NETLINK_ROUTE);
   if (!query) return base::fail(query.error());
   for (int tries = 1;; ++tries) {
     auto facts = read_once(*query);

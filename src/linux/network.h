@@ -34,7 +34,7 @@ class NetworkWatch {
  public:
   using OnChange = std::function<void(const NetworkChange&)>;
 
-  /// `on_change` runs on the loop's thread. Errors: as NetlinkQuery::open.
+  /// `on_change` runs on the loop's thread. Errors: as io::NetlinkQuery::open.
   static base::Result<std::unique_ptr<NetworkWatch>> open(io::Loop& loop, NetworkOptions options,
                                                           OnChange on_change);
   virtual ~NetworkWatch() = default;
@@ -45,7 +45,7 @@ class NetworkWatch {
   virtual void hint() = 0;
 };
 
-/// Reads them once. Errors: as NetlinkQuery::ask.
+/// Reads them once. Errors: as io::NetlinkQuery::ask.
 base::Result<NetworkFacts> read_network();
 
 }  // namespace wakeline::sys

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#include "linux/netlink_query.h"
+#include "io/netlink.h"
 #include "linux/socket_end.h"
 
 namespace wakeline::sys {
@@ -48,7 +48,7 @@ base::Result<SocketEnds> socket_ends(int fd) {
 }
 
 base::Result<void> destroy_socket(const SocketEnds& ends, std::uint64_t cookie) {
-  auto query = NetlinkQuery::open(NETLINK_SOCK_DIAG);
+  auto query = io::NetlinkQuery::open(NETLINK_SOCK_DIAG);
   if (!query) return base::fail(query.error());
   inet_diag_req_v2 request = {};
   // A connection with IPv4 addresses is found by them, also when its socket is of IPv6.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The push client on a machine with two ways to its server, in network namespaces of the test's
 // own: ways that go, that swallow everything, that become worse than another.
+#include <sys/resource.h>
+
 #include "link_network_fixture.h"
 
 namespace wakeline::test {
@@ -50,6 +52,45 @@ TEST_F(LinkNetwork, ABetterWayIsTakenBeforeTheOldOneIsLeft) {
   EXPECT_TRUE(eventually([&] { return app.pushes().size() == 2; }));
   EXPECT_TRUE(app.ready());
   EXPECT_FALSE(app.was("network_changed"));  // the old one was not left for that
+}
+
+TEST_F(LinkNetwork, ALinkLocalAddressIsAsGoodAsAnotherC31) {
+  ip("address add 169.254.9.2/24 dev c1");
+  far([] { ip("address add 169.254.9.1/24 dev s1"); });
+  name_server({"169.254.9.1"});
+  Ringing app(options());
+  go_online(app);
+  const auto before = lines();
+  ip("address add 10.9.3.2/24 dev c2");  // of no importance
+  push("over the same");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 2; }));
+  EXPECT_EQ(lines(), before);
+  EXPECT_FALSE(app.was("network_changed"));
+}
+
+TEST_F(LinkNetwork, AListOfAddressesThatCannotBeReadTakesNoLineAwayC31) {
+  name_server({"10.9.1.1"});
+  Ringing app(options());
+  go_online(app);
+  const auto before = lines();
+  {
+    // No descriptor is left to ask the kernel with.
+    rlimit former{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &former), 0);
+    rlimit few = former;
+    few.rlim_cur = 256;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    std::vector<io::UniqueFd> all;
+    while (io::UniqueFd fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}) all.push_back(std::move(fd));
+    ip("address add 10.9.3.2/24 dev c2");
+    // What the library's thread heard before, it has done with by then.
+    for (int i = 0; i < 3; ++i) (void)app.client().outbox_size();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &former), 0);
+  }
+  push("over the same");
+  ASSERT_TRUE(eventually([&] { return app.pushes().size() == 2; }));
+  EXPECT_EQ(lines(), before);
+  EXPECT_FALSE(app.was("network_changed"));
 }
 
 }  // namespace

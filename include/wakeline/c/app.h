@@ -143,7 +143,7 @@ WAKELINE_C_API wakeline_error_t wakeline_app_host(wakeline_app_t* app, wakeline_
 /// Why this process was launched.
 WAKELINE_C_API wakeline_error_t wakeline_app_launch_reason(wakeline_app_t* app,
                                                            wakeline_launch_reason_t* reason);
-/// Without a host: WAKELINE_STATE_FOREGROUND.
+/// Without a host, and while one is gone: WAKELINE_STATE_FOREGROUND. No handler tells of that.
 WAKELINE_C_API wakeline_error_t wakeline_app_state(wakeline_app_t* app,
                                                    wakeline_app_state_t* state);
 
@@ -170,7 +170,7 @@ WAKELINE_C_API wakeline_error_t wakeline_app_on_woken(wakeline_app_t* app,
 WAKELINE_C_API wakeline_error_t wakeline_app_on_call_state(wakeline_app_t* app,
                                                            wakeline_call_handler_t handler,
                                                            void* user);
-/// Without a host, or where it hears of no calls: WAKELINE_CALL_ENDED.
+/// Without a host, while one is gone, or where it hears of no calls: WAKELINE_CALL_ENDED.
 WAKELINE_C_API wakeline_error_t wakeline_app_call_state(wakeline_app_t* app,
                                                         wakeline_call_state_t* state);
 /// After each change of addresses or default routes (C31).

@@ -157,11 +157,63 @@ TEST(Line, ObeysRetryAfterEvenInALaterRun) {
   later.pass(seconds(10));
   EXPECT_THAT(later.start(),
               ElementsAre(Report{State::kWaiting, Why::kServerBusy, memory.not_before, ""}));
-  Pen rebooted(config(), memory);
-  rebooted.now = Instant(seconds(3));
-  Memory far = memory;
+}
+
+TEST(Line, IsNotLockedOutByAClockThatWasWrong) {
+  Memory far;
   far.not_before = Instant(std::chrono::hours(500));
-  EXPECT_EQ(Pen(config(), far).start().size(), 3U) << "a clock of before the restart";
+  Pen pen(config(), far);
+  pen.start();
+  EXPECT_EQ(pen.link.state(), State::kWaiting);
+  EXPECT_EQ(pen.waits(), kRetryAfterMax);
+  EXPECT_EQ(pen.memory().not_before, pen.now + kRetryAfterMax);
+
+  Pen again(config(), pen.memory());
+  again.now = pen.now;
+  again.pass(minutes(50));
+  again.start();
+  EXPECT_EQ(again.waits(), minutes(10)) << "a later run does not begin anew";
+  again.deadline();
+  again.come_back();
+  EXPECT_EQ(again.memory().not_before, Instant{});
+}
+
+TEST(Line, ForgetsRetryAfterAtTheNextLogin) {
+  Pen pen;
+  pen.start();
+  pen.resolved();
+  pen.persisted();
+  pen.connected(1);
+  auto busy = refusal(mqtt::Reason::kServerBusy);
+  busy.properties.user.emplace_back("retry-after", "90000");
+  pen.heard(1, {busy});
+  pen.persisted();
+  pen.deadline();
+  pen.connected(pen.attempt);
+  const auto did = pen.heard(pen.attempt, {our_connack(0)});
+  ASSERT_EQ(pen.link.state(), State::kReady);
+  EXPECT_EQ(pen.memory().not_before, Instant{});
+  EXPECT_THAT(did, ::testing::Contains(Action(Persist{pen.serial, pen.memory()})));
+}
+
+TEST(Line, StaysOnItsNetworkWhileTheServerWantsNoLogin) {
+  Pen pen = settled();
+  pen.network(true, false, "road");
+  pen.connected(2);
+  auto busy = refusal(mqtt::Reason::kServerBusy);
+  busy.properties.user.emplace_back("retry-after", "90000");
+  pen.heard(2, {busy});
+  ASSERT_EQ(pen.link.live(), AttemptId{1});
+  const Instant quiet = pen.memory().not_before;
+  pen.heard(1, {mqtt::Pingresp{}});
+  pen.network(true, false, "cafe");
+  EXPECT_EQ(pen.attempt, 2U);
+  while (pen.now < quiet) {
+    ASSERT_EQ(pen.attempt, 2U);
+    if (pen.link.next_deadline() < quiet) pen.heard(1, {mqtt::Pingresp{}});
+    pen.deadline();
+  }
+  EXPECT_EQ(pen.attempt, 3U) << "when it may";
 }
 
 TEST(Line, MovesWithinTheDrainThatTheServerAnnounces) {

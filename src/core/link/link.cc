@@ -59,7 +59,12 @@ void Link::start(Instant now, Actions& out) {
   memory_.networks.forget_the_future(now);
   outbox_.forget_the_future(now);
   use_network(now, facts_.key);
-  const Instant quiet = quiet_until(now);
+  // A wall clock that was wrong then, or is now, locks nobody out.
+  if (memory_.not_before > now + kRetryAfterMax) {
+    memory_.not_before = now + kRetryAfterMax;
+    persist(out);
+  }
+  const Instant quiet = quiet_until();
   if (quiet > now)
     wait(now, quiet == not_before_ ? Why::kBadCredentials : Why::kServerBusy, quiet - now, {}, out);
   else
@@ -240,27 +245,34 @@ void Link::on_deadline(Instant now, Actions& out) {
 
 void Link::connect_now(Instant now, Why why, Actions& out) {
   timers_.clear(Timer::kRetry);
+  began_elsewhere_ = false;
   set_state(State::kConnecting, why, {}, {}, out);
-  resolving_ = true;
-  timers_.set(Timer::kResolve, now + config_.connect_timeout);
-  out.push(Resolve{++generation_, config_.host, config_.port});
+  resolve(now, out);
   // An older answer serves at once, and the new one joins the race (link.md §3).
   use_stale(now);
   if (!addresses_.empty()) begin_race(now, out);
 }
 
-/// Cuts a wait short, if it may be.
+void Link::resolve(Instant now, Actions& out) {
+  resolving_ = true;
+  timers_.set(Timer::kResolve, now + config_.connect_timeout);
+  out.push(Resolve{++generation_, config_.host, config_.port});
+}
+
+/// Cuts a wait short, if it may be. On a network that came or changed it is short in any case: what
+/// was waited for may have been that.
 void Link::try_now(Instant now, Why why, Actions& out) {
   if (state_ != State::kWaiting && state_ != State::kNoNetwork) return;
-  if (quiet_until(now) > now) return;
-  const Instant allowed = saturating_add(hurried_at_, kHurryInterval);
+  const Instant allowed = std::max(may_hurry_at(), quiet_until());
   if (allowed <= now) {
     hurried_at_ = now;
     connect_now(now, why, out);
-  } else if (state_ == State::kNoNetwork && facts_.online) {
+  } else if (why == Why::kNetworkChanged && allowed < timers_.at(Timer::kRetry)) {
     wait(now, why, allowed - now, {}, out);
   }
 }
+
+Instant Link::may_hurry_at() const { return saturating_add(hurried_at_, kHurryInterval); }
 
 /// Whatever older answer there was is in the race, or has lost it.
 void Link::resolve_failed(Instant now, Actions& out) {
@@ -345,7 +357,7 @@ void Link::lost(Instant now, Loss loss, Actions& out) {
     failed(now, std::move(loss), out);
     return;
   }
-  const bool at_once = loss.how == Return::kAtOnce && facts_.online && quiet_until(now) <= now;
+  const bool at_once = loss.how == Return::kAtOnce && facts_.online && quiet_until() <= now;
   if (at_once && race_.running()) {
     set_state(State::kConnecting, loss.why, {}, std::move(loss.detail), out);
     run_race(now, out);
@@ -375,24 +387,26 @@ void Link::failed(Instant now, Loss loss, Actions& out) {
     not_before_ = now + delay;
   } else {
     delay = backoff_.after_failure(memory_.spread, foreground_, random_);
-    if (loss.asked) delay = *loss.asked;
+    if (loss.asked) {
+      delay = *loss.asked;
+    } else if (std::exchange(began_elsewhere_, false)) {  // no word on this network
+      network_.routes.forgive();
+      hurried_at_ = std::max(now, may_hurry_at());
+      delay = hurried_at_ - now;
+    }
   }
   wait(now, loss.why, delay, std::move(loss.detail), out);
 }
 
 void Link::wait(Instant now, Why why, Duration delay, std::string detail, Actions& out) {
   const State state = facts_.online ? State::kWaiting : State::kNoNetwork;
-  const Instant until = std::max(now + (facts_.online ? delay : kSafetyCheck), quiet_until(now));
+  const Instant until = std::max(now + (facts_.online ? delay : kSafetyCheck), quiet_until());
   timers_.set(Timer::kRetry, until);
   set_state(state, why, until, std::move(detail), out);
 }
 
-/// Until when nothing is tried, whatever happens. A time that a clock of before the machine's
-/// restart has set is taken for what it can be at most.
-Instant Link::quiet_until(Instant now) const {
-  const Instant asked = memory_.not_before > now + kRetryAfterMax ? Instant{} : memory_.not_before;
-  return std::max(asked, not_before_);
-}
+/// Until when nothing is tried, whatever happens.
+Instant Link::quiet_until() const { return std::max(memory_.not_before, not_before_); }
 
 // --- what the driver hears of it
 

@@ -78,6 +78,8 @@ class Link {
   /// The app knows what became of the message.
   void outcome_taken(Instant now, std::uint64_t number, Actions& out);
   std::size_t outbox_size() const { return outbox_.size(); }
+  /// The outbox as a last write makes it safe; nullopt: the disk has all of it.
+  std::optional<std::vector<Message>> unstored_outbox() const;
 
   /// The keep-alive handler runs, the host woke the app for another reason than this link's own
   /// socket, or the machine slept: prove the line (link.md §4) or, when waiting, try now.
@@ -181,6 +183,8 @@ class Link {
   // link.cc: the way to a connection and back.
   void connect_now(Instant now, Why why, Actions& out);
   void try_now(Instant now, Why why, Actions& out);
+  Instant may_hurry_at() const;
+  void resolve(Instant now, Actions& out);
   void take_addresses(Instant now, std::vector<Address> addresses, Actions& out);
   void begin_race(Instant now, Actions& out);
   void run_race(Instant now, Actions& out);
@@ -189,7 +193,7 @@ class Link {
   void failed(Instant now, Loss loss, Actions& out);
   void wait(Instant now, Why why, Duration delay, std::string detail, Actions& out);
   AttemptId next_attempt(Actions& out);
-  Instant quiet_until(Instant now) const;
+  Instant quiet_until() const;
   void persist(Actions& out);
   void set_state(State state, Why why, Instant until, std::string detail, Actions& out);
   bool busy(Instant now) const;
@@ -212,6 +216,7 @@ class Link {
   // link_network.cc: which network, and the way from one to the next.
   void settle_network(Instant now, Actions& out);
   void use_network(Instant now, const std::string& key);
+  void try_on_network(Instant now, bool anew, Actions& out);
   void move(Instant now, Actions& out);
   std::vector<Candidate> candidates(Instant now) const;
   void use_stale(Instant now);
@@ -267,7 +272,8 @@ class Link {
   Race race_;
   Why race_why_ = Why::kConnectFailed;  ///< what the last failed attempt died of
   std::optional<Live> live_;
-  bool moving_ = false;  ///< the race may take the session away from the live line
+  bool began_elsewhere_ = false;  ///< the try under way, on another network or none
+  bool moving_ = false;           ///< the race may take the session away from the live line
   std::optional<Suspect> suspect_;
   std::optional<Probe> probe_;
   std::uint64_t attempt_;  ///< the number of the last attempt

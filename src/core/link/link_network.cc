@@ -56,13 +56,14 @@ void Link::settle_network(Instant now, Actions& out) {
     end_probe(out);
     use_network(now, facts_.key);
   }
+  if (!old.online) network_.routes.forgive();  // there was no way at all
   if (live_ && new_facts_.local_address_gone) {
     out.push(Close{live_->id});
     lost(now, {.why = Why::kNetworkChanged, .how = Return::kAtOnce}, out);
   } else if (!facts_.online) {
     if (state_ == State::kWaiting) wait(now, Why::kNetworkChanged, kSafetyCheck, {}, out);
   } else if (!live_) {
-    try_now(now, Why::kNetworkChanged, out);
+    try_on_network(now, elsewhere || !old.online, out);
   } else if (elsewhere) {
     const bool flapping = changes_.back() != Instant::min() && now - changes_.back() <= kFlapping;
     if (!flapping) return move(now, out);
@@ -71,6 +72,16 @@ void Link::settle_network(Instant now, Actions& out) {
   } else {
     check_line(now, out);
   }
+}
+
+/// `anew`: there was another network before, or none. The end of a try that is under way says
+/// nothing of this one then.
+void Link::try_on_network(Instant now, bool anew, Actions& out) {
+  if (anew && state_ == State::kConnecting) {
+    began_elsewhere_ = true;
+    if (resolving_) resolve(now, out);  // by other name servers
+  }
+  try_now(now, Why::kNetworkChanged, out);
 }
 
 /// Keeps what was learnt of the present network, and takes up what is known of another.
@@ -83,6 +94,8 @@ void Link::use_network(Instant now, const std::string& key) {
 void Link::move(Instant now, Actions& out) {
   if (!live_ || live_->subscribing || moving_) return;
   timers_.clear(Timer::kMove);
+  // The server wants no login before.
+  if (quiet_until() > now) return timers_.set(Timer::kMove, quiet_until());
   race_.finish({}, out);
   moving_ = true;
   begin_race(now, out);

@@ -102,6 +102,78 @@ TEST(LinkNetwork, HoldsStillWhileNetworksFlap) {
   EXPECT_EQ(pen.attempt, before + 1) << "half a minute later";
 }
 
+/// Waits after a try that came to nothing, and has a long wait before it; the last hurry is over.
+Pen waiting() {
+  Pen pen;
+  pen.start();
+  for (int k = 0; k < 8; ++k) {
+    pen.did([&](Actions& out) { pen.link.on_resolve_failed(pen.now, pen.generation, out); });
+    if (k < 7) pen.deadline();
+  }
+  EXPECT_GT(pen.waits(), minutes(1));
+  return pen;
+}
+
+TEST(LinkNetwork, IsTriedAtOnceWhenItComesBack) {
+  Pen pen = waiting();
+  pen.network(false, false);
+  ASSERT_EQ(pen.link.state(), State::kNoNetwork);
+  const auto generation = pen.generation;
+  pen.network(true, false);
+  EXPECT_EQ(pen.link.state(), State::kConnecting);
+  EXPECT_EQ(pen.generation, generation + 1);
+}
+
+TEST(LinkNetwork, IsTriedFiveSecondsAfterTheLastHurryWhereItComesBetween) {
+  Pen pen = waiting();
+  pen.woken();  // with no network yet, whatever the system says
+  const Instant hurried = pen.now;
+  pen.did([&](Actions& out) { pen.link.on_resolve_failed(pen.now, pen.generation, out); });
+  ASSERT_GT(pen.waits(), minutes(1));
+  pen.network(true, false);  // an address, a route
+  EXPECT_EQ(pen.link.state(), State::kWaiting);
+  EXPECT_EQ(pen.link.next_deadline(), hurried + seconds(5));
+  pen.deadline();
+  EXPECT_EQ(pen.link.state(), State::kConnecting);
+}
+
+TEST(LinkNetwork, IsNotBlamedForATryThatBeganWithoutIt) {
+  Pen pen = waiting();
+  pen.network(false, false);
+  pen.woken();
+  const Instant hurried = pen.now;
+  ASSERT_EQ(pen.link.state(), State::kConnecting);
+  const auto before = pen.generation;
+  pen.network(true, false);
+  EXPECT_EQ(pen.generation, before + 1) << "its name servers are asked";
+  pen.resolved();
+  pen.failed(pen.attempt);
+  EXPECT_EQ(pen.link.state(), State::kWaiting);
+  EXPECT_EQ(pen.link.next_deadline(), hurried + seconds(5));
+  EXPECT_EQ(pen.link.network().routes.delay({kAddress, 8883}, pen.now), Duration::zero());
+  pen.deadline();
+  pen.failed(pen.attempt);
+  pen.did([&](Actions& out) { pen.link.on_resolve_failed(pen.now, pen.generation, out); });
+  EXPECT_GT(pen.waits(), minutes(1)) << "the try after it counts";
+}
+
+TEST(LinkNetwork, DoesNotOverruleTheServerWhenItComesBack) {
+  Pen pen;
+  pen.start();
+  pen.resolved();
+  pen.connected(1);
+  mqtt::Connack busy;
+  busy.reason = mqtt::Reason::kServerBusy;
+  busy.properties.user.emplace_back("retry-after", "90000");
+  pen.heard(1, {busy});
+  const Instant until = pen.link.next_deadline();
+  pen.network(false, false);
+  EXPECT_GT(pen.link.next_deadline(), until);
+  pen.network(true, false);
+  EXPECT_EQ(pen.link.state(), State::kWaiting);
+  EXPECT_EQ(pen.link.next_deadline(), until) << "as soon as it may, and no sooner";
+}
+
 TEST(LinkNetwork, DoesNotBlameTheNetworkForWhatAnotherOneKilled) {
   Pen pen = settled();
   pen.pass(minutes(10));

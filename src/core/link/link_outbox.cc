@@ -115,6 +115,11 @@ void Link::store_outbox(Actions& out) {
   out.push(StoreOutbox{++outbox_serial_, outbox_.messages()});
 }
 
+std::optional<std::vector<Message>> Link::unstored_outbox() const {
+  if (!storing_ && !outbox_.dirty()) return std::nullopt;
+  return outbox_.messages();
+}
+
 /// Work that is worth to stay awake for: the disk, the app, a server that is about to answer.
 bool Link::outbox_busy(Instant) const {
   return storing_ || outbox_.untold() || (outbox_.in_flight() && outbox_answer_at_ != base::kNever);

@@ -181,6 +181,7 @@ void Link::on_packet(Instant now, AttemptId attempt, mqtt::Packet packet, Action
 }
 
 void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& connack, Actions& out) {
+  began_elsewhere_ = false;  // it came through
   if (connack.reason != Reason::kSuccess) {
     on_refused(now, connack, out);
     return;
@@ -291,6 +292,8 @@ void Link::on_ready(Instant now, Actions& out) {
   live_->since = now;
   backoff_.on_login();
   set_state(State::kReady, Why::kOnline, {}, {}, out);
+  // Over: a clock that is set back must not bring it back in a later run.
+  if (std::exchange(memory_.not_before, Instant{}) != Instant{}) persist(out);
   arm_ping(now);
   begin_probe(now, out);
   say_lowest(out);

@@ -103,6 +103,13 @@ bool read_network(Lines& lines, const Clock& clock, Networks& networks) {
   return networks.add(std::move(n));
 }
 
+bool read_not_before(Lines& lines, const Clock& clock, Memory& memory) {
+  const auto line = lines.take("not_before_ns");
+  if (!line) return false;
+  Words words(*line);
+  return clock.read(words, memory.not_before) && words.empty();
+}
+
 bool read_quiet(Lines& lines, Memory& memory) {
   const auto line = lines.take("quiet");
   if (!line) return false;
@@ -116,14 +123,15 @@ bool read_quiet(Lines& lines, Memory& memory) {
 }  // namespace
 
 std::string encode(const Memory& memory, Duration boot_to_wall) {
+  const Clock clock(boot_to_wall);
   std::string text = fmt::format(
       "{} {}\nepoch {:x}\naccepted {}\nunaccepted {}\nattempts {}\nspread_ms {}\nnot_before_ns "
       "{}\nnetworks {}\n",
       kMagic, memory.lowest ? kVersionWithQuiet : kVersion, memory.epoch, memory.accepted_high,
       fmt::join(memory.unaccepted, " "), memory.attempts,
-      memory.spread / std::chrono::milliseconds(1), memory.not_before.time_since_epoch().count(),
+      memory.spread / std::chrono::milliseconds(1), clock.text(memory.not_before),
       memory.networks.all().size());
-  for (const Network& n : memory.networks.all()) text += encode(n, Clock(boot_to_wall));
+  for (const Network& n : memory.networks.all()) text += encode(n, clock);
   if (memory.lowest)
     text += fmt::format("quiet {} {}\n", wire::name(*memory.lowest), memory.withheld ? 1 : 0);
   text += fmt::format("checksum {:016x}\n", fnv(text));
@@ -132,6 +140,7 @@ std::string encode(const Memory& memory, Duration boot_to_wall) {
 
 base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall) {
   const auto malformed = base::fail(ErrorCode::kMalformed, "link.memory");
+  const Clock clock(boot_to_wall);
   if (text.size() > kMemoryTextMax) return base::fail(ErrorCode::kTooLarge, "link.memory");
   Lines lines(text);
   const auto version = lines.take(kMagic);
@@ -143,23 +152,21 @@ base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall)
 
   Memory memory;
   std::int64_t spread_ms = 0;
-  std::int64_t not_before_ns = 0;
   if (!lines.read("epoch", memory.epoch, 16) || !lines.read("accepted", memory.accepted_high))
     return malformed;
   const auto list = lines.take("unaccepted");
   if (!list || !read_list(*list, memory.accepted_high, memory.unaccepted)) return malformed;
   if (!lines.read("attempts", memory.attempts) || !lines.read("spread_ms", spread_ms) ||
-      !lines.read("not_before_ns", not_before_ns))
+      !read_not_before(lines, clock, memory))
     return malformed;
   constexpr std::int64_t kSpreadMsMax = 86'400'000;  // a day: far over any that is stored
-  if (spread_ms < 0 || spread_ms > kSpreadMsMax || not_before_ns < 0) return malformed;
+  if (spread_ms < 0 || spread_ms > kSpreadMsMax) return malformed;
   memory.spread = std::chrono::milliseconds(spread_ms);
-  memory.not_before = Instant(Duration(not_before_ns));
 
   std::size_t networks = 0;
   if (!without_networks && !lines.read("networks", networks)) return malformed;
   for (; networks > 0; --networks)
-    if (!read_network(lines, Clock(boot_to_wall), memory.networks)) return malformed;
+    if (!read_network(lines, clock, memory.networks)) return malformed;
 
   if (with_quiet && !read_quiet(lines, memory)) return malformed;
 

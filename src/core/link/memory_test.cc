@@ -123,6 +123,19 @@ TEST(Memory, KeepsTheAgeOfWhatItLearntOverARestartOfTheMachine) {
   EXPECT_EQ(later->networks.find("home")->used_at, Instant(Duration(1))) << "long ago";
 }
 
+TEST(Memory, KeepsRetryAfterOverARestartOfTheMachine) {
+  Memory m;
+  m.not_before = Instant(std::chrono::minutes(500));
+  const std::string text = encode(m, std::chrono::minutes(1'000));  // until 1500 by the wall
+  const auto soon = decode_memory(text, std::chrono::minutes(1'490));
+  ASSERT_TRUE(soon);
+  EXPECT_EQ(soon->not_before, Instant(std::chrono::minutes(10)));
+  const auto later = decode_memory(text, std::chrono::minutes(1'600));
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->not_before, Instant(Duration(1))) << "long over";
+  EXPECT_EQ(decode_memory(encode(Memory{}, std::chrono::minutes(1'000)))->not_before, Instant{});
+}
+
 TEST(Memory, RefusesANetworkThatNobodyCanHaveLearnt) {
   const auto refused = [](auto change) {
     Memory m;

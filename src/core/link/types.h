@@ -70,7 +70,9 @@ struct Memory {
   std::vector<Sequence> unaccepted;  ///< below it, rising; at most kUnacceptedMax
   std::uint64_t attempts = 0;        ///< attempt epochs up to here may have been used
   Duration spread{};                 ///< the server's last W in whole ms; zero: never heard
-  Instant not_before{};              ///< the server asked for quiet until then (`retry-after`)
+  /// The server asked for quiet until then (`retry-after`); over with the next login. Kept by the
+  /// wall clock in the text, so that it holds over a restart of the machine.
+  Instant not_before{};
   /// The app takes pushes of that urgency or a higher one; nothing: it never said.
   std::optional<wire::Urgency> lowest;
   /// The server withholds some, or has, and has not said yet up to where: numbers that are passed
