@@ -185,7 +185,7 @@ TEST_P(AnyProgramRun, PassesTheProgramsWordsAsTheyAre) {
     run(arguments);
     EXPECT_EQ(wait_run(), 0);
     EXPECT_EQ(text_of(output()), "--background|--name|x|--|[a,b]|{}|--help||-h|");
-    wait_ledger("words", "exit", "status");
+    wait_ledger("words", "exit", "ok");
   }
 }
 
