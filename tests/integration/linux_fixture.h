@@ -155,6 +155,17 @@ inline Pair connect_pair(const Server& server) {
   return pair;
 }
 
+inline io::UniqueFd new_socket(int family, int type) {
+  return io::UniqueFd(::socket(family, type | SOCK_CLOEXEC, 0));
+}
+
+/// Closes with RST instead of FIN.
+inline void reset(Peer& peer) {
+  const linger now = {1, 0};
+  ::setsockopt(peer.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  peer.close();
+}
+
 template <class T>
 std::string text_of(const base::Result<T>& result) {
   return result ? "ok" : base::to_string(result.error());
