@@ -38,6 +38,20 @@ Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopbac
   return {};
 }
 
+std::vector<std::pair<PortKind, Endpoint>> wanted_ports(const ServerOptions& options) {
+  const std::pair<PortKind, const std::optional<Endpoint>&> rows[] = {
+      {PortKind::kMqtt, options.mqtt},
+      {PortKind::kMqtts, options.mqtts},
+      {PortKind::kHttp, options.http},
+      {PortKind::kHttps, options.https},
+      {PortKind::kOperators, options.operators}};
+  std::vector<std::pair<PortKind, Endpoint>> wanted;
+  for (const auto& [kind, at] : rows) {
+    if (at) wanted.emplace_back(kind, *at);
+  }
+  return wanted;
+}
+
 std::uint16_t& port_of(Ports& ports, PortKind kind) {
   switch (kind) {
     case PortKind::kMqtt:
@@ -75,20 +89,11 @@ Outcome<io::UniqueFd> ListeningPorts::open_new(const Endpoint& at, PortKind kind
 }
 
 Outcome<std::vector<Inheritance::Port>> ListeningPorts::open(const ServerOptions& options) {
-  const struct {
-    const std::optional<Endpoint>& at;
-    PortKind kind;
-  } rows[] = {{options.mqtt, PortKind::kMqtt},
-              {options.mqtts, PortKind::kMqtts},
-              {options.http, PortKind::kHttp},
-              {options.https, PortKind::kHttps},
-              {options.operators, PortKind::kOperators}};
   std::vector<Inheritance::Port> opened;
-  for (const auto& row : rows) {
-    if (!row.at) continue;
-    auto fd = open_one(*row.at, row.kind, options.plain_off_loopback);
+  for (const auto& [kind, at] : wanted_ports(options)) {
+    auto fd = open_one(at, kind, options.plain_off_loopback);
     if (!fd) return std::unexpected(fd.error());
-    opened.push_back({row.kind, std::move(*fd)});
+    opened.push_back({kind, std::move(*fd)});
   }
   return opened;
 }

@@ -13,6 +13,8 @@ namespace wakeline::server {
 /// Whether that may be listened at. Errors: kInvalidArgument (no address), kPermission (plain text
 /// off loopback, unless `off_loopback`).
 Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopback);
+/// Where the options want to listen, and for whom.
+std::vector<std::pair<PortKind, Endpoint>> wanted_ports(const ServerOptions& options);
 std::uint16_t& port_of(Ports& ports, PortKind kind);
 
 /// The sockets that listen: those of the process before us where they are what is asked for, and

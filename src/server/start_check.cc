@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -71,24 +72,15 @@ bool collide(const Endpoint& one, const Endpoint& other) {
 }
 
 Outcome<void> check_ports(const ServerOptions& options) {
-  const struct {
-    const std::optional<Endpoint>& at;
-    PortKind kind;
-  } rows[] = {{options.mqtt, PortKind::kMqtt},
-              {options.mqtts, PortKind::kMqtts},
-              {options.http, PortKind::kHttp},
-              {options.https, PortKind::kHttps},
-              {options.operators, PortKind::kOperators}};
-  for (const auto& row : rows) {
-    if (!row.at) continue;
-    if (auto checked = check_endpoint(*row.at, row.kind, options.plain_off_loopback); !checked)
+  const auto wanted = wanted_ports(options);
+  for (auto port = wanted.begin(); port != wanted.end(); ++port) {
+    const auto& [kind, at] = *port;
+    if (auto checked = check_endpoint(at, kind, options.plain_off_loopback); !checked)
       return checked;
-    for (const auto& other : rows) {
-      if (&other == &row) break;
-      if (other.at && collide(*row.at, *other.at))
-        return failure(to_string(*row.at),
-                       base::Error{ErrorCode::kInvalidArgument, "another port is there already"});
-    }
+    const auto collides = [&at](const auto& other) { return collide(at, other.second); };
+    if (std::any_of(wanted.begin(), port, collides))
+      return failure(to_string(at),
+                     base::Error{ErrorCode::kInvalidArgument, "another port is there already"});
   }
   return {};
 }
