@@ -201,10 +201,14 @@ void Driver::boot(const std::set<std::string>& resting) {
       }
       continue;
     }
-    if (!app->process->adopt()) continue;  // only leftovers: the boot launches it anew
-    app->launch_reason = wire::host::LaunchReason::kAdopted;
-    const doze::Earlier earlier =
+    doze::Earlier earlier =
         read_note(app->process->group().attribute(kRunNote).value_or(""), io::now());
+    if (!app->process->adopt()) {  // it ended with nobody there to see it, and left its note
+      earlier.budget.runs = false;
+      doze_.on_found_ended(app->id, earlier);
+      continue;
+    }
+    app->launch_reason = wire::host::LaunchReason::kAdopted;
     feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
       doze.on_adopted(now, app->id, out, earlier);
     });

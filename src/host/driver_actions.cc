@@ -46,8 +46,9 @@ bool is_of_request(LedgerEvent event) {
 /// it is in the foreground or not, or when it has to be woken.
 bool changes_note(LedgerEvent event) {
   return event == LedgerEvent::kLaunch || event == LedgerEvent::kExit ||
-         event == LedgerEvent::kForeground || event == LedgerEvent::kBackground ||
-         event == LedgerEvent::kKeepAlive || event == LedgerEvent::kWakeRequest;
+         event == LedgerEvent::kClosed || event == LedgerEvent::kForeground ||
+         event == LedgerEvent::kBackground || event == LedgerEvent::kKeepAlive ||
+         event == LedgerEvent::kWakeRequest;
 }
 /// Or one of its counts has changed.
 bool changes_counts(LedgerEvent event) {

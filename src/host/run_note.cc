@@ -19,6 +19,7 @@ using base::Duration;
 using base::Instant;
 
 constexpr std::string_view kForeground = "foreground";
+constexpr std::string_view kClosed = "closed";
 constexpr std::string_view kKeepAlive = "keep_alive";
 constexpr std::string_view kWake = "wake";
 constexpr std::string_view kLimiter = "limiter";
@@ -89,6 +90,7 @@ std::string write_note(const doze::Earlier& earlier) {
   std::string text;
   const auto out = std::back_inserter(text);
   if (earlier.foreground) fmt::format_to(out, "{} ", kForeground);
+  if (earlier.closed) fmt::format_to(out, "{} ", kClosed);
   if (earlier.keep_alive_latest != base::kNever) {
     fmt::format_to(out, "{}={} ", kKeepAlive, number(earlier.keep_alive_latest));
   }
@@ -118,6 +120,7 @@ doze::Earlier read_note(std::string_view text, Instant now) {
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (word == kForeground) earlier.foreground = true;
+    if (word == kClosed) earlier.closed = true;
     const auto equals = word.find('=');
     if (equals == std::string_view::npos) continue;
     const auto numbers = read_numbers(word.substr(equals + 1));

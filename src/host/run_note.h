@@ -15,6 +15,7 @@ inline constexpr const char* kRunNote = "run";
 /// Words, each left out where there is nothing to say; instants and spans are nanoseconds, instants
 /// those of CLOCK_BOOTTIME:
 ///   foreground
+///   closed                         by the user (C23)
 ///   keep_alive=LATEST              the deadline of its handler (C15)
 ///   wake=EARLIEST,LATEST           asked for, once for each (C40)
 ///   limiter=DOUBLINGS,WAKE,…       its newest wakes (C13)

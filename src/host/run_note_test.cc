@@ -22,6 +22,8 @@ TEST(RunNote, IsReadAsItWasWritten) {
   EXPECT_EQ(write_note({.foreground = true, .keep_alive_latest = Instant(7ns)}),
             "foreground keep_alive=7");
   EXPECT_EQ(write_note({}), "");
+  EXPECT_EQ(read_note("closed", kNow), Earlier{.closed = true});
+  EXPECT_EQ(write_note({.closed = true, .keep_alive_latest = Instant(7ns)}), "closed keep_alive=7");
 }
 
 TEST(RunNote, HasTheCountsAndTheWakesThatWereAskedFor) {  // C13, C14, C40

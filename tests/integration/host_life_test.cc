@@ -119,6 +119,26 @@ TEST_P(HostLife, ClosesASleepingAppForTheUserAndLeavesItClosed) {  // C23, C24
   EXPECT_EQ(info("close").state, AppState::kStopped);
 }
 
+TEST_P(HostLife, C23WhatTheUserClosedIsStillClosedUnderTheNextHost) {
+  write_manifest("close");
+  write_manifest("stay");
+  start_host();
+  std::vector<TestApp> apps;
+  for (int i = 0; i < 2; ++i) apps.push_back(accept_app());
+  wait_ledger("close", "suspend");
+  command(Command::kClose, "close");
+  wait_ledger("close", "exit");
+  EXPECT_EQ(info("close").state, AppState::kStopped);
+  change_host(Change::kDeath);
+  wait_ledger("stay", "launch", "adopted");
+  EXPECT_EQ(next_line("close", 700ms), std::nullopt);
+  EXPECT_EQ(info("close").state, AppState::kStopped);
+  // The user starts it: from then on it is as any other.
+  command(Command::kLaunch, "close");
+  EXPECT_EQ(accept_app().report.expect("welcome"), "welcome close user background");
+  wait_ledger("close", "launch", "user");
+}
+
 TEST_P(HostLife, ReleasesTheSocketsOfAnAppThatIsKilledInItsSleep) {  // C24
   write_manifest("killed");
   start_host();

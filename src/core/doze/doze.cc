@@ -94,7 +94,8 @@ void Doze::await_tags(Instant now, App& app, Actions& out) {
 void Doze::on_boot(Instant now, Actions& out, const std::vector<AppId>& resting) {
   boot_.clear();
   for (const auto& [id, app] : apps_)
-    if (app.config.voip && !app.alive() && std::ranges::find(resting, id) == resting.end())
+    if (app.config.voip && !app.alive() && !app.closed &&
+        std::ranges::find(resting, id) == resting.end())
       boot_.push_back(id);
   std::ranges::reverse(boot_);  // the next one is at the end
   go_on_with_boot(now, out);
@@ -242,7 +243,7 @@ void Doze::on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlie
   if (app == nullptr || app->alive()) return;
   app->timers.clear_all();
   app->run = {};
-  app->closed = false;
+  app->closed = earlier.closed;
   app->run.foreground = earlier.foreground;
   app->run.keep_alive_owed = earlier.keep_alive_latest;
   app->run.limiter = Limiter(earlier.limiter);
@@ -251,13 +252,17 @@ void Doze::on_adopted(Instant now, AppId id, Actions& out, const Earlier& earlie
   owe_wakes(*app, earlier.wakes);
   out.push(Ledger{id, LedgerEvent::kLaunch, std::string(name(LaunchReason::kAdopted))});
   begin_run(now, *app);
-  if (!earlier.foreground) open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
+  if (app->closed)
+    end_run(now, *app, KillReason::kClosedByUser, out);
+  else if (!earlier.foreground)
+    open_window(now, *app, std::max(profile_.wake_window, kAdoptionWindow));
   finish(now, *app, out);
 }
 
 void Doze::on_found_ended(AppId id, const Earlier& earlier) {
   App* app = lookup(id);
   if (app == nullptr || app->alive()) return;
+  app->closed = earlier.closed;
   app->budget = RunBudget(earlier.budget, profile_);
   app->allowance = WakeAllowance(earlier.allowance);
 }
@@ -268,12 +273,14 @@ Earlier Doze::for_next_host(AppId id) const {
   // The rest is the run's, and ended with it.
   if (!app->alive()) {
     Earlier used;
+    used.closed = app->closed;
     used.budget = app->budget.past();
     used.allowance = app->allowance.past();
     return used;
   }
   const Run& run = app->run;
   return {.foreground = run.foreground,
+          .closed = app->closed,
           .keep_alive_latest = std::min(run.keep_alive.latest, run.keep_alive_owed),
           .wakes = run.wakes.windows(),
           .limiter = run.limiter.past(),

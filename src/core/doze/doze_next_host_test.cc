@@ -174,5 +174,35 @@ TEST_F(NextHost, IsToldOfAnAppThatDoesNotRunWhatItHasUsedAlone) {  // C14, C40
   EXPECT_EQ(of_run.allowance.taken, 1);
 }
 
+TEST_F(NextHost, C23WhatTheUserClosedIsNotLaunchedAtItsStart) {
+  bed.doze.on_close_wanted(bed.now, bed.app, bed.out);
+  bed.exited(bed.app, kExitOk);
+  const Earlier earlier = bed.doze.for_next_host(bed.app);
+  EXPECT_TRUE(earlier.closed);
+  Bed next(bed.doze.profile());
+  next.doze.on_found_ended(next.app, earlier);
+  next.doze.on_boot(next.now, next.out);
+  EXPECT_EQ(next.doze.state(next.app), AppState::kStopped);
+  // Until the user starts it: the host after that launches it again.
+  next.launch(next.app);
+  EXPECT_FALSE(next.doze.for_next_host(next.app).closed);
+  next.exited(next.app, kExitOk);
+  EXPECT_FALSE(next.doze.for_next_host(next.app).closed);
+}
+
+TEST_F(NextHost, C23GoesOnClosingWhatTheUserCloses) {
+  bed.doze.on_close_wanted(bed.now, bed.app, bed.out);
+  const Earlier earlier = bed.doze.for_next_host(bed.app);
+  EXPECT_TRUE(earlier.closed);
+  Bed next(bed.doze.profile());
+  next.doze.on_adopted(next.now, next.app, next.out, earlier);
+  EXPECT_EQ(next.take(), (List{ledger(next.app, kLaunch, "adopted"),
+                               Kill{next.app, KillReason::kClosedByUser, true},
+                               ledger(next.app, kKill, "closed_by_user")}));
+  next.exited(next.app, {});
+  next.doze.on_boot(next.now, next.out);
+  EXPECT_EQ(next.doze.state(next.app), AppState::kStopped);
+}
+
 }  // namespace
 }  // namespace wakeline::doze::testing

@@ -13,6 +13,8 @@ namespace wakeline::doze {
 /// What the next host must not forget of an app and its run.
 struct Earlier {
   bool foreground = false;
+  /// By the user: a run ends as soon as it is found, and no boot launches what has ended (C23).
+  bool closed = false;
   /// Before it the keep-alive handler has to run (C15), once the app has set it again.
   Instant keep_alive_latest = base::kNever;
   std::vector<WakeRequests::Window> wakes{};  ///< that it has asked for (C40); at most kWakesMax
