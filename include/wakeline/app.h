@@ -171,7 +171,8 @@ class WAKELINE_API App {
   /// Errors: kTooShort (600 s, or what the host says), kNoHandler, kNotDeclared, kTimeout; a former
   ///         one stays then.
   Result<bool> set_keep_alive_timeout(std::chrono::seconds timeout, std::function<void()> handler);
-  /// Takes the keep-alive handler away; that there is none is no error.
+  /// Takes the keep-alive handler away, also where it waits to be dispatched already; that there is
+  /// none is no error.
   void clear_keep_alive_timeout();
 
   /// Not suspended while the session lives, but for a cellular call that interrupts it (C29): tell

@@ -36,7 +36,8 @@ class [[nodiscard]] WAKELINE_API Tag {
   std::uint64_t key_ = 0;
 };
 
-/// Keeps the app running in the background until it is destroyed (C20). Any thread.
+/// Keeps the app running in the background until it is destroyed (C20): no `on_expire` begins after
+/// that, unless another thread is dispatching. Any thread.
 class [[nodiscard]] WAKELINE_API BackgroundTask {
  public:
   BackgroundTask() = default;  ///< none
@@ -70,7 +71,8 @@ class [[nodiscard]] WAKELINE_API AudioSession {
   std::uint64_t key_ = 0;
 };
 
-/// A wake that was asked for (C40); destroyed before it is due, it is cancelled. Any thread.
+/// A wake that was asked for (C40); destroyed before its handler runs, it is cancelled, also where
+/// the handler waits to be dispatched already. Any thread.
 class [[nodiscard]] WAKELINE_API WakeRequest {
  public:
   WakeRequest() = default;  ///< none

@@ -160,11 +160,13 @@ Result<BackgroundTask> App::begin_background_task(const std::string& name,
   if (name.size() > host_wire::kNameMax) {
     return app::to_public(base::ErrorCode::kTooLarge, "a task's name has at most 64 bytes");
   }
+  const auto wanted = app::wanted();
   auto key = core_->engine().wait_for<Result<app::TaskKey>>(
-      [core = core_.get(), name, expire = core_->in_app(std::move(on_expire))](auto done) {
+      [core = core_.get(), name, expire = core_->in_app(std::move(on_expire), wanted)](auto done) {
         core->contract().begin_task(name, expire, std::move(done));
       });
   if (!key) return key.error();
+  core_->keep_wanted(Core::Of::kTask, *key, wanted);
   return BackgroundTask(core_, *key);
 }
 
@@ -180,21 +182,25 @@ Result<bool> App::set_keep_alive_timeout(std::chrono::seconds timeout,
   if (!handler)
     return app::to_public(base::ErrorCode::kNoHandler, "a keep-alive handler is needed");
   auto* core = core_.get();
+  const auto wanted = app::wanted();
   const auto on_run =
-      [core, handler = core->hold(std::move(handler))](const std::function<void()>& done) {
-        core->dispatcher().post([core, handler, done] {
+      [core, wanted, handler = core->hold(std::move(handler))](const std::function<void()>& done) {
+        core->dispatcher().post([core, wanted, handler, done] {
           // Also when the handler throws: the host must not wait for it.
           const std::shared_ptr<void> finish(
               nullptr, [core, done](void*) { core->engine().loop().post(done); });
-          (*handler)();
+          if (*wanted) (*handler)();
         });
       };
-  return core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
+  auto replaced = core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
     core->contract().keep_alive().set(kAppKeepAlive, timeout, on_run, std::move(done));
   });
+  if (replaced) core_->keep_wanted(Core::Of::kKeepAlive, kAppKeepAlive, wanted);
+  return replaced;
 }
 
 void App::clear_keep_alive_timeout() {
+  core_->cancel(Core::Of::kKeepAlive, kAppKeepAlive);
   core_->engine().call(
       [core = core_.get()] { core->contract().keep_alive().clear(kAppKeepAlive); });
 }
@@ -210,11 +216,12 @@ Result<WakeRequest> App::request_wake(std::chrono::milliseconds earliest,
                                       std::chrono::milliseconds latest,
                                       std::function<void()> handler) {
   if (!handler) return app::to_public(base::ErrorCode::kNoHandler, "a wake needs a handler");
+  const auto wanted = app::wanted();
   auto key = core_->engine().wait_for<Result<app::Wakes::Key>>(
-      [core = core_.get(), earliest, latest, due = core_->in_app(std::move(handler))](auto done) {
-        core->contract().wakes().request(earliest, latest, due, std::move(done));
-      });
+      [core = core_.get(), earliest, latest, due = core_->in_app(std::move(handler), wanted)](
+          auto done) { core->contract().wakes().request(earliest, latest, due, std::move(done)); });
   if (!key) return key.error();
+  core_->keep_wanted(Core::Of::kWake, *key, wanted);
   return WakeRequest(core_, *key);
 }
 
@@ -271,6 +278,7 @@ BackgroundTask::~BackgroundTask() { end(); }
 
 void BackgroundTask::end() {
   if (!core_) return;
+  core_->cancel(Core::Of::kTask, key_);
   core_->engine().call([this] { core_->contract().end_task(key_); });
   core_.reset();
 }
@@ -309,6 +317,7 @@ WakeRequest::~WakeRequest() { end(); }
 
 void WakeRequest::end() {
   if (!core_) return;
+  core_->cancel(Core::Of::kWake, key_);
   core_->engine().call([this] { core_->contract().wakes().cancel(key_); });
   core_.reset();
 }

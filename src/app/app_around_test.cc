@@ -102,6 +102,18 @@ TEST_F(HostedAroundTest, C40IsCancelledWithItsObject) {
   EXPECT_EQ(peer.take(1), Heard{host::CancelWake{.wake = 1}});
 }
 
+TEST_F(HostedAroundTest, C40IsCancelledAlsoWhenItsHandlerWaitsToBeDispatched) {
+  App app = create();
+  int runs = 0;
+  auto wake = app.request_wake(60s, 120s, [&] { ++runs; });
+  ASSERT_TRUE(wake);
+  peer.send(host::WakeDue{.wake = 1});
+  ASSERT_TRUE(becomes_readable(app.fd()));
+  *wake = WakeRequest();
+  EXPECT_EQ(app.dispatch(), 1U);
+  EXPECT_EQ(runs, 0);
+}
+
 TEST_F(HostedAroundTest, C40EachRefusalHasItsOwnError) {
   App app = create();
   EXPECT_EQ(code(app.request_wake(1s, 2s, nullptr)), ErrorCode::kNoHandler);

@@ -208,6 +208,34 @@ TEST_F(HostedAppTest, RunsTheKeepAliveHandlerAndSaysWhenItReturnedAlsoByAnExcept
   EXPECT_EQ(peer.take(1), Heard{host::SetKeepAlive{.timeout_s = 0}});
 }
 
+TEST_F(HostedAppTest, CallsNoHandlerThatWasTakenAwayWhileItWaitedToBeDispatched) {
+  App app = create();
+  int runs = 0;
+  const auto count = [&] { ++runs; };
+  auto task = app.begin_background_task("task", count);
+  ASSERT_TRUE(task);
+  peer.send(host::ExpireTask{.task = 1, .left_ms = 5'000});
+  ASSERT_TRUE(becomes_readable(app.fd()));
+  *task = BackgroundTask();
+  EXPECT_EQ(app.dispatch(), 1U);
+  // The host is told all the same that the handler has returned.
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), count));
+  peer.take(3);
+  peer.send(host::RunKeepAlive{.budget_ms = 10'000});
+  ASSERT_TRUE(becomes_readable(app.fd()));
+  app.clear_keep_alive_timeout();
+  EXPECT_EQ(app.dispatch(), 1U);
+  EXPECT_EQ(peer.take(2), (Heard{host::SetKeepAlive{.timeout_s = 0}, host::KeepAliveDone{}}));
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), count));
+  peer.send(host::RunKeepAlive{.budget_ms = 10'000});
+  ASSERT_TRUE(becomes_readable(app.fd()));
+  bool later = false;
+  ASSERT_TRUE(app.set_keep_alive_timeout(seconds(600), [&] { later = true; }));
+  EXPECT_EQ(app.dispatch(), 1U);
+  EXPECT_EQ(runs, 0);
+  EXPECT_FALSE(later);
+}
+
 TEST_F(HostedAppTest, CallsTheHandlersOfStateWakeAndNotification) {
   App app = create();
   std::vector<std::string> called;

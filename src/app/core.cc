@@ -51,8 +51,22 @@ std::shared_ptr<std::function<void()>> Core::hold(std::function<void()> handler)
           }};
 }
 
-std::function<void()> Core::in_app(std::function<void()> handler) {
-  return [this, held = hold(std::move(handler))] { dispatcher_.post([held] { (*held)(); }); };
+std::function<void()> Core::in_app(std::function<void()> handler, Wanted wanted) {
+  return [this, held = hold(std::move(handler)), wanted = std::move(wanted)] {
+    dispatcher_.post([held, wanted] {
+      if (*wanted) (*held)();
+    });
+  };
+}
+
+void Core::keep_wanted(Of of, std::uint64_t key, Wanted wanted) {
+  const std::lock_guard lock(mutex_);
+  const std::pair place{of, key};
+  if (const auto former = wanted_.find(place); former != wanted_.end()) {
+    *former->second = false;
+    wanted_.erase(former);
+  }
+  if (wanted) wanted_.emplace(place, std::move(wanted));
 }
 
 Result<wire::host::Welcome> Core::host() const {

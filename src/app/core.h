@@ -3,7 +3,9 @@
 
 #include <wakeline/app.h>
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +17,7 @@
 #include "app/contract.h"
 #include "app/dispatcher.h"
 #include "app/engine.h"
+#include "app/handler.h"
 
 namespace wakeline::app {
 
@@ -69,8 +72,14 @@ class Core {
   /// The handler for the loop's thread to hold, which does not end there: what the app gave may
   /// call the library at its end, and that waits for the loop.
   std::shared_ptr<std::function<void()>> hold(std::function<void()> handler);
-  /// The same, and each call runs it in the dispatching thread.
-  std::function<void()> in_app(std::function<void()> handler);
+  /// The same, and each call runs it in the dispatching thread, if it is wanted still by then.
+  std::function<void()> in_app(std::function<void()> handler, Wanted wanted);
+  /// What an object of the app stands for: it ends the handler with itself.
+  enum class Of { kTask, kWake, kKeepAlive };
+  /// In place of the former one of that key.
+  void keep_wanted(Of of, std::uint64_t key, Wanted wanted);
+  /// No call of the handler begins after this, but for one that another thread is beginning.
+  void cancel(Of of, std::uint64_t key) { keep_wanted(of, key, nullptr); }
   /// Calls the handler that is set by then, in the dispatching thread.
   template <class Handler, class... Args>
   void dispatch(Handler Handlers::* which, const Args&... args) {
@@ -99,6 +108,7 @@ class Core {
   AppState state_ = AppState::kForeground;                                        // under mutex_
   CallState call_ = CallState::kEnded;                                            // under mutex_
   std::optional<NetworkFacts> network_;                                           // under mutex_
+  std::map<std::pair<Of, std::uint64_t>, Wanted> wanted_;                         // under mutex_
   std::unique_ptr<Engine> engine_;
   // Below: on the loop's thread.
   std::unique_ptr<Contract> contract_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -15,5 +16,10 @@ std::function<void(Arguments...)> shared(std::function<void(Arguments...)> handl
   auto one = std::make_shared<std::function<void(Arguments...)>>(std::move(handler));
   return [one = std::move(one)](Arguments... arguments) { (*one)(arguments...); };
 }
+
+/// Whether a handler may be called still: one that waits in the dispatcher when it is cancelled
+/// has a call on its way, and what it refers to may be gone by then.
+using Wanted = std::shared_ptr<std::atomic<bool>>;
+inline Wanted wanted() { return std::make_shared<std::atomic<bool>>(true); }
 
 }  // namespace wakeline::app

@@ -34,6 +34,12 @@ namespace host = wire::host;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+/// Waits until a handler is to be dispatched. Returns: false after ten seconds.
+inline bool becomes_readable(int fd) {
+  pollfd waited{fd, POLLIN, 0};
+  return ::poll(&waited, 1, 10'000) == 1;
+}
+
 /// Runs the app's handlers until `done()`. Returns: false after ten seconds.
 template <class AppLike>
 bool dispatch_until(AppLike& app, const std::function<bool()>& done) {
