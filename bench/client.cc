@@ -152,16 +152,16 @@ constexpr FaultName kFaults[] = {
     {Fault::kForgotten, "a NAT that forgot the line, at a wake"},
 };
 
-struct Found {
+struct FaultTimes {
   Samples detected;  ///< from the fault, or from the wake after it
   Samples back;      ///< from there until pushes come again
 };
 
 /// A new client for each fault: one that has just come back would be held back.
-Outcome<Found> measure_fault(const Folder& folder, const Broker& broker, const FaultName& fault,
-                             int times, int& clients) {
+Outcome<FaultTimes> measure_fault(const Folder& folder, const Broker& broker,
+                                  const FaultName& fault, int times, int& clients) {
   test::FaultProxy proxy(broker.tls);
-  Found found;
+  FaultTimes found;
   for (int i = 0; i < times; ++i) {
     auto client = Client::start("bench-client", folder, fmt::format("fault-{}", ++clients), broker,
                                 proxy.port(), 0);

@@ -28,7 +28,7 @@ struct Benchmark {
 };
 
 /// Of a benchmark, what a flag asks for alone.
-struct Part {
+struct BenchmarkPart {
   std::string_view benchmark;
   const char* flag;
   const char* text;
@@ -57,7 +57,7 @@ constexpr Benchmark kBenchmarks[] = {
      bench::run_deliver},
 };
 
-constexpr Part kParts[] = {
+constexpr BenchmarkPart kBenchmarkParts[] = {
     {"server", "--pushes", "Pushes alone, synced and not, beside the disk and mosquitto: a minute",
      bench::run_pushes},
     {"server", "--tls", "Connects with TLS alone, beside the floor and mosquitto: half a minute",
@@ -123,7 +123,7 @@ void add_bench(CLI::App& root, int& exit_code) {
     add_flags(*sub);
     sub->callback([run_one, &benchmark] { run_one(benchmark); });
     CLI::Option* other = nullptr;
-    for (const Part& part : kParts) {
+    for (const BenchmarkPart& part : kBenchmarkParts) {
       if (part.benchmark != benchmark.name) continue;
       CLI::Option* flag = sub->add_flag_callback(
           part.flag, [options, &part] { options->part = part.run; }, part.text);

@@ -11,7 +11,7 @@
 namespace wakeline::bench {
 namespace {
 
-constexpr const char* kApp = "deliver";
+constexpr const char* kDeliverApp = "deliver";
 
 /// The first moment after `since` at which the host let the app run, by its ledger.
 Outcome<std::int64_t> await_wake(Bed& bed, base::WallTime since) {
@@ -20,7 +20,7 @@ Outcome<std::int64_t> await_wake(Bed& bed, base::WallTime since) {
   while (io::now() < end) {
     const auto line = bed.control().next_line(end - io::now());
     if (!line) return std::unexpected("the host ended");
-    if (line->has_value() && (*line)->app == kApp && (*line)->event == "wake" &&
+    if (line->has_value() && (*line)->app == kDeliverApp && (*line)->event == "wake" &&
         (*line)->wall_ns >= since.time_since_epoch().count())
       return (*line)->wall_ns;
   }
@@ -79,13 +79,13 @@ Outcome<Report> run_deliver(bool quick) {
   auto awake = Client::start("bench-client", folder, "awake", *broker, broker->tls, 0);
   if (!awake) return std::unexpected(awake.error());
   // As in `wake`: the shortest quiet, so that a cycle is short.
-  auto bed =
-      Bed::make({.name = "deliver",
-                 .freezer = "cgroup",
-                 .profile = {"linger=0ms", "sample_interval=5ms", "limit_action=none"},
-                 .manifests = {{kApp, manifest_of(client_command("bench-client", folder, "asleep",
-                                                                 *broker, broker->tls, 1))}}},
-                Door());
+  auto bed = Bed::make(
+      {.name = "deliver",
+       .freezer = "cgroup",
+       .profile = {"linger=0ms", "sample_interval=5ms", "limit_action=none"},
+       .manifests = {{kDeliverApp, manifest_of(client_command("bench-client", folder, "asleep",
+                                                              *broker, broker->tls, 1))}}},
+      Door());
   if (!bed) return std::unexpected(bed.error());
   ClientLines asleep(folder.file("asleep.lines"));
   if (auto ready = asleep.await("ready"); !ready) return std::unexpected(ready.error());
@@ -101,7 +101,8 @@ Outcome<Report> run_deliver(bool quick) {
     if (!heard) return std::unexpected("awake: " + heard.error());
     straight.add(heard->monotonic_ns - *first);
 
-    if (auto sleeps = await_asleep(**bed, kApp); !sleeps) return std::unexpected(sleeps.error());
+    if (auto sleeps = await_asleep(**bed, kDeliverApp); !sleeps)
+      return std::unexpected(sleeps.error());
     const base::WallTime since = io::wall_now();
     const auto second = app_server->push(1, title);
     if (!second) return std::unexpected(second.error());

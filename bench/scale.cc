@@ -13,7 +13,7 @@
 namespace wakeline::bench {
 namespace {
 
-constexpr int kAnswerTimeoutMs = 60'000;
+constexpr int kBurstTimeoutMs = 60'000;
 
 /// Sends a byte on one line of every app at once. Returns: the times to each app's recv.
 Outcome<Samples> burst(const std::vector<const Line*>& lines) {
@@ -27,7 +27,7 @@ Outcome<Samples> burst(const std::vector<const Line*>& lines) {
   for (const Line* line : lines) {
     pollfd wanted{line->socket.get(), POLLIN, 0};
     std::int64_t received = 0;
-    if (::poll(&wanted, 1, kAnswerTimeoutMs) != 1 ||
+    if (::poll(&wanted, 1, kBurstTimeoutMs) != 1 ||
         ::recv(line->socket.get(), &received, sizeof received, MSG_WAITALL) != sizeof received)
       return std::unexpected(line->app + ": no answer in a minute");
     samples.add(received - start);

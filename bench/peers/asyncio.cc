@@ -9,7 +9,7 @@
 namespace wakeline::bench {
 namespace {
 
-constexpr int kConnectTimeoutMs = 30'000;
+constexpr int kClientTimeoutMs = 30'000;
 
 /// A client as the documentation of asyncio has it, with a sign of life like those of WebSocket
 /// libraries.
@@ -50,7 +50,7 @@ class Asyncio final : public Subject {
     return fmt::format("exec {} {} {}", find_program("python3"), script_, door_.port());
   }
   Outcome<void> on_started(Side side, Screen& /*screen*/) override {
-    auto socket = door_.accept(kConnectTimeoutMs);
+    auto socket = door_.accept(kClientTimeoutMs);
     if (!socket) return std::unexpected(socket.error());
     lines_[side] = TextLine(std::move(*socket));
     return {};

@@ -10,7 +10,6 @@
 namespace wakeline::bench {
 namespace {
 
-constexpr const char* kUsers[kSides] = {"alice", "anna"};
 constexpr std::uint16_t kRtp[kSides] = {24'000, 24'300};
 
 constexpr const char* kSound =

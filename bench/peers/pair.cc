@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 using wire::host::AppState;
 using wire::host::Command;
 
-constexpr const char* kApp = "peer";
-constexpr auto kPatience = 30s;
+constexpr const char* kPeerApp = "peer";
+constexpr auto kScreenPatience = 30s;
 /// A program that has not connected is given its launch window, a minute.
 constexpr auto kAsleepPatience = 120s;
 /// Between the suspension and the bytes: the host has armed its watch and sleeps itself.
@@ -46,7 +46,7 @@ std::string manifest_of(const Subject& subject, const std::string& script) {
 
 Outcome<void> started(Subject& subject, Side side, Screen& screen) {
   if (!subject.greeting().empty()) {
-    if (auto seen = screen.await(kPatience); !seen) return std::unexpected(seen.error());
+    if (auto seen = screen.await(kScreenPatience); !seen) return std::unexpected(seen.error());
   }
   return subject.on_started(side, screen);
 }
@@ -95,19 +95,19 @@ Outcome<void> Pair::start_suspended(const std::string& folder) {
   auto bed = Bed::make({.name = subject_->name(),
                         .freezer = "auto",
                         .profile = {},
-                        .manifests = {{kApp, manifest_of(*subject_, *script)}}},
+                        .manifests = {{kPeerApp, manifest_of(*subject_, *script)}}},
                        Door());
   if (!bed) return std::unexpected(bed.error());
   bed_ = std::move(*bed);
   // Without a connection it is a program that the user starts, and leaves.
   const bool by_hand = subject_->port() == 0;
   if (by_hand) {
-    if (auto told = bed_->control().command(Command::kLaunch, kApp); !told)
+    if (auto told = bed_->control().command(Command::kLaunch, kPeerApp); !told)
       return std::unexpected(told.error().message);
   }
   if (auto ready = started(*subject_, kSuspended, screen); !ready) return ready;
   if (by_hand) {
-    if (auto told = bed_->control().command(Command::kBackground, kApp); !told)
+    if (auto told = bed_->control().command(Command::kBackground, kPeerApp); !told)
       return std::unexpected(told.error().message);
   }
   if (auto asleep = await_asleep(); !asleep) return asleep;
@@ -124,7 +124,7 @@ Outcome<wire::host::AppInfo> Pair::info() {
   return apps->front();
 }
 
-Outcome<void> Pair::await_asleep() { return bench::await_asleep(*bed_, kApp, kAsleepPatience); }
+Outcome<void> Pair::await_asleep() { return bench::await_asleep(*bed_, kPeerApp, kAsleepPatience); }
 
 Outcome<std::uint64_t> Pair::wakes() {
   const auto now = info();

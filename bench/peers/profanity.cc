@@ -11,7 +11,6 @@
 namespace wakeline::bench {
 namespace {
 
-constexpr const char* kUsers[kSides] = {"alice", "anna"};
 constexpr const char* kStream =
     "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
     "xmlns:stream='http://etherx.jabber.org/streams'>";

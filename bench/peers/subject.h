@@ -15,6 +15,8 @@ namespace wakeline::bench {
 /// Each program runs twice at the same time: as usual, and suspended under a host.
 enum Side : std::size_t { kUsual = 0, kSuspended = 1 };
 inline constexpr std::size_t kSides = 2;
+/// Whose account a side has, of a server that has accounts.
+inline constexpr const char* kUsers[kSides] = {"alice", "anna"};
 
 /// A program that has to be there, and the package of Debian that has it.
 struct Need {

@@ -17,8 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 30s;
-constexpr int kAskAgainMs = 20;
+constexpr auto kWindowPatience = 30s;
+constexpr int kWindowAgainMs = 20;
 constexpr std::size_t kLogMax = 65'536;
 
 /// A line of digits alone: what -displayfd writes.
@@ -44,7 +44,7 @@ class Xclock final : public Subject {
                             log);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
-    const base::Instant end = io::now() + kPatience;
+    const base::Instant end = io::now() + kWindowPatience;
     while (io::now() < end && server_.alive()) {
       const auto text = io::read_file(log, kLogMax);
       const std::string number = text ? display_in(*text) : "";
@@ -52,7 +52,7 @@ class Xclock final : public Subject {
         display_ = ":" + number;
         return {};
       }
-      ::poll(nullptr, 0, kAskAgainMs);
+      ::poll(nullptr, 0, kWindowAgainMs);
     }
     return std::unexpected("Xvfb does not start");
   }
@@ -64,7 +64,7 @@ class Xclock final : public Subject {
   Outcome<void> on_started(Side /*side*/, Screen& /*screen*/) override {
     ++windows_;
     xcb_connection_t* connection = ::xcb_connect(display_.c_str(), nullptr);
-    const base::Instant end = io::now() + kPatience;
+    const base::Instant end = io::now() + kWindowPatience;
     int seen = -1;
     while (::xcb_connection_has_error(connection) == 0 && io::now() < end) {
       const xcb_window_t root = ::xcb_setup_roots_iterator(::xcb_get_setup(connection)).data->root;
@@ -73,7 +73,7 @@ class Xclock final : public Subject {
       seen = tree == nullptr ? -1 : ::xcb_query_tree_children_length(tree);
       std::free(tree);
       if (seen >= windows_) break;
-      ::poll(nullptr, 0, kAskAgainMs);
+      ::poll(nullptr, 0, kWindowAgainMs);
     }
     ::xcb_disconnect(connection);
     if (seen < windows_) return std::unexpected("xclock opens no window");

@@ -14,8 +14,6 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace): 
 
 using Heard = std::vector<host::Message>;
 
-ErrorCode code(const auto& result) { return result ? ErrorCode::kOk : result.error().code; }
-
 class AroundTest : public testing::Test {
  protected:
   App create() {

@@ -38,8 +38,6 @@ struct TcpPair {
   io::UniqueFd theirs;
 };
 
-ErrorCode code(const auto& result) { return result ? ErrorCode::kOk : result.error().code; }
-
 class AppTest : public testing::Test {
  protected:
   App create() {

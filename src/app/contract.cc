@@ -38,14 +38,12 @@ host::Notification to_wire(const Notification& notification) {
   return made;
 }
 
-NetworkFacts to_public(const host::NetworkChanged& network) {
+NetworkFacts facts_of(const host::NetworkChanged& network) {
   NetworkFacts facts{.kind = network.kind, .metered = network.metered};
   for (const auto& a : network.addresses) facts.addresses.push_back({a.interface, a.address});
   for (const auto& r : network.routes) facts.routes.push_back({r.interface, r.gateway});
   return facts;
 }
-
-void ignore(const Result<std::uint64_t>& /*reply*/) {}
 
 }  // namespace
 
@@ -271,7 +269,7 @@ void Contract::on_message(const host::Message& message) {
   } else if (const auto* call = std::get_if<host::CallStateChanged>(&message)) {
     events_.on_call(static_cast<CallState>(call->state));
   } else if (const auto* network = std::get_if<host::NetworkChanged>(&message)) {
-    events_.on_network(to_public(*network));
+    events_.on_network(facts_of(*network));
   } else if (const auto* activated = std::get_if<host::NotificationActivated>(&message)) {
     events_.on_response({activated->notification, activated->action, activated->payload,
                          activated->activation_token});

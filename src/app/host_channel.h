@@ -30,6 +30,9 @@ inline constexpr base::Duration kRetryMax = std::chrono::seconds(4);
 inline constexpr base::Duration kRefusedRetryMin = std::chrono::seconds(1);
 inline constexpr base::Duration kRefusedRetryMax = std::chrono::minutes(5);
 
+/// For a request whose answer changes nothing.
+inline void ignore(const Result<std::uint64_t>& /*reply*/) {}
+
 /// The connection to the host: greeting, requests with their answers, coming back. On the loop's
 /// thread. A value of a reply is a Result, its error with the host's own words.
 class HostChannel {

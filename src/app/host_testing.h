@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <wakeline/error.h>
 
 #include <condition_variable>
 #include <functional>
@@ -39,6 +40,8 @@ inline bool becomes_readable(int fd) {
   pollfd waited{fd, POLLIN, 0};
   return ::poll(&waited, 1, 10'000) == 1;
 }
+
+inline ErrorCode code(const auto& result) { return result ? ErrorCode::kOk : result.error().code; }
 
 /// Runs the app's handlers until `done()`. Returns: false after ten seconds.
 template <class AppLike>

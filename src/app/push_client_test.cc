@@ -116,7 +116,7 @@ TEST_F(PushClientTest, WritesAtItsEndWhatTheDiskDidNotTakeBefore) {
       std::filesystem::rename(state, away);
     });
     ASSERT_TRUE(client.send({.body = "yes"}));
-    go_online(client);
+    client.start();
     ASSERT_TRUE(dispatch_until(app, [&] { return told; }));
     // Its write follows the one that is to forget the first message: both have failed.
     EXPECT_FALSE(client.send({.body = "no"}));

@@ -10,8 +10,6 @@
 namespace wakeline::app {
 namespace {
 
-using base::ErrorCode;
-
 int int_option(int fd, int name) {
   int value = -1;
   socklen_t size = sizeof value;
@@ -29,18 +27,18 @@ std::uint64_t socket_cookie(int fd) {
 base::Result<std::uint64_t> check_socket(int fd, bool udp_may_do) {
   constexpr const char* kWhere = "tag";
   const int domain = int_option(fd, SO_DOMAIN);
-  if (domain < 0) return base::fail(ErrorCode::kNotSocket, kWhere, errno);
+  if (domain < 0) return base::fail(base::ErrorCode::kNotSocket, kWhere, errno);
   const int protocol = int_option(fd, SO_PROTOCOL);
   const bool internet = domain == AF_INET || domain == AF_INET6;
   const bool udp = internet && protocol == IPPROTO_UDP;
   if (!(internet && protocol == IPPROTO_TCP) && !(udp && udp_may_do)) {
-    return base::fail(ErrorCode::kNotTcp, kWhere);
+    return base::fail(base::ErrorCode::kNotTcp, kWhere);
   }
-  if (int_option(fd, SO_ACCEPTCONN) == 1) return base::fail(ErrorCode::kListening, kWhere);
+  if (int_option(fd, SO_ACCEPTCONN) == 1) return base::fail(base::ErrorCode::kListening, kWhere);
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (!udp && ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
-    return base::fail(ErrorCode::kNotConnected, kWhere, errno);
+    return base::fail(base::ErrorCode::kNotConnected, kWhere, errno);
   }
   return socket_cookie(fd);
 }

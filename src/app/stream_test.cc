@@ -19,8 +19,6 @@ namespace {
 using Events = std::vector<StreamEvent>;
 using enum StreamEvent;
 
-ErrorCode code(const auto& result) { return result ? ErrorCode::kOk : result.error().code; }
-
 class StreamTest : public testing::Test {
  protected:
   StreamPair to_peer(const std::string& host = "localhost") {

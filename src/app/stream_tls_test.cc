@@ -14,8 +14,6 @@ namespace {
 using Events = std::vector<StreamEvent>;
 using enum StreamEvent;
 
-ErrorCode code(const auto& result) { return result ? ErrorCode::kOk : result.error().code; }
-
 class StreamTls : public testing::Test {
  protected:
   StreamPair to_peer() { return std::move(*StreamPair::to_host(app, "localhost", port)); }

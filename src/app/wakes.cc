@@ -21,8 +21,6 @@ std::uint32_t from_now(base::Instant at) {
   return static_cast<std::uint32_t>(std::clamp(left, milliseconds(0), kLongest).count());
 }
 
-void ignore(const Result<std::uint64_t>& /*reply*/) {}
-
 }  // namespace
 
 base::Result<std::unique_ptr<Wakes>> Wakes::create(io::Loop& loop) {

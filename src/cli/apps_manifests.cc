@@ -24,7 +24,7 @@ namespace {
 
 using base::ErrorCode;
 
-struct Options {
+struct ManifestOptions {
   const std::string& runtime_folder;
   std::string state_folder;  ///< empty: that of the running host, else the default
   std::string subject;       ///< app or file
@@ -33,7 +33,7 @@ struct Options {
 };
 
 /// Where manifests and settings are, and the host that runs there, if one does.
-struct Place {
+struct ManifestPlace {
   std::string state_folder;
   std::string apps_folder;
   std::optional<host::ControlClient> client;
@@ -48,8 +48,8 @@ struct Place {
   }
 };
 
-Place find_place(const Options& options) {
-  Place place;
+ManifestPlace find_place(const ManifestOptions& options) {
+  ManifestPlace place;
   auto client = connect_to_host({options.runtime_folder});
   const bool elsewhere =
       client && !options.state_folder.empty() &&
@@ -75,7 +75,7 @@ void warn(const std::vector<std::string>& warnings) {
 using Found = std::pair<wire::Manifest, std::string>;
 
 /// The app's manifest and its file, which is not `except`.
-std::optional<Found> find_manifest(const Place& place, const std::string& app,
+std::optional<Found> find_manifest(const ManifestPlace& place, const std::string& app,
                                    const std::string& except = {}) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(place.apps_folder, error)) {
@@ -87,18 +87,18 @@ std::optional<Found> find_manifest(const Place& place, const std::string& app,
   return std::nullopt;
 }
 
-int report_absent(const Place& place, const std::string& app) {
+int report_absent(const ManifestPlace& place, const std::string& app) {
   return report(app, ErrorCode::kNotFound,
                 fmt::format("no manifest of it is in {}", place.apps_folder),
                 "What is there: wakeline apps list");
 }
 
-int install(const Options& options) {
+int install(const ManifestOptions& options) {
   std::vector<std::string> warnings;
   const auto manifest = host::read_manifest(options.subject, warnings);
   warn(warnings);
   if (!manifest) return report("install", ErrorCode::kMalformed, manifest.error());
-  Place place = find_place(options);
+  ManifestPlace place = find_place(options);
   // A desktop entry keeps its other keys; of an Info.plist one is made.
   const bool is_entry = options.subject.ends_with(".desktop");
   const auto text = is_entry ? io::read_file(options.subject, wire::kManifestMax)
@@ -121,8 +121,8 @@ int install(const Options& options) {
   return kExitOk;
 }
 
-int remove(const Options& options) {
-  Place place = find_place(options);
+int remove(const ManifestOptions& options) {
+  ManifestPlace place = find_place(options);
   const auto found = find_manifest(place, options.subject);
   if (!found) return report_absent(place, options.subject);
   std::error_code error;
@@ -136,8 +136,8 @@ int remove(const Options& options) {
   return place.tell_host();
 }
 
-int set(const Options& options) {
-  Place place = find_place(options);
+int set(const ManifestOptions& options) {
+  ManifestPlace place = find_place(options);
   if (!wire::is_app_id(options.subject)) {
     return report(options.subject, ErrorCode::kInvalidArgument, "is no id of an app");
   }
@@ -196,8 +196,8 @@ void add_manifest(const wire::Manifest& manifest, const std::string& file,
   rows.emplace_back("style", name(granted.style));
 }
 
-int info(const Options& options) {
-  Place place = find_place(options);
+int info(const ManifestOptions& options) {
+  ManifestPlace place = find_place(options);
   const auto settings = host::load_settings(place.state_folder);
   if (!settings) return report("settings", ErrorCode::kMalformed, settings.error());
   Rows rows = {{"app", options.subject}};
@@ -237,7 +237,8 @@ int info(const Options& options) {
 }  // namespace
 
 void add_manifest_commands(CLI::App& apps, const std::string& runtime_folder, int& exit_code) {
-  auto options = std::make_shared<Options>(Options{runtime_folder, {}, {}, {}, false});
+  auto options =
+      std::make_shared<ManifestOptions>(ManifestOptions{runtime_folder, {}, {}, {}, false});
   apps.add_option("--state-folder", options->state_folder,
                   "The host's folder; default: that of the running host")
       ->type_name("FOLDER");

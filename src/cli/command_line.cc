@@ -47,13 +47,13 @@ std::size_t behind_option(const CLI::App& app, const Words& words, std::size_t a
 
 /// The innermost command, and the first word that is neither an option of it nor a command of its
 /// own.
-struct Place {
+struct CommandPlace {
   const CLI::App* command;
   std::size_t at;
 };
 
-Place walk(const CLI::App& root, const Words& words) {
-  Place place{&root, 0};
+CommandPlace walk(const CLI::App& root, const Words& words) {
+  CommandPlace place{&root, 0};
   while (place.at < words.size() && words[place.at] != "--") {
     if (const CLI::App* sub = subcommand(*place.command, words[place.at])) {
       place.command = sub;
@@ -97,7 +97,7 @@ std::string path_of(const CLI::App& command) {
 }  // namespace
 
 CommandLine split_command_line(const CLI::App& root, Words words) {
-  const Place place = walk(root, words);
+  const CommandPlace place = walk(root, words);
   std::size_t program = place.at;
   if (program < words.size() && words[program] == "--") ++program;
   if (!place.command->get_positionals_at_end() || program >= words.size())
@@ -113,7 +113,7 @@ CommandLine split_command_line(const CLI::App& root, Words words) {
 }
 
 std::optional<UnknownCommand> unknown_command(const CLI::App& root, const Words& words) {
-  const Place place = walk(root, words);
+  const CommandPlace place = walk(root, words);
   const auto commands =
       place.command->get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); });
   if (place.at >= words.size() || words[place.at] == "--" || commands.empty()) return std::nullopt;

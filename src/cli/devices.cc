@@ -22,7 +22,7 @@ namespace {
 using store::MemberKind;
 using Entry = store::Members::Entry;
 
-struct Options {
+struct DevicesOptions {
   std::string folder = default_server_folder();
   NewDevice device;
   std::vector<std::string> users;
@@ -32,18 +32,18 @@ struct Options {
   std::vector<std::string> forbid;
 };
 
-int failed(const server::Failure& failure) {
+int report_device_failure(const server::Failure& failure) {
   return report("devices", failure.error.code, server::to_string(failure), hint_of(failure));
 }
 
-std::vector<Entry> entries(const Options& options) {
+std::vector<Entry> entries(const DevicesOptions& options) {
   std::vector<Entry> list;
   for (const std::string& user : options.users) list.push_back({MemberKind::kUser, user});
   for (const std::string& group : options.groups) list.push_back({MemberKind::kGroup, group});
   return list;
 }
 
-int change(const Options& options, bool joins) {
+int change(const DevicesOptions& options, bool joins) {
   const auto list = entries(options);
   if (list.empty()) {
     return report("devices", base::ErrorCode::kInvalidArgument, "--user or --group is needed",
@@ -52,28 +52,29 @@ int change(const Options& options, bool joins) {
   for (const Entry& entry : list) {
     const auto done = joins ? server::join(options.folder, options.device.name, entry)
                             : server::leave(options.folder, options.device.name, entry);
-    if (!done) return failed(done.error());
+    if (!done) return report_device_failure(done.error());
   }
   return kExitOk;
 }
 
 /// Nothing is made where a part of it cannot be.
-int add(const Options& options) {
+int add(const DevicesOptions& options) {
   NewDevice device = options.device;
   device.of = entries(options);
   for (const Entry& entry : device.of) {
-    if (const auto checked = server::check_member(entry); !checked) return failed(checked.error());
+    if (const auto checked = server::check_member(entry); !checked)
+      return report_device_failure(checked.error());
   }
   return add_device(options.folder, device);
 }
 
-int list(const Options& options) {
+int list(const DevicesOptions& options) {
   const auto devices = server::list_devices(options.folder);
-  if (!devices) return failed(devices.error());
+  if (!devices) return report_device_failure(devices.error());
   Table table({{"device"}, {"waiting", Table::Align::kRight}, {"belongs to"}});
   for (const server::DeviceInfo& device : *devices) {
     const auto of = server::memberships(options.folder, device.name);
-    if (!of) return failed(of.error());
+    if (!of) return report_device_failure(of.error());
     std::string all;
     for (const Entry& entry : *of) {
       all += fmt::format("{}{} {}", all.empty() ? "" : ", ",
@@ -86,7 +87,7 @@ int list(const Options& options) {
 }
 
 /// Sets what was given; then, and without anything given, says what it may publish.
-int rights(const Options& options) {
+int rights(const DevicesOptions& options) {
   const std::string& name = options.device.name;
   if (!options.rights.empty()) {
     const auto wanted = server::rights_from(options.rights);
@@ -95,30 +96,30 @@ int rights(const Options& options) {
                     "The rights are reply, receipt, presence; or none, alone.");
     }
     if (const auto set = server::set_rights(options.folder, name, *wanted); !set)
-      return failed(set.error());
+      return report_device_failure(set.error());
   }
   const auto has = server::rights(options.folder, name);
-  if (!has) return failed(has.error());
+  if (!has) return report_device_failure(has.error());
   fmt::print("{}\n", server::rights_text(*has));
   return kExitOk;
 }
 
 /// Permits and forbids what was given; then says which groups the device may join by itself.
-int groups(const Options& options) {
+int groups(const DevicesOptions& options) {
   const std::string& name = options.device.name;
   for (const bool permit : {true, false}) {
     for (const std::string& group : permit ? options.permit : options.forbid) {
       const auto done = server::permit_group(options.folder, name, group, permit);
-      if (!done) return failed(done.error());
+      if (!done) return report_device_failure(done.error());
     }
   }
   const auto list = server::permitted_groups(options.folder, name);
-  if (!list) return failed(list.error());
+  if (!list) return report_device_failure(list.error());
   for (const std::string& group : *list) fmt::print("{}\n", group);
   return kExitOk;
 }
 
-void add_members(CLI::App& command, Options& options) {
+void add_members(CLI::App& command, DevicesOptions& options) {
   command.add_option("--user", options.users, "A user; may be given again");
   command.add_option("--group", options.groups, "A group; may be given again");
 }
@@ -127,13 +128,13 @@ void add_members(CLI::App& command, Options& options) {
 
 int add_device(const std::string& folder, const NewDevice& device) {
   const auto added = server::add_device(folder, device.name, device.host, device.port, device.of);
-  if (!added) return failed(added.error());
+  if (!added) return report_device_failure(added.error());
   if (device.output.empty()) {
     fmt::print("{}", server::to_text(*added));
   } else if (const auto written = server::write_credentials(device.output, *added); !written) {
     // The token would be lost with its device in place: nobody could ever use it.
     static_cast<void>(server::remove_device(folder, device.name));
-    return failed(written.error());
+    return report_device_failure(written.error());
   } else if (!io::names_stdout(device.output)) {
     fmt::print("Wrote the credentials of {} to {}. The token is nowhere else.\n", device.name,
                device.output);
@@ -142,18 +143,18 @@ int add_device(const std::string& folder, const NewDevice& device) {
   for (const Entry& entry : device.of) {
     if (noted) noted = server::audit_join(folder, device.name, entry);
   }
-  return noted ? kExitOk : failed(noted.error());
+  return noted ? kExitOk : report_device_failure(noted.error());
 }
 
 int remove_device(const std::string& folder, const std::string& name) {
   if (const auto removed = server::remove_device(folder, name); !removed)
-    return failed(removed.error());
+    return report_device_failure(removed.error());
   const auto noted = server::audit_operator(folder, "device_removed", {{"device", name}});
-  return noted ? kExitOk : failed(noted.error());
+  return noted ? kExitOk : report_device_failure(noted.error());
 }
 
 int list_devices(const std::string& folder) {
-  Options options;
+  DevicesOptions options;
   options.folder = folder;
   return list(options);
 }
@@ -172,7 +173,7 @@ void add_new_device_options(CLI::App& command, NewDevice& device) {
 }
 
 void add_devices(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DevicesOptions>();
   CLI::App* command = root.add_subcommand("devices", "The devices of the push server");
   command->require_subcommand(1);
   command->fallthrough();

@@ -18,14 +18,14 @@
 namespace wakeline::cli {
 namespace {
 
-struct Options {
+struct RunHostOptions {
   host::HostOptions host;
   std::string profile = "linux";
   std::vector<std::string> overrides;
   std::string ready_file;
 };
 
-int run_host(Options& options) {
+int run_host(RunHostOptions& options) {
   const auto profile = host::profile_by_name(options.profile);
   if (!profile) return report("--profile", profile.error());
   options.host.profile = *profile;
@@ -52,7 +52,7 @@ int run_host(Options& options) {
 }  // namespace
 
 void add_host(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunHostOptions>();
   CLI::App* command = root.add_subcommand(
       "host", "Runs the host: launches apps, suspends them, wakes them on data");
   options->host.runtime_folder = io::default_runtime_folder();

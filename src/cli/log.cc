@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 #include <memory>
 #include <span>
 
@@ -15,6 +14,7 @@
 #include "cli/host_client.h"
 #include "cli/output.h"
 #include "cli/since.h"
+#include "cli/stop_signals.h"
 #include "cli/terminal.h"
 #include "host/ledger.h"
 #include "io/clock.h"
@@ -25,7 +25,7 @@ namespace {
 
 using wire::host::LedgerLine;
 
-struct Options {
+struct LogOptions {
   HostAddress host;
   std::string state_folder;
   std::string app;
@@ -35,9 +35,7 @@ struct Options {
   bool json = false;
 };
 
-volatile std::sig_atomic_t stop_wanted = 0;
-
-void print_line(const Options& options, const LedgerLine& line) {
+void print_line(const LogOptions& options, const LedgerLine& line) {
   if (!options.app.empty() && line.app != options.app) return;
   if (options.json) {
     const boost::json::object object{{"id", line.id},
@@ -71,7 +69,7 @@ void print_line(const Options& options, const LedgerLine& line) {
   std::fflush(stdout);
 }
 
-int show_since(const Options& options, host::LedgerReader& reader) {
+int show_since(const LogOptions& options, host::LedgerReader& reader) {
   const auto from = since(options.since, io::wall_now().time_since_epoch().count());
   if (!from) {
     report("--since", base::ErrorCode::kInvalidArgument,
@@ -88,7 +86,7 @@ int show_since(const Options& options, host::LedgerReader& reader) {
   }
 }
 
-int show(const Options& options) {
+int show(const LogOptions& options) {
   auto reader = host::LedgerReader::open(options.state_folder);
   if (!reader) {
     return report(host::ledger_path(options.state_folder), reader.error(),
@@ -106,16 +104,13 @@ int show(const Options& options) {
   return kExitOk;
 }
 
-int follow(const Options& options) {
+int follow(const LogOptions& options) {
   auto client = connect_to_host(options.host);
   if (!client) return report_host_error(options.host, client.error());
   if (const auto started = client->follow(options.lines); !started) {
     return report_host_error(options.host, started.error());
   }
-  struct sigaction action{};
-  action.sa_handler = [](int) { stop_wanted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  stop_on_signals();
   while (stop_wanted == 0 && !output_lost()) {
     const auto line = client->next_line(std::chrono::seconds(1));
     if (!line && stop_wanted == 0) return report_host_error(options.host, line.error());
@@ -127,7 +122,7 @@ int follow(const Options& options) {
 }  // namespace
 
 void add_log(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogOptions>();
   CLI::App* command =
       root.add_subcommand("log", "Prints the host's ledger: what happened to each app, and why");
   add_host_address(*command, options->host);

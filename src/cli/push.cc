@@ -14,7 +14,7 @@
 namespace wakeline::cli {
 namespace {
 
-struct Options {
+struct PushOptions {
   std::string target;
   std::string title;
   std::string body;
@@ -28,7 +28,7 @@ struct Options {
   SenderOptions sender;
 };
 
-int push(const Options& options) {
+int push(const PushOptions& options) {
   const char* kind = options.user ? "user" : options.group ? "group" : "device";
   boost::json::object body{
       {kind, options.target}, {"ttl_s", options.ttl_s}, {"urgency", options.urgency}};
@@ -46,7 +46,7 @@ int push(const Options& options) {
 }  // namespace
 
 void add_push(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PushOptions>();
   CLI::App* command =
       root.add_subcommand("push", "Sends one push to a device, as an app server would");
   command->add_option("device", options->target, "The device's name")

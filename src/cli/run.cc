@@ -31,8 +31,8 @@ using wire::host::SignalWord;
 constexpr base::Duration kReturnPatience = std::chrono::seconds(30);
 constexpr int kReturnPollMs = 200;
 
-struct Options {
-  explicit Options(const std::vector<std::string>& program_arguments)
+struct RunOptions {
+  explicit RunOptions(const std::vector<std::string>& program_arguments)
       : arguments(program_arguments) {}
 
   HostAddress host;
@@ -70,7 +70,7 @@ std::string id_of(const std::string& program) {
 }
 
 /// The app that the command line describes; nullopt when it is wrong, which was told.
-std::optional<wire::Manifest> manifest_of(const Options& options) {
+std::optional<wire::Manifest> manifest_of(const RunOptions& options) {
   wire::Manifest manifest;
   manifest.id = options.name.empty() ? id_of(options.program) : options.name;
   if (!wire::is_app_id(manifest.id)) {
@@ -112,7 +112,7 @@ std::optional<wire::Manifest> manifest_of(const Options& options) {
 }
 
 /// Takes the signals that are for the program. From here on only `next_signal` sees them.
-io::UniqueFd take_signals() {
+io::UniqueFd take_forwarded_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const Forwarded& one : kForwarded) ::sigaddset(&set, one.number);
@@ -141,7 +141,7 @@ int code_of(const std::string& id, const Ended& ended) {
 /// One program that the host runs for us, until its end.
 class Watched {
  public:
-  Watched(const Options& options, std::string id, pid_t pid, host::ControlClient client,
+  Watched(const RunOptions& options, std::string id, pid_t pid, host::ControlClient client,
           io::UniqueFd signals)
       : options_(options),
         id_(std::move(id)),
@@ -201,19 +201,19 @@ class Watched {
     return kExitRunFailed;
   }
 
-  const Options& options_;
+  const RunOptions& options_;
   std::string id_;
   pid_t pid_;
   host::ControlClient client_;
   io::UniqueFd signals_;
 };
 
-int refused(const Options& options, const host::ControlError& error) {
+int refused(const RunOptions& options, const host::ControlError& error) {
   report_host_error(options.host, error);
   return kExitRunFailed;
 }
 
-int run(const Options& options) {
+int run(const RunOptions& options) {
   const auto manifest = manifest_of(options);
   if (!manifest) return kExitUsage;
   if (options.background && !manifest->voip) {
@@ -224,7 +224,7 @@ int run(const Options& options) {
   auto client = connect_to_host(options.host);
   if (!client) return refused(options, client.error());
   // Before the program runs: a signal that comes now is for it.
-  io::UniqueFd signals = take_signals();
+  io::UniqueFd signals = take_forwarded_signals();
   const auto pid = client->run(*manifest, options.background);
   if (!pid) {
     if (pid.error().code == ErrorCode::kNotFound || pid.error().code == ErrorCode::kPermission) {
@@ -239,7 +239,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_run(CLI::App& root, const std::vector<std::string>& arguments, int& exit_code) {
-  auto options = std::make_shared<Options>(arguments);
+  auto options = std::make_shared<RunOptions>(arguments);
   CLI::App* command = root.add_subcommand(
       "run",
       "Runs a program that knows nothing of us: suspended in the background, woken by its "

@@ -32,7 +32,7 @@ namespace {
 
 using server::Endpoint;
 
-struct Options {
+struct RunServerOptions {
   std::string folder;
   std::vector<std::string> names;
   std::string mqtt = "off";
@@ -78,7 +78,7 @@ std::string endpoint(const char* option, const std::string& text, std::optional<
   return {};
 }
 
-void say_first_start(const Options& options, const server::FirstStart& first) {
+void say_first_start(const RunServerOptions& options, const server::FirstStart& first) {
   if (first.certificate) {
     fmt::print(
         "Made {0}/certificate.pem, self-signed: devices and app servers trust it by this file.\n",
@@ -102,7 +102,7 @@ std::vector<std::string> successor_command() {
 
 /// What the configuration file says, and over it what the command line does. Or what is wrong.
 std::expected<server::ServerOptions, Wrong> read_options(const CLI::App& command,
-                                                         const Options& options) {
+                                                         const RunServerOptions& options) {
   server::ServerOptions wanted;
   if (!options.config.empty()) {
     const auto text = io::read_file(options.config, server::kConfigMax);
@@ -138,7 +138,7 @@ std::expected<server::ServerOptions, Wrong> read_options(const CLI::App& command
   return wanted;
 }
 
-int run_server(const CLI::App& command, const Options& options) {
+int run_server(const CLI::App& command, const RunServerOptions& options) {
   if (options.print_config) {
     fmt::print("{}", server::config_text());
     return kExitOk;
@@ -180,11 +180,11 @@ int run_server(const CLI::App& command, const Options& options) {
 }
 
 /// Of the commands beside a server, which find the service's folder by themselves.
-std::string folder_of(const CLI::App& command, const Options& options) {
+std::string folder_of(const CLI::App& command, const RunServerOptions& options) {
   return command.count("--data-folder") > 0 ? options.folder : default_server_folder();
 }
 
-int back_up(const std::string& folder, const Options& options) {
+int back_up(const std::string& folder, const RunServerOptions& options) {
   const auto done = server::backup_store(folder, options.backup_file);
   if (!done) return report_failure(done.error());
   fmt::print("Wrote {}. Put back as store.db it starts the devices' numbers anew.\n",
@@ -195,7 +195,7 @@ int back_up(const std::string& folder, const Options& options) {
 }  // namespace
 
 void add_server(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunServerOptions>();
   CLI::App* command = root.add_subcommand("server", "Runs the push server");
   command->require_subcommand(0, 1);
   // Options of the server may stand behind the subcommand too: server add-device NAME --data-folder

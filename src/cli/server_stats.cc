@@ -17,12 +17,12 @@
 namespace wakeline::cli {
 namespace {
 
-struct Options {
+struct ServerStatsOptions {
   SenderOptions sender;
   bool json = false;
 };
 
-int stats(const Options& options) {
+int stats(const ServerStatsOptions& options) {
   const auto answer = ask_server(options.sender, "GET", "/v1/stats", {});
   if (!answer) return answer.error();
   if (answer->status != 200) {
@@ -47,7 +47,7 @@ int stats(const Options& options) {
 }  // namespace
 
 void add_server_stats(CLI::App& server, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServerStatsOptions>();
   CLI::App* command =
       server.add_subcommand("stats", "What the running push server holds, in figures");
   add_sender_options(*command, options->sender);

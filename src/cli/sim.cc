@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <csignal>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
+#include "cli/stop_signals.h"
 #include "cli/terminal.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -44,15 +44,6 @@ struct RunSimOptions {
   std::string report;
   bool trace = false;
 };
-
-volatile std::sig_atomic_t stop_wanted = 0;
-
-void stop_on_signals() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { stop_wanted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
 
 /// One of our scenarios by its name, or a file. Nullopt: reported, with `exit_code`.
 std::optional<sim::Scenario> load(const std::string& wanted, int& exit_code) {

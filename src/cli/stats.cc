@@ -21,7 +21,7 @@ namespace {
 
 using host::AppDay;
 
-struct Options {
+struct StatsOptions {
   std::string state_folder;
   std::string app;
   std::string since;
@@ -75,7 +75,7 @@ void print(const std::vector<AppDay>& days) {
   table.print();
 }
 
-int stats(const Options& options) {
+int stats(const StatsOptions& options) {
   std::int64_t from = 0;
   if (!options.since.empty()) {
     const auto instant = since(options.since, io::wall_now().time_since_epoch().count());
@@ -114,7 +114,7 @@ int stats(const Options& options) {
 }  // namespace
 
 void add_stats(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatsOptions>();
   CLI::App* command = root.add_subcommand(
       "stats", "Adds up the ledger by app and day: wakes and their causes, time awake, CPU time");
   options->state_folder = io::default_state_folder();

@@ -17,7 +17,7 @@
 namespace wakeline::cli {
 namespace {
 
-struct Options {
+struct TokensOptions {
   std::string folder = default_server_folder();
   std::string name;
   std::vector<std::string> scopes = {"push"};
@@ -29,19 +29,19 @@ constexpr const char* kScopes =
     "Scopes: push, push:device/NAME, push:user/NAME, push:group/NAME (NAME may end in *),\n"
     "subscriptions, reports, stats. A running server heeds a change at once.";
 
-int failed(const server::Failure& failure) {
+int report_token_failure(const server::Failure& failure) {
   using enum base::ErrorCode;
   return report("tokens", failure.error.code, server::to_string(failure),
                 failure.error.code == kMalformed ? kScopes : hint_of(failure));
 }
 
-int add(const Options& options) {
+int add(const TokensOptions& options) {
   std::string scopes;
   for (const std::string& scope : options.scopes) scopes += (scopes.empty() ? "" : " ") + scope;
   std::optional<base::Duration> life;
   if (options.days > 0) life = std::chrono::hours(24) * options.days;
   const auto token = server::add_token(options.folder, options.name, scopes, life);
-  if (!token) return failed(token.error());
+  if (!token) return report_token_failure(token.error());
   if (options.output.empty()) {
     fmt::print("{}\n", *token);
   } else if (const auto written =
@@ -53,7 +53,7 @@ int add(const Options& options) {
     fmt::print("Wrote the token of {} to {}. It is nowhere else.\n", options.name, options.output);
   }
   const auto noted = server::audit_token(options.folder, options.name, scopes);
-  return noted ? kExitOk : failed(noted.error());
+  return noted ? kExitOk : report_token_failure(noted.error());
 }
 
 std::string day(base::WallTime at) {
@@ -61,9 +61,9 @@ std::string day(base::WallTime at) {
   return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
-int list(const Options& options) {
+int list(const TokensOptions& options) {
   const auto tokens = server::list_tokens(options.folder);
-  if (!tokens) return failed(tokens.error());
+  if (!tokens) return report_token_failure(tokens.error());
   Table table({{"token"}, {"made"}, {"until"}, {"scopes"}});
   for (const store::Sender& token : *tokens) {
     table.add(
@@ -76,7 +76,7 @@ int list(const Options& options) {
 }  // namespace
 
 void add_tokens(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokensOptions>();
   CLI::App* command = root.add_subcommand("tokens", "The tokens of app servers");
   command->require_subcommand(1);
   command->fallthrough();
@@ -104,7 +104,7 @@ void add_tokens(CLI::App& root, int& exit_code) {
   removes->add_option("name", options->name, "Whose it is")->required()->type_name("TOKEN");
   removes->callback([options, &exit_code] {
     const auto removed = server::remove_token(options->folder, options->name);
-    exit_code = removed ? kExitOk : failed(removed.error());
+    exit_code = removed ? kExitOk : report_token_failure(removed.error());
   });
 }
 

@@ -33,7 +33,7 @@ using wire::host::AppState;
 
 constexpr std::int64_t kHourNs = 3'600'000'000'000;
 
-struct Options {
+struct TopOptions {
   HostAddress host;
   bool once = false;
   bool json = false;
@@ -179,7 +179,7 @@ class Screen {
 };
 
 /// Signals end the loop, so that the terminal is put back.
-io::UniqueFd take_signals() {
+io::UniqueFd take_screen_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) ::sigaddset(&set, number);
@@ -201,8 +201,8 @@ bool wait_turn(int signals, int interval_s) {
   return got == 1 && key != 'q' && key != 'Q';
 }
 
-int watch(const Options& options, Source& source) {
-  const io::UniqueFd signals = take_signals();
+int watch(const TopOptions& options, Source& source) {
+  const io::UniqueFd signals = take_screen_signals();
   std::expected<std::vector<Row>, host::ControlError> rows;
   {
     const Screen screen;
@@ -215,7 +215,7 @@ int watch(const Options& options, Source& source) {
   return rows ? kExitOk : report_host_error(options.host, rows.error());
 }
 
-int top(const Options& options) {
+int top(const TopOptions& options) {
   auto client = connect_to_host(options.host);
   if (!client) return report_host_error(options.host, client.error());
   const std::string state_folder = client->welcome().state_folder;
@@ -236,7 +236,7 @@ int top(const Options& options) {
 }  // namespace
 
 void add_top(CLI::App& root, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TopOptions>();
   CLI::App* command = root.add_subcommand(
       "top", "Shows every app live: state, wakes and time awake in the last hour, next deadline");
   add_host_address(*command, options->host);

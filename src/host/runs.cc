@@ -23,7 +23,8 @@ using base::LogLevel;
 using wire::host::Reply;
 using wire::host::RequestId;
 
-constexpr std::string_view kSuffix = ".desktop";
+/// Of the file that keeps an app's manifest.
+constexpr std::string_view kRunSuffix = ".desktop";
 
 /// What rides along with `run`.
 struct RunText {
@@ -96,8 +97,8 @@ void Runs::restore(const std::vector<std::string>& living) {
       std::error_code ignored;
       std::filesystem::remove(entry.path(), ignored);
     }
-    if (!name.ends_with(kSuffix)) continue;
-    const std::string id = name.substr(0, name.size() - kSuffix.size());
+    if (!name.ends_with(kRunSuffix)) continue;
+    const std::string id = name.substr(0, name.size() - kRunSuffix.size());
     const auto text = io::read_file(entry.path().string(), wire::kManifestMax);
     auto manifest = wire::parse_desktop_entry(text ? *text : std::string(), id);
     const bool lives = std::ranges::find(living, id) != living.end();

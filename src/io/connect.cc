@@ -15,11 +15,11 @@ namespace wakeline::io {
 namespace {
 
 using boost::asio::ip::tcp;
-using OnDone = std::function<void(base::Result<std::unique_ptr<Stream>>)>;
+using OnConnected = std::function<void(base::Result<std::unique_ptr<Stream>>)>;
 
 class Attempt : public std::enable_shared_from_this<Attempt> {
  public:
-  Attempt(Loop& loop, ConnectOptions options, OnDone on_done)
+  Attempt(Loop& loop, ConnectOptions options, OnConnected on_done)
       : loop_(loop),
         options_(std::move(options)),
         on_done_(std::move(on_done)),
@@ -102,7 +102,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
 
   Loop& loop_;
   ConnectOptions options_;
-  OnDone on_done_;
+  OnConnected on_done_;
   tcp::socket socket_;
   std::shared_ptr<StreamState> state_;
   bool over_ = false;
@@ -173,7 +173,7 @@ base::Result<void> set_keep_alive(int fd, const KeepAlive& keep_alive) {
   return set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keep_alive.count, "TCP_KEEPCNT");
 }
 
-std::unique_ptr<ConnectAttempt> connect(Loop& loop, ConnectOptions options, OnDone on_done) {
+std::unique_ptr<ConnectAttempt> connect(Loop& loop, ConnectOptions options, OnConnected on_done) {
   return std::make_unique<AttemptHandle>(
       std::make_shared<Attempt>(loop, std::move(options), std::move(on_done)));
 }

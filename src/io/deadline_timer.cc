@@ -16,9 +16,9 @@ namespace wakeline::io {
 namespace {
 
 /// Shared with the wait under way, so that the timer may be destroyed in its own handler.
-class State : public std::enable_shared_from_this<State> {
+class TimerState : public std::enable_shared_from_this<TimerState> {
  public:
-  State(Loop& loop, int fd, std::function<void()> on_fired)
+  TimerState(Loop& loop, int fd, std::function<void()> on_fired)
       : descriptor_(loop.context(), fd), on_fired_(std::move(on_fired)) {}
 
   void set(base::Instant at) {
@@ -82,7 +82,7 @@ class State : public std::enable_shared_from_this<State> {
 
 class Timerfd : public DeadlineTimer {
  public:
-  explicit Timerfd(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  explicit Timerfd(std::shared_ptr<TimerState> state) : state_(std::move(state)) {}
   Timerfd(const Timerfd&) = delete;
   Timerfd& operator=(const Timerfd&) = delete;
   ~Timerfd() override { state_->close(); }
@@ -90,7 +90,7 @@ class Timerfd : public DeadlineTimer {
   void set(base::Instant at) override { state_->set(at); }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<TimerState> state_;
 };
 
 }  // namespace
@@ -100,7 +100,7 @@ base::Result<std::unique_ptr<DeadlineTimer>> DeadlineTimer::create(Loop& loop, T
   const clockid_t clock = kind == TimerKind::kAlarm ? CLOCK_BOOTTIME_ALARM : CLOCK_BOOTTIME;
   const int fd = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC);
   if (fd < 0) return base::fail(base::os_error("timerfd_create", errno));
-  return std::make_unique<Timerfd>(std::make_shared<State>(loop, fd, std::move(on_fired)));
+  return std::make_unique<Timerfd>(std::make_shared<TimerState>(loop, fd, std::move(on_fired)));
 }
 
 }  // namespace wakeline::io

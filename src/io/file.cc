@@ -15,7 +15,7 @@
 namespace wakeline::io {
 namespace {
 
-constexpr std::size_t kReadBlock = 65'536;  // bytes of one read(2)
+constexpr std::size_t kFileBlock = 65'536;  // bytes of one read(2)
 
 std::string environment(const char* name) {
   const char* value = ::getenv(name);
@@ -26,7 +26,7 @@ base::Result<std::string> read_all(int fd, std::size_t limit) {
   std::string bytes;
   while (true) {
     // One byte over the limit is asked for, to tell "just fits" from "too large".
-    const std::size_t wanted = std::min(kReadBlock, limit - bytes.size() + 1);
+    const std::size_t wanted = std::min(kFileBlock, limit - bytes.size() + 1);
     const std::size_t before = bytes.size();
     bytes.resize(before + wanted);
     const ssize_t got = ::read(fd, bytes.data() + before, wanted);

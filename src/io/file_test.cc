@@ -20,10 +20,6 @@
 namespace wakeline::io {
 namespace {
 
-base::ErrorCode code(const auto& result) {
-  return result ? base::ErrorCode::kOk : result.error().code;
-}
-
 std::size_t files_in(const TestFolder& folder) {
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) {
@@ -63,18 +59,18 @@ TEST(File, OfAnotherKindIsNotWaitedFor) {
   const TestFolder folder;
   const std::string path = folder.file("fifo");
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-  EXPECT_EQ(code(read_regular_file(path, 10)), base::ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code(read_regular_file(folder.path(), 10)), base::ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code(read_regular_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(read_regular_file(path, 10)), base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(read_regular_file(folder.path(), 10)), base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(read_regular_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
   ASSERT_TRUE(write_file(folder.file("file"), "text"));
   EXPECT_EQ(read_regular_file(folder.file("file"), 10), "text");
-  EXPECT_EQ(code(read_regular_file(folder.file("file"), 3)), base::ErrorCode::kTooLarge);
+  EXPECT_EQ(code_of(read_regular_file(folder.file("file"), 3)), base::ErrorCode::kTooLarge);
 }
 
 TEST(OwnFolder, IsNobodyElsesToWrite) {
   const TestFolder folder;
   const std::string path = folder.file("run");
-  EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(check_own_folder(path)), base::ErrorCode::kNotFound);
   ASSERT_TRUE(write_file(folder.file("file"), "x"));
   EXPECT_FALSE(check_own_folder(folder.file("file")));
   ASSERT_TRUE(make_folder(path));
@@ -83,15 +79,15 @@ TEST(OwnFolder, IsNobodyElsesToWrite) {
   EXPECT_TRUE(check_own_folder(folder.file("link")));
   for (const mode_t mode : {0720, 0702, 01777}) {
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
-    EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kPermission);
+    EXPECT_EQ(code_of(check_own_folder(path)), base::ErrorCode::kPermission);
   }
   ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
   EXPECT_TRUE(check_own_folder(path));
   if (::geteuid() != 0) return;  // the rest takes root
   ASSERT_EQ(::lchown(folder.file("link").c_str(), 65'534, 65'534), 0);
-  EXPECT_EQ(code(check_own_folder(folder.file("link"))), base::ErrorCode::kPermission);
+  EXPECT_EQ(code_of(check_own_folder(folder.file("link"))), base::ErrorCode::kPermission);
   ASSERT_EQ(::chown(path.c_str(), 65'534, 65'534), 0);
-  EXPECT_EQ(code(check_own_folder(path)), base::ErrorCode::kPermission);
+  EXPECT_EQ(code_of(check_own_folder(path)), base::ErrorCode::kPermission);
 }
 
 unsigned mode_of(const std::string& path) {
@@ -160,7 +156,7 @@ TEST(Output, WhoseReaderGoesAwayIsAnErrorAndNoDeadlySignal) {
     const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   }
   writer.join();
-  EXPECT_EQ(code(written), base::ErrorCode::kClosed);
+  EXPECT_EQ(code_of(written), base::ErrorCode::kClosed);
 }
 
 /// A device as /dev/full in a folder of the test's: a program that replaced it would do no harm.
@@ -173,7 +169,7 @@ TEST(Output, ToADeviceThatTakesNothingIsAnErrorAndLeavesTheDevice) {
   const TestFolder folder;
   const std::string full = folder.file("full");
   if (!make_full_device(full)) GTEST_SKIP() << "no devices can be made here";
-  EXPECT_EQ(code(write_output(full, "x", OutputMode::kShared)), base::ErrorCode::kStorageFull);
+  EXPECT_EQ(code_of(write_output(full, "x", OutputMode::kShared)), base::ErrorCode::kStorageFull);
   EXPECT_TRUE(S_ISCHR(mode_of(full)));
   EXPECT_EQ(files_in(folder), 1u);
 }
@@ -195,7 +191,7 @@ TEST(File, OverTheProcesssLimitIsAnErrorAndNoDeadlySignal) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   const auto written = write_file(folder.file("state"), std::string(10'000, 'x'));
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &former), 0);
-  EXPECT_EQ(code(written), base::ErrorCode::kStorageFull);
+  EXPECT_EQ(code_of(written), base::ErrorCode::kStorageFull);
   EXPECT_EQ(read_file(folder.file("state"), 10), "old");
   EXPECT_EQ(files_in(folder), 1u);
   // Nothing waits for the day on which somebody unblocks the signal; it is as it was.
@@ -236,7 +232,7 @@ TEST(File, IsWrittenBesideOneThatAnotherProcessHasNotFinished) {
   std::vector<UniqueFd> more;
   for (int i = 1; i < 8; ++i)
     more.push_back(*lock_file(path + ".wakeline-new" + std::to_string(i)));
-  EXPECT_EQ(code(write_file(path, "ours")), base::ErrorCode::kBusy);
+  EXPECT_EQ(code_of(write_file(path, "ours")), base::ErrorCode::kBusy);
   more.clear();
   others->reset();
   ASSERT_TRUE(remove_file(path));
@@ -280,22 +276,22 @@ TEST(File, HasANameOfItsOwnWhileItIsUnfinished) {
 
 TEST(File, TellsAbsentFromTooLarge) {
   const TestFolder folder;
-  EXPECT_EQ(code(read_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
-  EXPECT_EQ(code(write_file(folder.file("none/x"), "")), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(read_file(folder.file("none"), 10)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(write_file(folder.file("none/x"), "")), base::ErrorCode::kNotFound);
   ASSERT_TRUE(write_file(folder.file("ten"), "0123456789"));
   EXPECT_EQ(read_file(folder.file("ten"), 10), "0123456789");
-  EXPECT_EQ(code(read_file(folder.file("ten"), 9)), base::ErrorCode::kTooLarge);
-  EXPECT_EQ(code(read_file(folder.path(), 10)), base::ErrorCode::kOs);
+  EXPECT_EQ(code_of(read_file(folder.file("ten"), 9)), base::ErrorCode::kTooLarge);
+  EXPECT_EQ(code_of(read_file(folder.path(), 10)), base::ErrorCode::kOs);
 }
 
 TEST(Lock, IsForOneUntilItIsGivenBack) {
   const TestFolder folder;
   auto lock = lock_file(folder.file("lock"));
   ASSERT_TRUE(lock);
-  EXPECT_EQ(code(lock_file(folder.file("lock"))), base::ErrorCode::kBusy);
+  EXPECT_EQ(code_of(lock_file(folder.file("lock"))), base::ErrorCode::kBusy);
   lock->reset();
   EXPECT_TRUE(lock_file(folder.file("lock")));
-  EXPECT_EQ(code(lock_file(folder.file("none/lock"))), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(lock_file(folder.file("none/lock"))), base::ErrorCode::kNotFound);
 }
 
 TEST(Folder, IsMadeWithItsParentsAndMayBeThereAlready) {
@@ -304,7 +300,7 @@ TEST(Folder, IsMadeWithItsParentsAndMayBeThereAlready) {
   EXPECT_TRUE(make_folder(folder.file("a/b/c/")));
   EXPECT_TRUE(std::filesystem::is_directory(folder.file("a/b/c")));
   ASSERT_TRUE(write_file(folder.file("file"), ""));
-  EXPECT_EQ(code(make_folder(folder.file("file/sub"))), base::ErrorCode::kOs);
+  EXPECT_EQ(code_of(make_folder(folder.file("file/sub"))), base::ErrorCode::kOs);
 }
 
 TEST(Folder, DefaultsFollowTheEnvironment) {

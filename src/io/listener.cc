@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
+#include "io/accept.h"
 #include "io/stream_state.h"
 #include "io/tcp_socket.h"
 
@@ -16,19 +17,12 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
-constexpr int kBatch = 64;  // connections accepted before other handlers have their turn
-
 bool is_ipv6(int fd) {
   sockaddr_storage at{};
   socklen_t size = sizeof at;
   return ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) == 0 &&
          at.ss_family == AF_INET6;
 }
-
-}  // namespace
-
-namespace {
 
 /// Sockets that the kernel lets stand beside each other on one port, while it lives.
 class SharedPort {
@@ -94,9 +88,9 @@ std::string peer_address(int fd) {
 
 namespace {
 
-class State : public std::enable_shared_from_this<State> {
+class TcpListenerState : public std::enable_shared_from_this<TcpListenerState> {
  public:
-  State(Loop& loop, tcp::acceptor acceptor, Listener::OnAccept on_accept)
+  TcpListenerState(Loop& loop, tcp::acceptor acceptor, Listener::OnAccept on_accept)
       : acceptor_(std::move(acceptor)),
         backoff_(loop.context()),
         on_accept_(std::move(on_accept)) {}
@@ -124,7 +118,7 @@ class State : public std::enable_shared_from_this<State> {
 
  private:
   void accept_batch() {
-    for (int i = 0; i < kBatch; ++i) {
+    for (int i = 0; i < kAcceptBatch; ++i) {
       UniqueFd fd(
           ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
@@ -158,7 +152,9 @@ class State : public std::enable_shared_from_this<State> {
 
 class TcpListener : public Listener {
  public:
-  explicit TcpListener(std::shared_ptr<State> state) : state_(std::move(state)) { state_->wait(); }
+  explicit TcpListener(std::shared_ptr<TcpListenerState> state) : state_(std::move(state)) {
+    state_->wait();
+  }
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
   ~TcpListener() override { state_->close(); }
@@ -167,7 +163,7 @@ class TcpListener : public Listener {
   int fd() const override { return state_->fd(); }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<TcpListenerState> state_;
 };
 
 /// A stream whose TLS session could not even be made.
@@ -227,7 +223,7 @@ base::Result<std::unique_ptr<Listener>> Listener::adopt(Loop& loop, UniqueFd fd,
   if (error) return base::fail(base::os_error("assign", error.value()));
   fd.release();
   return std::make_unique<TcpListener>(
-      std::make_shared<State>(loop, std::move(acceptor), std::move(on_accept)));
+      std::make_shared<TcpListenerState>(loop, std::move(acceptor), std::move(on_accept)));
 }
 
 }  // namespace wakeline::io

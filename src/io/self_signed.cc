@@ -11,6 +11,7 @@
 
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/openssl_free.h"
 #include "io/tls.h"
 
 namespace wakeline::io {
@@ -20,17 +21,9 @@ constexpr const char* kNames = "names of the certificate";
 constexpr long kDay = 24L * 60 * 60;      // seconds
 constexpr long kLifetime = 3'653 * kDay;  // ten years
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* pointer) const {
-    kFree(pointer);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Memory = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
+using Certificate = std::unique_ptr<X509, OpensslFree<X509_free>>;
+using Memory = std::unique_ptr<BIO, OpensslFree<BIO_free_all>>;
+using Extension = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
 
 bool add_extension(X509* certificate, int id, const std::string& value) {
   X509V3_CTX context;
@@ -99,7 +92,7 @@ base::Result<void> store(const std::string& file, const std::string& text, unsig
 }  // namespace
 
 base::Result<void> check_certificate_names(const std::vector<std::string>& names) {
-  const Key key(EVP_EC_gen("P-256"));
+  const EvpKey key(EVP_EC_gen("P-256"));
   if (!key) return base::fail(base::ErrorCode::kTls, "P-256 key");
   if (!make_certificate(key.get(), names))
     return base::fail(base::ErrorCode::kInvalidArgument, kNames);
@@ -114,7 +107,7 @@ base::Result<void> make_self_signed(const std::string& certificate_file,
       return base::fail(base::ErrorCode::kAlreadyExists, "self-signed certificate");
     }
   }
-  const Key key(EVP_EC_gen("P-256"));
+  const EvpKey key(EVP_EC_gen("P-256"));
   if (!key) return base::fail(base::ErrorCode::kTls, "P-256 key");
   const Certificate certificate = make_certificate(key.get(), names);
   if (!certificate) return base::fail(base::ErrorCode::kInvalidArgument, kNames);

@@ -22,7 +22,7 @@ namespace wakeline::io {
 namespace {
 
 constexpr std::size_t kWaitingMax = 1'024;  // messages unsent; see Seqpacket::send
-constexpr int kBatch = 16;                  // messages read before other handlers have their turn
+constexpr int kMessageBatch = 16;           // messages read before other handlers have their turn
 
 /// With the loop's own executor: one that can be any costs 100 bytes a connection.
 using Descriptor =
@@ -40,9 +40,9 @@ int send_message(int socket, const std::string& message, int fd) {
 }
 
 /// Shared with the waits under way, so that the owner may go in a handler.
-class State : public std::enable_shared_from_this<State> {
+class ConnectionState : public std::enable_shared_from_this<ConnectionState> {
  public:
-  State(Loop& loop, int fd, PeerCredentials peer)
+  ConnectionState(Loop& loop, int fd, PeerCredentials peer)
       : loop_(loop), descriptor_(loop.context(), fd), peer_(peer) {}
 
   void start(std::size_t message_max, Seqpacket::OnMessage on_message, Seqpacket::OnEnd on_end) {
@@ -154,7 +154,7 @@ class State : public std::enable_shared_from_this<State> {
   }
 
   void read_batch() {
-    for (int i = 0; i < kBatch; ++i) {
+    for (int i = 0; i < kMessageBatch; ++i) {
       if (!read_one() || !may_read()) return;
     }
     wait_readable();
@@ -212,7 +212,7 @@ class State : public std::enable_shared_from_this<State> {
 
 class Connection : public Seqpacket {
  public:
-  explicit Connection(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  explicit Connection(std::shared_ptr<ConnectionState> state) : state_(std::move(state)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() override { state_->close(); }
@@ -227,7 +227,7 @@ class Connection : public Seqpacket {
   void hold_reading_while_sending() override { state_->hold_reading_while_sending(); }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<ConnectionState> state_;
 };
 
 }  // namespace
@@ -263,7 +263,7 @@ base::Result<std::unique_ptr<Seqpacket>> wrap_seqpacket(Loop& loop, UniqueFd fd)
     return base::fail(base::os_error("SO_PEERCRED", errno));
   }
   const PeerCredentials peer{credentials.pid, credentials.uid, credentials.gid};
-  return std::make_unique<Connection>(std::make_shared<State>(loop, fd.release(), peer));
+  return std::make_unique<Connection>(std::make_shared<ConnectionState>(loop, fd.release(), peer));
 }
 
 base::Result<std::unique_ptr<Seqpacket>> connect_seqpacket(Loop& loop, const std::string& path) {

@@ -13,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
+#include "io/accept.h"
 #include "io/seqpacket.h"
 #include "io/unix_socket.h"
 
@@ -20,10 +21,6 @@ namespace wakeline::io {
 namespace {
 
 constexpr int kBacklog = 1'024;  // a boot may launch a thousand apps
-constexpr int kBatch = 64;       // accepted before other handlers have their turn
-constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);  // when descriptors run out
-
-using Descriptor = boost::asio::posix::stream_descriptor;
 
 /// Which file it is, so that only our own is removed.
 struct FileId {
@@ -86,16 +83,16 @@ base::Result<UniqueFd> listen_at(const std::string& path, const sockaddr_un& add
   return fd;
 }
 
-class State : public std::enable_shared_from_this<State> {
+class UnixListenerState : public std::enable_shared_from_this<UnixListenerState> {
  public:
-  State(Loop& loop, int fd, SeqpacketListener::OnAccept on_accept)
+  UnixListenerState(Loop& loop, int fd, SeqpacketListener::OnAccept on_accept)
       : loop_(loop),
         descriptor_(loop.context(), fd),
         backoff_(loop.context()),
         on_accept_(std::move(on_accept)) {}
 
   void wait() {
-    descriptor_.async_wait(Descriptor::wait_read,
+    descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                            [self = shared_from_this()](boost::system::error_code) {
                              if (!self->closed_) self->accept_batch();
                            });
@@ -112,7 +109,7 @@ class State : public std::enable_shared_from_this<State> {
   /// Many at once: a boot launches more than one app in a turn of the loop, and one accepted in
   /// each turn would leave the first of them waiting until the last is launched.
   void accept_batch() {
-    for (int i = 0; i < kBatch && !closed_; ++i) {
+    for (int i = 0; i < kAcceptBatch && !closed_; ++i) {
       UniqueFd fd(
           ::accept4(descriptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
@@ -138,7 +135,7 @@ class State : public std::enable_shared_from_this<State> {
   }
 
   Loop& loop_;
-  Descriptor descriptor_;
+  boost::asio::posix::stream_descriptor descriptor_;
   boost::asio::steady_timer backoff_;
   SeqpacketListener::OnAccept on_accept_;
   bool closed_ = false;
@@ -146,7 +143,7 @@ class State : public std::enable_shared_from_this<State> {
 
 class UnixListener : public SeqpacketListener {
  public:
-  UnixListener(std::shared_ptr<State> state, std::string path)
+  UnixListener(std::shared_ptr<UnixListenerState> state, std::string path)
       : state_(std::move(state)), path_(std::move(path)), id_(file_id(path_)) {
     state_->wait();
   }
@@ -158,7 +155,7 @@ class UnixListener : public SeqpacketListener {
   }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<UnixListenerState> state_;
   std::string path_;
   std::optional<FileId> id_;
 };
@@ -175,7 +172,7 @@ base::Result<std::unique_ptr<SeqpacketListener>> SeqpacketListener::open(Loop& l
   auto fd = listen_at(path, *address);
   if (!fd) return base::fail(fd.error());
   return std::make_unique<UnixListener>(
-      std::make_shared<State>(loop, fd->release(), std::move(on_accept)), path);
+      std::make_shared<UnixListenerState>(loop, fd->release(), std::move(on_accept)), path);
 }
 
 }  // namespace wakeline::io

@@ -19,10 +19,6 @@ namespace {
 
 constexpr std::size_t kMax = 1'000;  // bytes of a message in these tests
 
-base::ErrorCode code(const auto& result) {
-  return result ? base::ErrorCode::kOk : result.error().code;
-}
-
 /// A listener and the connections that it accepted.
 struct Server {
   explicit Server(Loop& loop, const std::string& path) {
@@ -37,7 +33,7 @@ struct Server {
 };
 
 /// What one end received.
-struct Inbox {
+struct MessageInbox {
   void attach(Seqpacket& connection) {
     connection.start(
         kMax,
@@ -70,8 +66,8 @@ class SeqpacketTest : public testing::Test {
 
 TEST_F(SeqpacketTest, CarriesWholeMessagesBothWays) {
   auto client = connect();
-  Inbox at_server;
-  Inbox at_client;
+  MessageInbox at_server;
+  MessageInbox at_client;
   at_server.attach(*server.connections[0]);
   at_client.attach(*client);
   EXPECT_FALSE(server.connections[0]->unread());
@@ -87,7 +83,7 @@ TEST_F(SeqpacketTest, CarriesWholeMessagesBothWays) {
 
 TEST_F(SeqpacketTest, CarriesADescriptorThatStaysTheSendersToo) {
   auto client = connect();
-  Inbox inbox;
+  MessageInbox inbox;
   inbox.attach(*server.connections[0]);
   int pipe_fds[2];
   ASSERT_EQ(::pipe(pipe_fds), 0);
@@ -135,7 +131,7 @@ TEST_F(SeqpacketTest, LeavesInTheKernelWhatItsOwnerDoesNotWantToRead) {
 
 TEST_F(SeqpacketTest, EndsWithTooLargeForAMessageOverTheLimitAndTakesOneThatJustFits) {
   auto client = connect();
-  Inbox inbox;
+  MessageInbox inbox;
   inbox.attach(*server.connections[0]);
   client->send(std::string(kMax, 'x'));
   client->send(std::string(kMax + 1, 'x'));
@@ -148,7 +144,7 @@ TEST_F(SeqpacketTest, EndsWithTooLargeForTooManyDescriptorsAndClosesThem) {
   auto raw = unix_socket();
   ASSERT_TRUE(raw && connect_unix(raw->get(), *unix_address(path)));
   ASSERT_TRUE(run_until(loop, [&] { return server.connections.size() == 1; }));
-  Inbox inbox;
+  MessageInbox inbox;
   inbox.attach(*server.connections[0]);
 
   constexpr std::size_t kCount = Seqpacket::kFdsMax + 1;
@@ -184,7 +180,7 @@ TEST_F(SeqpacketTest, EndsWithTooLargeForTooManyDescriptorsAndClosesThem) {
 
 TEST_F(SeqpacketTest, TellsTheEndOnceWhenThePeerGoes) {
   auto client = connect();
-  Inbox inbox;
+  MessageInbox inbox;
   inbox.attach(*server.connections[0]);
   client->send("last words");
   client.reset();
@@ -198,7 +194,7 @@ TEST_F(SeqpacketTest, SendingToAPeerThatWentEndsLaterAndRaisesNoSignal) {
   auto client = connect();
   server.connections.clear();
   client->send("nobody hears this");  // before `start`: kept for it
-  Inbox inbox;
+  MessageInbox inbox;
   inbox.attach(*client);
   EXPECT_TRUE(inbox.ends.empty());
   EXPECT_TRUE(run_until(loop, [&] { return !inbox.ends.empty(); }));
@@ -207,18 +203,18 @@ TEST_F(SeqpacketTest, SendingToAPeerThatWentEndsLaterAndRaisesNoSignal) {
 
 TEST_F(SeqpacketTest, QueuesForASlowReaderInOrderAndEndsOverTheBound) {
   auto client = connect();
-  Inbox at_client;
+  MessageInbox at_client;
   at_client.attach(*client);
   constexpr int kSome = 1'000;  // more than the kernel takes, fewer than we queue
   for (int i = 0; i < kSome; ++i) client->send(std::to_string(i));
-  Inbox at_server;
+  MessageInbox at_server;
   at_server.attach(*server.connections[0]);
   ASSERT_TRUE(run_until(loop, [&] { return at_server.messages.size() == kSome; }));
   for (int i = 0; i < kSome; ++i) EXPECT_EQ(at_server.messages[i], std::to_string(i));
   EXPECT_TRUE(at_client.ends.empty());
 
   auto unread = connect();
-  Inbox at_unread;
+  MessageInbox at_unread;
   at_unread.attach(*unread);
   for (int i = 0; i < 3'000; ++i) unread->send("x");
   EXPECT_TRUE(at_unread.ends.empty());
@@ -291,14 +287,14 @@ TEST_F(SeqpacketTest, TheSocketFileIsTheOwnersAndGoesWithTheListener) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   server.listener.reset();
   EXPECT_FALSE(std::filesystem::exists(path));
-  EXPECT_EQ(code(connect_seqpacket(loop, path)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(connect_seqpacket(loop, path)), base::ErrorCode::kNotFound);
 }
 
 TEST_F(SeqpacketTest, AFileThatSomebodyListensOnIsRefusedAndAStaleOneReplaced) {
   const auto open = [&](const std::string& at) {
     return SeqpacketListener::open(loop, at, [](const std::unique_ptr<Seqpacket>&) {});
   };
-  EXPECT_EQ(code(open(path)), base::ErrorCode::kAddressInUse);
+  EXPECT_EQ(code_of(open(path)), base::ErrorCode::kAddressInUse);
 
   const std::string stale = folder.file("stale.sock");
   {
@@ -307,11 +303,11 @@ TEST_F(SeqpacketTest, AFileThatSomebodyListensOnIsRefusedAndAStaleOneReplaced) {
     ASSERT_EQ(::bind(gone->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address),
               0);
   }
-  EXPECT_EQ(code(connect_seqpacket(loop, stale)), base::ErrorCode::kUnreachable);
+  EXPECT_EQ(code_of(connect_seqpacket(loop, stale)), base::ErrorCode::kUnreachable);
   EXPECT_TRUE(open(stale));
 
   ASSERT_TRUE(write_file(folder.file("plain"), "keep me"));
-  EXPECT_EQ(code(open(folder.file("plain"))), base::ErrorCode::kAddressInUse);
+  EXPECT_EQ(code_of(open(folder.file("plain"))), base::ErrorCode::kAddressInUse);
   EXPECT_EQ(read_file(folder.file("plain"), 100), "keep me");
 }
 
@@ -323,8 +319,8 @@ TEST_F(SeqpacketTest, AListenerRemovesOnlyItsOwnFile) {
 }
 
 TEST_F(SeqpacketTest, APathThatDoesNotFitIsRefused) {
-  EXPECT_EQ(code(connect_seqpacket(loop, std::string(200, 'x'))), base::ErrorCode::kTooLarge);
-  EXPECT_EQ(code(connect_seqpacket(loop, "")), base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(connect_seqpacket(loop, std::string(200, 'x'))), base::ErrorCode::kTooLarge);
+  EXPECT_EQ(code_of(connect_seqpacket(loop, "")), base::ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -12,9 +12,9 @@
 namespace wakeline::io {
 namespace {
 
-class State : public std::enable_shared_from_this<State> {
+class SignalState : public std::enable_shared_from_this<SignalState> {
  public:
-  State(Loop& loop, const std::vector<int>& numbers, std::function<void(int)> on_signal)
+  SignalState(Loop& loop, const std::vector<int>& numbers, std::function<void(int)> on_signal)
       : set_(loop.context()), on_signal_(std::move(on_signal)) {
     for (const int number : numbers) {
       boost::system::error_code error;
@@ -46,13 +46,15 @@ class State : public std::enable_shared_from_this<State> {
 
 class SignalSet : public Signals {
  public:
-  explicit SignalSet(std::shared_ptr<State> state) : state_(std::move(state)) { state_->wait(); }
+  explicit SignalSet(std::shared_ptr<SignalState> state) : state_(std::move(state)) {
+    state_->wait();
+  }
   SignalSet(const SignalSet&) = delete;
   SignalSet& operator=(const SignalSet&) = delete;
   ~SignalSet() override { state_->close(); }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<SignalState> state_;
 };
 
 void mask(int how, const std::vector<int>& numbers) {
@@ -67,7 +69,8 @@ void mask(int how, const std::vector<int>& numbers) {
 
 std::unique_ptr<Signals> Signals::create(Loop& loop, const std::vector<int>& numbers,
                                          std::function<void(int)> on_signal) {
-  return std::make_unique<SignalSet>(std::make_shared<State>(loop, numbers, std::move(on_signal)));
+  return std::make_unique<SignalSet>(
+      std::make_shared<SignalState>(loop, numbers, std::move(on_signal)));
 }
 
 void hold_signals(const std::vector<int>& numbers) { mask(SIG_BLOCK, numbers); }

@@ -14,7 +14,7 @@ namespace {
 using boost::asio::ip::tcp;
 
 constexpr std::size_t kReadBlock = 16'384;    // bytes of one read; a TLS record is at most this
-constexpr int kBatch = 8;                     // reads before other handlers have their turn
+constexpr int kReadBatch = 8;                 // reads before other handlers have their turn
 constexpr std::size_t kKeptCapacity = 4'096;  // bytes of room that an idle stream may keep
 constexpr auto kClosingMax = std::chrono::seconds(2);
 
@@ -182,7 +182,7 @@ void StreamState::step_handshake() {
 void StreamState::read_batch() {
   if (peer_ended_ || paused_) return;
   std::array<std::uint8_t, kReadBlock> block;
-  for (int i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kReadBatch; ++i) {
     const StepResult result = transport_.read(block);
     switch (result.step) {
       case Step::kDone:
@@ -232,7 +232,7 @@ void StreamState::flush() {
 /// makes the peer's kernel forget our last words.
 void StreamState::drain() {
   std::array<std::uint8_t, kReadBlock> block;
-  for (int i = 0; i < kBatch && !peer_ended_; ++i) {
+  for (int i = 0; i < kReadBatch && !peer_ended_; ++i) {
     const StepResult result = transport_.read(block);
     if (result.step == Step::kWantRead || result.step == Step::kWantWrite) {
       return wait_readable();
@@ -266,7 +266,7 @@ void StreamState::fail_later(base::Error error) {
 /// A write to a peer that is gone fails while its last bytes, which may say why, wait to be read.
 void StreamState::read_last_words() {
   std::array<std::uint8_t, kReadBlock> block;
-  for (int i = 0; i < kBatch && phase_ == Phase::kFailed && on_bytes_; ++i) {
+  for (int i = 0; i < kReadBatch && phase_ == Phase::kFailed && on_bytes_; ++i) {
     const StepResult result = transport_.read(block);
     if (result.step != Step::kDone) return;
     on_bytes_(base::BytesView(block.data(), result.bytes));

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 using Connected = base::Result<std::unique_ptr<Stream>>;
 
 /// What one stream gave its owner.
-struct Inbox {
+struct StreamInbox {
   void attach(Stream& stream) {
     stream.start([this](base::BytesView bytes) { text += base::as_text(bytes); },
                  [this](base::Error error) { ends.push_back(error.code); });
@@ -86,8 +86,8 @@ class StreamTest : public testing::TestWithParam<bool> {
   std::function<void()> on_accepted;
   std::unique_ptr<Stream> server;
   std::unique_ptr<Stream> client;
-  Inbox at_server;
-  Inbox at_client;
+  StreamInbox at_server;
+  StreamInbox at_client;
 };
 
 INSTANTIATE_TEST_SUITE_P(Plain, StreamTest, testing::Values(false));

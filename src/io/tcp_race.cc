@@ -19,7 +19,7 @@ namespace wakeline::io {
 namespace {
 
 using boost::asio::ip::tcp;
-using OnDone = std::function<void(base::Result<UniqueFd>)>;
+using OnRaceDone = std::function<void(base::Result<UniqueFd>)>;
 
 /// The families in turn, beginning with `ipv6` or the other one.
 std::deque<Lookup::Found> in_turn(std::vector<Lookup::Found> found, bool ipv6) {
@@ -37,7 +37,7 @@ std::deque<Lookup::Found> in_turn(std::vector<Lookup::Found> found, bool ipv6) {
 /// Shared with the waits under way, which find it `over_` when the owner went.
 class Race : public std::enable_shared_from_this<Race> {
  public:
-  Race(Loop& loop, std::uint16_t port, OnDone on_done)
+  Race(Loop& loop, std::uint16_t port, OnRaceDone on_done)
       : loop_(loop), port_(port), on_done_(std::move(on_done)), stagger_(loop.context()) {}
 
   void start(const std::string& host) {
@@ -137,7 +137,7 @@ class Race : public std::enable_shared_from_this<Race> {
 
   Loop& loop_;
   std::uint16_t port_;
-  OnDone on_done_;
+  OnRaceDone on_done_;
   bool over_ = false;
   base::Error error_{base::ErrorCode::kUnreachable, "connect"};
   std::unique_ptr<Lookup> lookup_;
@@ -163,7 +163,7 @@ class RaceHandle : public TcpRace {
 }  // namespace
 
 std::unique_ptr<TcpRace> race_tcp(Loop& loop, const std::string& host, std::uint16_t port,
-                                  OnDone on_done) {
+                                  OnRaceDone on_done) {
   auto race = std::make_shared<Race>(loop, port, std::move(on_done));
   race->start(host);
   return std::make_unique<RaceHandle>(std::move(race));

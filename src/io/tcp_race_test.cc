@@ -16,12 +16,12 @@
 namespace wakeline::io {
 namespace {
 
-using Outcome = std::optional<base::Result<UniqueFd>>;
+using RaceOutcome = std::optional<base::Result<UniqueFd>>;
 
-Outcome race(const std::string& host, std::uint16_t port) {
+RaceOutcome race(const std::string& host, std::uint16_t port) {
   Loop loop;
   const auto work = boost::asio::make_work_guard(loop.context());  // the lookup's thread is none
-  Outcome outcome;
+  RaceOutcome outcome;
   const auto running = race_tcp(
       loop, host, port, [&](base::Result<UniqueFd> result) { outcome = std::move(result); });
   EXPECT_FALSE(outcome);  // never within the call

@@ -10,11 +10,16 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "io/clock.h"
 #include "io/loop.h"
 
 /// What tests with real descriptors share; no production code includes it.
 namespace wakeline::io {
+
+inline base::ErrorCode code_of(const auto& result) {
+  return result ? base::ErrorCode::kOk : result.error().code;
+}
 
 /// Runs the loop until `done()`, which is asked after each handler.
 /// Returns: false when that took more than ten seconds or nothing is left to wait for.

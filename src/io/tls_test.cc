@@ -26,22 +26,18 @@ struct Identity {
   std::string key = folder.file("key.pem");
 };
 
-base::ErrorCode code(const auto& result) {
-  return result ? base::ErrorCode::kOk : result.error().code;
-}
-
 /// The outcomes of one handshake, at the client and at the server.
-struct Outcome {
+struct ShakeOutcome {
   std::optional<base::Result<void>> client;
   std::optional<base::Error> server_end;
 };
 
 /// Connects to a server of `identity`, trusts `ca_file` and asks for `name`. `clock`: the client's,
 /// in seconds since 1970; the right one when it is not given.
-Outcome shake(const Identity& identity, const std::string& ca_file, const std::string& name,
-              std::optional<std::time_t> clock = std::nullopt) {
+ShakeOutcome shake(const Identity& identity, const std::string& ca_file, const std::string& name,
+                   std::optional<std::time_t> clock = std::nullopt) {
   Loop loop;
-  Outcome outcome;
+  ShakeOutcome outcome;
   const auto server_tls = *TlsContext::server(identity.certificate, identity.key);
   std::unique_ptr<Stream> server;
   auto listener = *Listener::open(loop, "127.0.0.1", 0, [&](UniqueFd socket) {
@@ -159,12 +155,12 @@ TEST(TlsContext, NamesTheFileThatCannotBeUsed) {
   const std::string none = identity.folder.file("none.pem");
   const std::string text = identity.folder.file("text.pem");
   ASSERT_TRUE(write_file(text, "no certificate"));
-  EXPECT_EQ(code(TlsContext::client(none)), base::ErrorCode::kNotFound);
-  EXPECT_EQ(code(TlsContext::client(text)), base::ErrorCode::kTls);
-  EXPECT_EQ(code(TlsContext::server(none, identity.key)), base::ErrorCode::kNotFound);
-  EXPECT_EQ(code(TlsContext::server(identity.certificate, text)), base::ErrorCode::kTls);
+  EXPECT_EQ(code_of(TlsContext::client(none)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(TlsContext::client(text)), base::ErrorCode::kTls);
+  EXPECT_EQ(code_of(TlsContext::server(none, identity.key)), base::ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(TlsContext::server(identity.certificate, text)), base::ErrorCode::kTls);
   const Identity other({"localhost"});
-  EXPECT_EQ(code(TlsContext::server(identity.certificate, other.key)), base::ErrorCode::kTls);
+  EXPECT_EQ(code_of(TlsContext::server(identity.certificate, other.key)), base::ErrorCode::kTls);
 }
 
 TEST(SelfSigned, KeepsTheKeyToItsOwnerAndOverwritesNothing) {
@@ -172,23 +168,23 @@ TEST(SelfSigned, KeepsTheKeyToItsOwnerAndOverwritesNothing) {
   struct stat status{};
   ASSERT_EQ(::stat(identity.key.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
-  EXPECT_EQ(code(make_self_signed(identity.certificate, identity.key, {"localhost"})),
+  EXPECT_EQ(code_of(make_self_signed(identity.certificate, identity.key, {"localhost"})),
             base::ErrorCode::kAlreadyExists);
   std::filesystem::remove(identity.key);
-  EXPECT_EQ(code(make_self_signed(identity.certificate, identity.key, {"localhost"})),
+  EXPECT_EQ(code_of(make_self_signed(identity.certificate, identity.key, {"localhost"})),
             base::ErrorCode::kAlreadyExists);
 }
 
 TEST(SelfSigned, RefusesNamesThatWouldBeReadAsMore) {
   const TestFolder folder;
   for (const std::string name : {"", "a,DNS:b", "a b"}) {
-    EXPECT_EQ(code(make_self_signed(folder.file("c"), folder.file("k"), {name})),
+    EXPECT_EQ(code_of(make_self_signed(folder.file("c"), folder.file("k"), {name})),
               base::ErrorCode::kInvalidArgument);
-    EXPECT_EQ(code(check_certificate_names({"localhost", name})),
+    EXPECT_EQ(code_of(check_certificate_names({"localhost", name})),
               base::ErrorCode::kInvalidArgument);
   }
   EXPECT_TRUE(check_certificate_names({"localhost", "127.0.0.1", "::1"}));
-  EXPECT_EQ(code(make_self_signed(folder.file("none/c"), folder.file("none/k"), {"a"})),
+  EXPECT_EQ(code_of(make_self_signed(folder.file("none/c"), folder.file("none/k"), {"a"})),
             base::ErrorCode::kStorage);
 }
 

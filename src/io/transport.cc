@@ -13,18 +13,20 @@
 #include "base/check.h"
 
 namespace wakeline::io {
-namespace {
 
 /// What a BIO of ours works on. OpenSSL's own socket BIO uses write(2), which raises SIGPIPE; a
 /// library must not change that signal for its whole process (C35).
-struct Socket {
+/// A name of the namespace: Transport::Tls, which the header declares, holds one.
+struct TlsSocket {
   int fd = -1;
   bool ended = false;
   int error = 0;
 };
 
+namespace {
+
 int bio_read(BIO* bio, char* into, int size) {
-  auto* socket = static_cast<Socket*>(BIO_get_data(bio));
+  auto* socket = static_cast<TlsSocket*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   const ssize_t got = ::recv(socket->fd, into, static_cast<std::size_t>(size), MSG_DONTWAIT);
   if (got > 0) return static_cast<int>(got);
@@ -39,7 +41,7 @@ int bio_read(BIO* bio, char* into, int size) {
 }
 
 int bio_write(BIO* bio, const char* bytes, int size) {
-  auto* socket = static_cast<Socket*>(BIO_get_data(bio));
+  auto* socket = static_cast<TlsSocket*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   const ssize_t sent =
       ::send(socket->fd, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -53,7 +55,7 @@ int bio_write(BIO* bio, const char* bytes, int size) {
 }
 
 long bio_ctrl(BIO* bio, int command, long, void*) {
-  if (command == BIO_CTRL_EOF) return static_cast<Socket*>(BIO_get_data(bio))->ended ? 1 : 0;
+  if (command == BIO_CTRL_EOF) return static_cast<TlsSocket*>(BIO_get_data(bio))->ended ? 1 : 0;
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
@@ -103,7 +105,7 @@ StepResult failed(base::Error error) { return {Step::kFailed, 0, error}; }
 
 struct Transport::Tls {
   SSL* ssl = nullptr;
-  Socket socket;
+  TlsSocket socket;
 };
 
 void Transport::FreeTls::operator()(Tls* tls) const {
@@ -153,7 +155,7 @@ base::Result<Transport> Transport::tls_client(int fd, SSL_CTX* context, const st
 
 StepResult Transport::tls_result(int returned, std::size_t bytes, bool handshaking) {
   if (returned == 1) return {Step::kDone, bytes, {}};
-  const Socket& socket = tls_->socket;
+  const TlsSocket& socket = tls_->socket;
   switch (SSL_get_error(tls_->ssl, returned)) {
     case SSL_ERROR_WANT_READ:
       return {Step::kWantRead, 0, {}};

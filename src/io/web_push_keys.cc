@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "io/openssl_free.h"
+
 namespace wakeline::io {
 namespace {
 
@@ -25,19 +27,11 @@ constexpr std::size_t kNonceSize = 12;
 constexpr std::uint8_t kLastRecord = 2;  ///< the delimiter before its padding (RFC 8188 §2)
 constexpr const char* kCurve = "prime256v1";
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* pointer) const {
-    kFree(pointer);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
-using Cipher = std::unique_ptr<EVP_CIPHER_CTX, Free<EVP_CIPHER_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_clear_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, OpensslFree<EVP_PKEY_CTX_free>>;
+using Cipher = std::unique_ptr<EVP_CIPHER_CTX, OpensslFree<EVP_CIPHER_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, OpensslFree<BN_clear_free>>;
+using Builder = std::unique_ptr<OSSL_PARAM_BLD, OpensslFree<OSSL_PARAM_BLD_free>>;
+using Params = std::unique_ptr<OSSL_PARAM, OpensslFree<OSSL_PARAM_free>>;
 using Hash = std::array<std::uint8_t, 32>;
 
 Hash hmac(base::BytesView key, std::initializer_list<base::BytesView> parts) {
@@ -58,7 +52,7 @@ base::BytesView label(const char (&text)[kSize]) {
 constexpr std::uint8_t kFirstBlock[] = {1};
 
 /// The key of a point and, where there is one, its private number; null for a point off the curve.
-Key make_key(base::BytesView point, base::BytesView number) {
+EvpKey make_key(base::BytesView point, base::BytesView number) {
   const Builder builder(OSSL_PARAM_BLD_new());
   const Number scalar(number.empty()
                           ? nullptr
@@ -77,7 +71,7 @@ Key make_key(base::BytesView point, base::BytesView number) {
   if (!params || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &made, selection, params.get()) != 1)
     return nullptr;
-  Key key(made);
+  EvpKey key(made);
   const KeyContext check(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
   const bool fine =
       check && (scalar ? EVP_PKEY_check(check.get()) : EVP_PKEY_public_check(check.get())) == 1;
@@ -132,7 +126,7 @@ bool read(std::string_view& text, std::array<std::uint8_t, kSize>& into) {
 
 base::Result<WebPushKeys> WebPushKeys::generate() {
   const auto failed = base::fail(ErrorCode::kTls, "web_push.generate");
-  const Key key(EVP_EC_gen(kCurve));
+  const EvpKey key(EVP_EC_gen(kCurve));
   if (!key) return failed;
   WebPushKeys made;
   BIGNUM* read = nullptr;
@@ -176,8 +170,8 @@ base::Result<base::Bytes> WebPushKeys::open(base::BytesView body) const {
   // RFC 8291 §4: one record, so it is no longer than it says.
   if (body[kSaltSize + 4] != public_.size() || record.size() > record_size) return malformed;
 
-  const Key own = make_key(public_, private_);
-  const Key peer = make_key(sender, {});
+  const EvpKey own = make_key(public_, private_);
+  const EvpKey peer = make_key(sender, {});
   if (!own || !peer) return malformed;
   const base::Bytes shared = agree(own.get(), peer.get());
   if (shared.empty()) return malformed;

@@ -23,9 +23,6 @@ namespace {
 
 using base::ErrorCode;
 
-// A freeze is seen in about 20 µs; a waiting poll is told 5–30 ms late, because the kernel limits
-// the rate of these notifications. So: look again for a moment, and only then wait.
-constexpr base::Duration kLookAgain = std::chrono::milliseconds(1);
 constexpr std::size_t kAttributeMax = 4'096;
 constexpr int kKillRounds = 16;
 
@@ -50,6 +47,8 @@ base::Result<bool> await_flag(int events_fd, std::string_view key, bool wanted,
     if (!flag || *flag == wanted) return flag ? base::Result<bool>(true) : flag;
     const auto spent = io::now() - start;
     if (spent >= bound) return false;
+    // A freeze is seen in about 20 µs; a waiting poll is told 5–30 ms late, because the kernel
+    // limits the rate of these notifications.
     if (spent < kLookAgain) {
       ::sched_yield();
       continue;

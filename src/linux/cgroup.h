@@ -17,6 +17,8 @@ namespace wakeline::sys {
 /// How long a freeze may take before it counts as incomplete: a task in uninterruptible sleep never
 /// freezes, its siblings do (measured).
 inline constexpr base::Duration kFreezeBound = std::chrono::milliseconds(200);
+/// For so long a freeze under way is looked at again without a pause.
+inline constexpr base::Duration kLookAgain = std::chrono::milliseconds(1);
 
 /// How long killed processes may take to go before their group counts as busy.
 inline constexpr base::Duration kRemoveBound = std::chrono::seconds(1);

@@ -14,9 +14,6 @@
 namespace wakeline::sys {
 namespace {
 
-// Ends taken from the kernel at once; what is more comes at the loop's next turn.
-constexpr int kBatch = 64;
-
 class EpollExitSet final : public ExitSet {
  public:
   explicit EpollExitSet(io::UniqueFd epoll) : epoll_(std::move(epoll)) {}
@@ -94,8 +91,8 @@ base::Result<std::unique_ptr<ExitWatch>> EpollExitSet::watch(
 }
 
 void EpollExitSet::on_ready() {
-  epoll_event events[kBatch];
-  const int count = ::epoll_wait(epoll_.get(), events, kBatch, 0);
+  epoll_event events[kEventBatch];
+  const int count = ::epoll_wait(epoll_.get(), events, kEventBatch, 0);
   const std::weak_ptr<int> alive = alive_;
   for (int i = 0; i < count; ++i) {
     report(events[i].data.u64);

@@ -10,6 +10,10 @@
 
 namespace wakeline::sys {
 
+/// Events taken at once from a set of epoll that is watched; what is more comes at the loop's next
+/// turn.
+inline constexpr int kEventBatch = 64;
+
 /// Tells once that a descriptor of ours is ready, on the loop's thread; `arm` asks again.
 /// Only for descriptors whose open file is ours alone (epoll, pidfd, a bus): the event loop may
 /// change flags of the open file, and a duplicate shares those with its app (C7).

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/folders.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
 #include <string_view>
 
 namespace wakeline::sys {
@@ -30,10 +28,7 @@ void walk(const std::string& folder, const struct stat& about,
 
 std::vector<std::string> folders_in(const std::string& folder) {
   std::vector<std::string> names;
-  struct CloseFolder {
-    void operator()(DIR* open) const { ::closedir(open); }
-  };
-  const std::unique_ptr<DIR, CloseFolder> open(::opendir(folder.c_str()));
+  const OpenFolder open(::opendir(folder.c_str()));
   if (!open) return names;
   while (const dirent* entry = ::readdir(open.get())) {
     const std::string_view name = entry->d_name;

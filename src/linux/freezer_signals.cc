@@ -27,7 +27,6 @@ using base::ErrorCode;
 constexpr std::string_view kMarker = "WAKELINE_GROUP";
 // A tree that forks as fast as it is stopped is given up after so many rounds.
 constexpr int kStopRounds = 64;
-constexpr base::Duration kLookAgain = std::chrono::milliseconds(1);
 constexpr timespec kPause = {0, 200'000};
 
 bool is_stopped(char state) { return state == 'T' || state == 't' || state == 'Z' || state == 'X'; }

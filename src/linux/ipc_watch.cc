@@ -26,17 +26,10 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr int kBatch = 64;
 // What looks the same after a run is told after this, then after twice as long, and so on; the age
 // is the bound.
 constexpr base::Duration kSameDelay = std::chrono::seconds(1);
 constexpr int kSameMax = 10;
-
-int option_of(int fd, int option) {
-  int value = -1;
-  socklen_t size = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
-}
 
 bool is_local_connection(int fd) {
   sockaddr_storage peer = {};
@@ -214,8 +207,8 @@ class EpollIpcWatch final : public IpcWatch {
   }
 
   void on_ready() {
-    epoll_event events[kBatch];
-    const int count = ::epoll_wait(epoll_.get(), events, kBatch, 0);
+    epoll_event events[kEventBatch];
+    const int count = ::epoll_wait(epoll_.get(), events, kEventBatch, 0);
     const std::weak_ptr<int> alive = alive_;
     for (int i = 0; i < count; ++i) {
       report(events[i]);

@@ -8,8 +8,8 @@
 namespace wakeline::sys {
 namespace {
 
-constexpr const char* kName = "org.freedesktop.NetworkManager";
-constexpr const char* kPath = "/org/freedesktop/NetworkManager";
+constexpr const char* kNetworkManager = "org.freedesktop.NetworkManager";
+constexpr const char* kNetworkManagerPath = "/org/freedesktop/NetworkManager";
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
 // Source: NMState.
@@ -54,21 +54,25 @@ void NetworkManagerHint::forget() {
 }
 
 void NetworkManagerHint::connect(Bus& bus) {
-  service_ = std::make_unique<BusService>(bus, kName, [this](bool there) {
+  service_ = std::make_unique<BusService>(bus, kNetworkManager, [this](bool there) {
     forget();
     if (!there) return;
     service_->call(
-        kPath, kProperties, "GetAll",
-        [](sd_bus_message* message) { return ::sd_bus_message_append(message, "s", kName); },
+        kNetworkManagerPath, kProperties, "GetAll",
+        [](sd_bus_message* message) {
+          return ::sd_bus_message_append(message, "s", kNetworkManager);
+        },
         [this](sd_bus_message* answer, base::Error) {
           if (answer != nullptr && take(answer)) on_hint_();
         });
   });
-  service_->on_signal(kPath, kProperties, "PropertiesChanged", [this](sd_bus_message* message) {
-    const char* interface = "";
-    if (::sd_bus_message_read(message, "s", &interface) < 0) return;
-    if (std::string_view(interface) == kName && take(message)) on_hint_();
-  });
+  service_->on_signal(kNetworkManagerPath, kProperties, "PropertiesChanged",
+                      [this](sd_bus_message* message) {
+                        const char* interface = "";
+                        if (::sd_bus_message_read(message, "s", &interface) < 0) return;
+                        if (std::string_view(interface) == kNetworkManager && take(message))
+                          on_hint_();
+                      });
 }
 
 // Returns: whether something of it concerns us.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/proc.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,23 +9,14 @@
 #include <charconv>
 #include <csignal>
 #include <ctime>
-#include <memory>
 
 #include "linux/control_file.h"
+#include "linux/folders.h"
 
 namespace wakeline::sys {
 namespace {
 
 using base::ErrorCode;
-
-struct CloseFolder {
-  void operator()(DIR* folder) const { ::closedir(folder); }
-};
-using Folder = std::unique_ptr<DIR, CloseFolder>;
-
-std::string proc_file(pid_t pid, const char* file) {
-  return "/proc/" + std::to_string(pid) + "/" + file;
-}
 
 template <class T>
 bool to_number(std::string_view text, T& value) {
@@ -40,6 +30,10 @@ base::Result<std::string> read_proc(pid_t pid, const char* file, std::size_t lim
 }
 
 }  // namespace
+
+std::string proc_file(pid_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
 
 base::Result<ProcStat> parse_proc_stat(std::string_view line) {
   const auto malformed = base::fail(ErrorCode::kMalformed, "/proc/PID/stat");
@@ -74,7 +68,7 @@ base::Result<ProcStat> read_proc_stat(pid_t pid) {
 
 std::vector<ProcStat> list_processes() {
   std::vector<ProcStat> list;
-  const Folder folder(::opendir("/proc"));
+  const OpenFolder folder(::opendir("/proc"));
   if (!folder) return list;
   while (const dirent* entry = ::readdir(folder.get())) {
     pid_t pid = 0;
@@ -85,7 +79,7 @@ std::vector<ProcStat> list_processes() {
 }
 
 bool is_busy(pid_t pid) {
-  const Folder folder(::opendir(proc_file(pid, "task").c_str()));
+  const OpenFolder folder(::opendir(proc_file(pid, "task").c_str()));
   if (!folder) return false;
   while (const dirent* entry = ::readdir(folder.get())) {
     if (entry->d_name[0] == '.') continue;

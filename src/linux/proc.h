@@ -31,6 +31,9 @@ struct ProcStat {
   friend bool operator==(const ProcStat&, const ProcStat&) = default;
 };
 
+/// The path of a file of /proc/PID.
+std::string proc_file(pid_t pid, const char* file);
+
 /// Errors: kMalformed. The name of the program may hold spaces and brackets.
 base::Result<ProcStat> parse_proc_stat(std::string_view line);
 /// Errors: kNotFound (no such process), kOs.

@@ -25,10 +25,6 @@ using base::ErrorCode;
 // /proc/PID/maps of a process with kRangesMax ranges and as many of files.
 constexpr std::size_t kMapsMax = 4 << 20;
 
-std::string proc_file(pid_t pid, const char* file) {
-  return "/proc/" + std::to_string(pid) + "/" + file;
-}
-
 // The next word, and what is behind it.
 std::string_view take_word(std::string_view& line) {
   const auto begin = line.find_first_not_of(' ');

@@ -15,8 +15,8 @@ namespace {
 
 using base::LogLevel;
 
-constexpr const char* kName = "org.freedesktop.login1";
-constexpr const char* kPath = "/org/freedesktop/login1";
+constexpr const char* kLogind = "org.freedesktop.login1";
+constexpr const char* kLogindPath = "/org/freedesktop/login1";
 constexpr const char* kManager = "org.freedesktop.login1.Manager";
 // InhibitDelayMaxSec of logind.conf(5), where it is not told.
 constexpr base::Duration kDelayDefault = std::chrono::seconds(5);
@@ -44,8 +44,8 @@ base::Result<std::unique_ptr<SleepWatch>> SleepWatch::create(io::Loop& loop, Sys
 }
 
 void SleepWatch::connect(Bus& bus) {
-  manager_ = std::make_unique<BusService>(bus, kName, [this](bool there) { on_manager(there); });
-  manager_->on_signal(kPath, kManager, "PrepareForSleep", [this](sd_bus_message* message) {
+  manager_ = std::make_unique<BusService>(bus, kLogind, [this](bool there) { on_manager(there); });
+  manager_->on_signal(kLogindPath, kManager, "PrepareForSleep", [this](sd_bus_message* message) {
     int begins = 0;
     if (::sd_bus_message_read(message, "b", &begins) >= 0) on_prepare_for_sleep(begins != 0);
   });
@@ -61,7 +61,7 @@ void SleepWatch::on_manager(bool there) {
     say();
     return;
   }
-  manager_->get(kPath, kManager, "InhibitDelayMaxUSec",
+  manager_->get(kLogindPath, kManager, "InhibitDelayMaxUSec",
                 [this](sd_bus_message* answer, base::Error) {
                   std::int64_t microseconds = 0;
                   if (answer == nullptr || !read_variant(answer, microseconds)) return;
@@ -74,7 +74,7 @@ void SleepWatch::inhibit() {
   if (inhibitor_ || asked_ || !there_) return;
   asked_ = true;
   manager_->call(
-      kPath, kManager, "Inhibit",
+      kLogindPath, kManager, "Inhibit",
       [](sd_bus_message* message) {
         return ::sd_bus_message_append(message, "ssss", "sleep", "Wakeline",
                                        "keep-alive handlers that are due run before the sleep",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/socket_probe.h"
 
-#include <dirent.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -14,9 +13,10 @@
 
 #include <cerrno>
 #include <charconv>
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "linux/folders.h"
 
 namespace wakeline::sys {
 namespace {
@@ -85,6 +85,8 @@ bool is_udp(int fd) {
   return domain && protocol && (*domain == AF_INET || *domain == AF_INET6) &&
          *protocol == IPPROTO_UDP;
 }
+
+int option_of(int fd, int option) { return socket_option(fd, option).value_or(-1); }
 
 base::Result<void> check_taggable(int fd, bool udp) {
   if (udp && is_udp(fd)) return {};
@@ -155,10 +157,7 @@ base::Result<void> check_owned(int pidfd, int fd, std::uint64_t cookie) {
 
 base::Result<std::vector<int>> io_uring_fds(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/fd";
-  struct CloseFolder {
-    void operator()(DIR* open) const { ::closedir(open); }
-  };
-  const std::unique_ptr<DIR, CloseFolder> folder(::opendir(path.c_str()));
+  const OpenFolder folder(::opendir(path.c_str()));
   if (!folder) return base::fail(base::os_error("/proc/PID/fd", errno));
   std::vector<int> list;
   while (const dirent* entry = ::readdir(folder.get())) {

@@ -31,6 +31,9 @@ base::Result<void> check_taggable(int fd, bool udp = false);
 
 bool is_udp(int fd);
 
+/// A number of the level SOL_SOCKET; -1 where it cannot be read.
+int option_of(int fd, int option);
+
 /// The kernel's name of a socket: the same for all its duplicates, never used again.
 /// Errors: kNotSocket.
 base::Result<std::uint64_t> socket_cookie(int fd);

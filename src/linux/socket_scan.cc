@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux/socket_scan.h"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +15,7 @@
 #include <string_view>
 
 #include "io/keep_alive.h"
+#include "linux/folders.h"
 #include "linux/proc.h"
 #include "linux/socket_probe.h"
 
@@ -23,16 +23,6 @@ namespace wakeline::sys {
 namespace {
 
 using base::ErrorCode;
-
-struct CloseFolder {
-  void operator()(DIR* open) const { ::closedir(open); }
-};
-
-int option_of(int fd, int option) {
-  int value = -1;
-  socklen_t size = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
-}
 
 /// Fills in what the duplicate says. False: no connection of TCP.
 bool describe(FoundSocket& found) {
@@ -66,7 +56,7 @@ bool describe(FoundSocket& found) {
 
 base::Result<std::vector<int>> socket_fds(pid_t pid) {
   const std::string path = fmt::format("/proc/{}/fd", pid);
-  const std::unique_ptr<DIR, CloseFolder> folder(::opendir(path.c_str()));
+  const OpenFolder folder(::opendir(path.c_str()));
   if (!folder) return base::fail(base::os_error("/proc/PID/fd", errno));
   std::vector<int> list;
   std::size_t looked_at = 0;

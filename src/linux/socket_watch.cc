@@ -19,9 +19,6 @@ namespace {
 
 using base::ErrorCode;
 
-// Events taken from the kernel at once; what is more comes at the loop's next turn.
-constexpr int kBatch = 64;
-
 class EpollWatch final : public SocketWatch {
  public:
   EpollWatch(io::UniqueFd epoll, OnEvent on_event)
@@ -183,8 +180,8 @@ class EpollWatch final : public SocketWatch {
   }
 
   void on_ready() {
-    epoll_event events[kBatch];
-    const int count = ::epoll_wait(epoll_.get(), events, kBatch, 0);
+    epoll_event events[kEventBatch];
+    const int count = ::epoll_wait(epoll_.get(), events, kEventBatch, 0);
     const std::weak_ptr<int> alive = alive_;
     for (int i = 0; i < count; ++i) {
       report(events[i]);

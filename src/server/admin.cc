@@ -26,18 +26,12 @@ namespace {
 
 constexpr const char* kFirstSender = "admin";
 
-std::unexpected<Failure> failure(std::string what, base::Error error) {
-  return std::unexpected(Failure{std::move(what), error});
-}
-std::unexpected<Failure> failure(std::string what, ErrorCode code, const char* where) {
-  return failure(std::move(what), base::Error{code, where});
-}
-
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 Outcome<Registry> open_registry(const DataFolder& folder, Database::Mode mode) {
   if (!exists(folder.store()))
-    return failure(folder.store(), ErrorCode::kNotFound, "no server has been started here");
+    return failure(folder.store(),
+                   base::Error{ErrorCode::kNotFound, "no server has been started here"});
   auto registry = Registry::open(folder.store(), mode);
   if (!registry) return failure(folder.store(), registry.error());
   return std::move(*registry);
@@ -50,7 +44,8 @@ Outcome<bool> prepare_certificate(const std::string& path, const std::vector<std
   const bool certificate = exists(folder.certificate());
   const bool key = exists(folder.key());
   if (certificate && key) return false;
-  if (certificate) return failure(folder.key(), ErrorCode::kNotFound, "certificate without key");
+  if (certificate)
+    return failure(folder.key(), base::Error{ErrorCode::kNotFound, "certificate without key"});
   // A key alone is of a first start that was cut short: it is written before the certificate.
   if (key && ::unlink(folder.key().c_str()) != 0)
     return failure(folder.key(), base::os_error("unlink", errno));
@@ -101,7 +96,8 @@ Outcome<void> write_credentials(const std::string& file, const Credentials& cred
 Outcome<Credentials> add_device(const std::string& folder, const std::string& name,
                                 const std::string& host, std::uint16_t port,
                                 const std::vector<store::Members::Entry>& of) {
-  if (!wire::is_device_name(name)) return failure(name, ErrorCode::kInvalidArgument, "device name");
+  if (!wire::is_device_name(name))
+    return failure(name, base::Error{ErrorCode::kInvalidArgument, "device name"});
   const DataFolder files(folder);
   auto registry = open_registry(files, Database::Mode::kBeside);
   if (!registry) return std::unexpected(registry.error());

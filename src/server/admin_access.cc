@@ -24,10 +24,6 @@ using store::Directory;
 
 namespace {
 
-std::unexpected<Failure> failure(std::string what, base::Error error) {
-  return std::unexpected(Failure{std::move(what), error});
-}
-
 Outcome<std::unique_ptr<Directory>> open_directory(const std::string& folder, Database::Mode mode) {
   const DataFolder files(folder);
   if (::access(files.store().c_str(), F_OK) != 0) {

@@ -14,13 +14,13 @@
 namespace wakeline::server {
 namespace {
 
-constexpr base::WallTime kNow{std::chrono::milliseconds(1'700'000'000'123)};
+constexpr base::WallTime kWrittenAt{std::chrono::milliseconds(1'700'000'000'123)};
 
 TEST(AuditLog, AppendsALineOfJsonForEachEvent) {
   const io::TestFolder folder;
   AuditLog log(folder.file("audit.log"));
-  ASSERT_TRUE(log.write(kNow, "device_added", {{"device", "door"}, {"by", "uid 0"}}));
-  ASSERT_TRUE(log.write(kNow, "denied", {{"address", "a\"\n\xFF"}}, false));
+  ASSERT_TRUE(log.write(kWrittenAt, "device_added", {{"device", "door"}, {"by", "uid 0"}}));
+  ASSERT_TRUE(log.write(kWrittenAt, "denied", {{"address", "a\"\n\xFF"}}, false));
   EXPECT_EQ(*io::read_file(folder.file("audit.log"), 1'000),
             "{\"at\":\"2023-11-14T22:13:20.123Z\",\"event\":\"device_added\",\"device\":\"door\","
             "\"by\":\"uid 0\"}\n"
@@ -35,7 +35,7 @@ TEST(AuditLog, KeepsTwoFilesOfBoundedSize) {
   const io::TestFolder folder;
   AuditLog log(folder.file("audit.log"), 1'000);
   for (int i = 0; i < 100; ++i)
-    ASSERT_TRUE(log.write(kNow, "denied", {{"n", std::to_string(i)}}, false));
+    ASSERT_TRUE(log.write(kWrittenAt, "denied", {{"n", std::to_string(i)}}, false));
   const auto now = io::read_file(folder.file("audit.log"), 10'000);
   const auto before = io::read_file(folder.file("audit.log.1"), 10'000);
   ASSERT_TRUE(now && before);
@@ -55,7 +55,7 @@ TEST(AuditLog, BelongsToTheOwnerOfItsFolderWhoeverMakesIt) {
   ASSERT_EQ(::chown(folder.file("data").c_str(), kServer, kServer), 0);
   AuditLog log(path, 200);
   for (int i = 0; i < 4; ++i) {  // the first makes it, a later one turns it over
-    ASSERT_TRUE(log.write(kNow, "device_added", {{"device", std::string(100, 'd')}}));
+    ASSERT_TRUE(log.write(kWrittenAt, "device_added", {{"device", std::string(100, 'd')}}));
     struct stat status{};
     ASSERT_EQ(::stat(path.c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, kServer);
@@ -68,8 +68,8 @@ TEST(AuditLog, BelongsToTheOwnerOfItsFolderWhoeverMakesIt) {
 TEST(AuditLog, CutsALongTextBetweenCharacters) {
   const io::TestFolder folder;
   AuditLog log(folder.file("audit.log"));
-  ASSERT_TRUE(log.write(kNow, "denied", {{"a", std::string(199, 'x') + "\xC3\xA9"}}));
-  ASSERT_TRUE(log.write(kNow, "denied", {{"a", std::string(198, 'x') + "\xC3\xA9y"}}));
+  ASSERT_TRUE(log.write(kWrittenAt, "denied", {{"a", std::string(199, 'x') + "\xC3\xA9"}}));
+  ASSERT_TRUE(log.write(kWrittenAt, "denied", {{"a", std::string(198, 'x') + "\xC3\xA9y"}}));
   const auto text = io::read_file(folder.file("audit.log"), 1'000);
   ASSERT_TRUE(text);
   EXPECT_TRUE(base::is_utf8(*text));
@@ -82,14 +82,14 @@ TEST(AuditLog, WritesThroughNoLink) {
   const std::string other = folder.file("other");
   ASSERT_TRUE(io::write_file(other, "as it was"));
   ASSERT_EQ(::symlink(other.c_str(), folder.file("audit.log").c_str()), 0);
-  const auto written = AuditLog(folder.file("audit.log")).write(kNow, "denied", {});
+  const auto written = AuditLog(folder.file("audit.log")).write(kWrittenAt, "denied", {});
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().os_error, ELOOP);
   EXPECT_EQ(*io::read_file(other, 100), "as it was");
 }
 
 TEST(AuditLog, SaysWhatIsInTheWay) {
-  EXPECT_EQ(AuditLog("/nowhere/audit.log").write(kNow, "x", {}).error().code,
+  EXPECT_EQ(AuditLog("/nowhere/audit.log").write(kWrittenAt, "x", {}).error().code,
             base::ErrorCode::kNotFound);
 }
 

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "base/log.h"
 #include "io/clock.h"
 #include "server/http_reply.h"
 #include "server/subscriber.h"
@@ -40,11 +39,6 @@ std::string from_base64(std::string_view text) {
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
   bytes.resize(static_cast<std::size_t>(size) - padding);
   return bytes;
-}
-
-HttpResponse failed(base::Error error) {
-  base::log(base::LogLevel::kError, "http", "{}", base::to_string(error));
-  return unavailable_reply(error);
 }
 
 }  // namespace
@@ -86,11 +80,11 @@ std::expected<const Authorizer::Sender*, HttpResponse> Authorizer::sender(
   const TokenHash hash = hash_token(base::as_bytes(token));
   if (const auto known = known_.find(hash); known != known_.end()) return &known->second;
   const auto found = directory_.senders().find(hash, io::wall_now());
-  if (!found) return std::unexpected(failed(found.error()));
+  if (!found) return std::unexpected(logged_unavailable_reply(found.error()));
   if (!*found)
     return std::unexpected(denied(request, {}, "this token is unknown or has expired", "Bearer"));
   auto scopes = Scopes::parse((*found)->scopes);
-  if (!scopes) return std::unexpected(failed(scopes.error()));
+  if (!scopes) return std::unexpected(logged_unavailable_reply(scopes.error()));
   const Sender& sender =
       known_.emplace(hash, Sender{(*found)->name, std::move(*scopes)}).first->second;
   return &sender;
@@ -107,7 +101,7 @@ std::expected<store::Device, HttpResponse> Authorizer::device(const HttpRequest&
   if (!whole) return std::unexpected(denied(request, {}, kWhy, kChallenge));
   const TokenHash given = hash_token(base::as_bytes(std::string_view(pair).substr(colon + 1)));
   auto row = registry_.find_device(name);
-  if (!row) return std::unexpected(failed(row.error()));
+  if (!row) return std::unexpected(logged_unavailable_reply(row.error()));
   // An unknown name takes the time of a wrong token.
   const TokenHash wanted = *row ? (*row)->token_hash : TokenHash{};
   if (!same(given, wanted) || !*row)

@@ -22,7 +22,7 @@ constexpr std::int64_t kSecondsMax = 86'400;  ///< a day: more is a mistake of u
 constexpr std::int64_t kShardsMax = 256;      ///< threads; more than processors gain nothing
 
 /// One key: how it is read, how it is shown.
-struct Key {
+struct ConfigKey {
   std::string section;
   std::string name;
   std::string meaning;
@@ -58,9 +58,9 @@ auto taking(std::function<Value&(ServerOptions&)> member) {
 }
 
 template <class Number>
-Key number(std::string section, std::string name, std::string meaning, bool live,
-           std::function<Number&(ServerOptions&)> member, std::int64_t least = 0,
-           std::int64_t most = std::numeric_limits<Number>::max()) {
+ConfigKey number(std::string section, std::string name, std::string meaning, bool live,
+                 std::function<Number&(ServerOptions&)> member, std::int64_t least = 0,
+                 std::int64_t most = std::numeric_limits<Number>::max()) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
@@ -79,8 +79,8 @@ Key number(std::string section, std::string name, std::string meaning, bool live
           taking(member)};
 }
 
-Key seconds(std::string section, std::string name, std::string meaning, bool live,
-            std::function<base::Duration&(ServerOptions&)> member) {
+ConfigKey seconds(std::string section, std::string name, std::string meaning, bool live,
+                  std::function<base::Duration&(ServerOptions&)> member) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
@@ -100,8 +100,8 @@ Key seconds(std::string section, std::string name, std::string meaning, bool liv
           taking(member)};
 }
 
-Key flag(std::string section, std::string name, std::string meaning, bool live,
-         std::function<bool&(ServerOptions&)> member) {
+ConfigKey flag(std::string section, std::string name, std::string meaning, bool live,
+               std::function<bool&(ServerOptions&)> member) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
@@ -119,9 +119,9 @@ Key flag(std::string section, std::string name, std::string meaning, bool live,
           taking(member)};
 }
 
-Key text(std::string section, std::string name, std::string meaning, bool live,
-         std::function<std::string&(ServerOptions&)> member,
-         std::function<std::string(std::string_view)> check = nullptr) {
+ConfigKey text(std::string section, std::string name, std::string meaning, bool live,
+               std::function<std::string&(ServerOptions&)> member,
+               std::function<std::string(std::string_view)> check = nullptr) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
@@ -142,8 +142,8 @@ Key text(std::string section, std::string name, std::string meaning, bool live,
           taking(member)};
 }
 
-Key endpoint(std::string name, std::string meaning,
-             std::function<std::optional<Endpoint>&(ServerOptions&)> member) {
+ConfigKey endpoint(std::string name, std::string meaning,
+                   std::function<std::optional<Endpoint>&(ServerOptions&)> member) {
   return {"listen",
           std::move(name),
           std::move(meaning),
@@ -166,8 +166,8 @@ Key endpoint(std::string name, std::string meaning,
           taking(member)};
 }
 
-Key names(std::string section, std::string name, std::string meaning,
-          std::function<std::vector<std::string>&(ServerOptions&)> member) {
+ConfigKey names(std::string section, std::string name, std::string meaning,
+                std::function<std::vector<std::string>&(ServerOptions&)> member) {
   return {std::move(section),
           std::move(name),
           std::move(meaning),
@@ -226,7 +226,7 @@ std::string check_log_format(std::string_view value) {
 using O = ServerOptions;
 using U32 = std::uint32_t;
 
-std::vector<Key> make_keys() {
+std::vector<ConfigKey> make_keys() {
   return {
       endpoint("mqtts", "Devices by MQTT over TLS",
                [](O& o) -> std::optional<Endpoint>& { return o.mqtts; }),
@@ -334,8 +334,8 @@ std::vector<Key> make_keys() {
   };
 }
 
-const std::vector<Key>& keys() {
-  static const std::vector<Key> kKeys = make_keys();
+const std::vector<ConfigKey>& keys() {
+  static const std::vector<ConfigKey> kKeys = make_keys();
   return kKeys;
 }
 
@@ -345,7 +345,7 @@ std::unexpected<ConfigError> wrong(const toml::node& node, std::string key, std:
 
 std::string known_names(std::string_view section) {
   std::string list;
-  for (const Key& key : keys()) {
+  for (const ConfigKey& key : keys()) {
     if (key.section == section) list += (list.empty() ? "" : ", ") + key.name;
   }
   return list;
@@ -354,8 +354,8 @@ std::string known_names(std::string_view section) {
 std::expected<void, ConfigError> read_section(const std::string& section, const toml::table& table,
                                               ServerOptions& options) {
   for (const auto& [name, node] : table) {
-    const auto key =
-        std::ranges::find_if(keys(), [&, wanted = std::string_view(name.str())](const Key& one) {
+    const auto key = std::ranges::find_if(
+        keys(), [&, wanted = std::string_view(name.str())](const ConfigKey& one) {
           return one.section == section && one.name == wanted;
         });
     const std::string path = section + "." + std::string(name.str());
@@ -405,7 +405,7 @@ std::string config_text(const ServerOptions& options) {
       "# wakeline server: every key with its default. A key that is left out has it.\n"
       "# Keys marked (live) are taken over by a running server: systemctl reload wakeline-server\n";
   std::string section;
-  for (const Key& key : keys()) {
+  for (const ConfigKey& key : keys()) {
     if (key.section != section) text += fmt::format("\n[{}]\n", section = key.section);
     text += fmt::format("# {}{}\n{} = {}\n", key.meaning, key.live ? " (live)" : "", key.name,
                         key.show(options));
@@ -414,14 +414,14 @@ std::string config_text(const ServerOptions& options) {
 }
 
 void take_live(ServerOptions& running, const ServerOptions& wanted) {
-  for (const Key& key : keys()) {
+  for (const ConfigKey& key : keys()) {
     if (key.live) key.take(running, wanted);
   }
 }
 
 std::string need_restart(const ServerOptions& running, const ServerOptions& wanted) {
   std::string list;
-  for (const Key& key : keys()) {
+  for (const ConfigKey& key : keys()) {
     if (!key.live && key.show(running) != key.show(wanted))
       list += (list.empty() ? "" : " ") + key.path();
   }

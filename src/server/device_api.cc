@@ -33,10 +33,6 @@ constexpr std::size_t kApnsTokenMax = 200;  ///< hex; the vendor's are 64 today,
 constexpr std::size_t kApnsTopicMax = 255;
 constexpr std::size_t kUrlMax = 2'048;
 
-HttpResponse wrong(std::string_view field, std::string_view message) {
-  return failure_reply(400, ErrorCode::kMalformed, message, field);
-}
-
 /// The store's answer to a change. `what`: the field that names what is not there.
 HttpResponse change_refused(base::Error error, std::string_view what) {
   switch (error.code) {
@@ -97,7 +93,7 @@ std::expected<DeviceApi::Caller, HttpResponse> DeviceApi::caller(const HttpReque
   if (!(*sender)->scopes.subscriptions())
     return std::unexpected(forbidden_reply("make subscriptions"));
   if (!wire::is_device_name(named))
-    return std::unexpected(wrong("device", "is missing, or is no name of a device"));
+    return std::unexpected(wrong_field_reply("device", "is missing, or is no name of a device"));
   return Caller{named, "token " + (*sender)->name};
 }
 
@@ -124,7 +120,8 @@ void DeviceApi::subscribe(const HttpRequest& request, const HttpFront::Respond& 
   if (!key_text) return respond(key_text.error());
   const auto key = base::from_base64url(*key_text);
   if (!key_text->empty() && (!key || !is_p256_point(*key)))
-    return respond(wrong("vapid_key", "must be a P-256 public key of 65 bytes in base64url"));
+    return respond(
+        wrong_field_reply("vapid_key", "must be a P-256 public key of 65 bytes in base64url"));
 
   const std::string capability = make_token();
   const auto id = std::make_shared<std::uint64_t>(0);
@@ -223,17 +220,17 @@ void DeviceApi::set_fallback(const HttpRequest& request, const HttpFront::Respon
   const auto who = caller(request, *named);
   if (!who) return respond(who.error());
   if (token->empty() == url->empty())
-    return respond(wrong("apns_token", "one of apns_token and web_push is needed"));
+    return respond(wrong_field_reply("apns_token", "one of apns_token and web_push is needed"));
   if (!token->empty() && !is_hex(*token))
-    return respond(wrong("apns_token", "must be hexadecimal"));
+    return respond(wrong_field_reply("apns_token", "must be hexadecimal"));
   if (!token->empty() && !is_topic(*topic))
-    return respond(wrong("apns_topic", "must be the app's bundle id"));
+    return respond(wrong_field_reply("apns_topic", "must be the app's bundle id"));
   if (!url->empty() && !is_https(*url))
-    return respond(wrong("web_push", "must be a URL that begins with https://"));
+    return respond(wrong_field_reply("web_push", "must be a URL that begins with https://"));
   // What is sent there would come back to it, again and again.
   if (!url->empty() &&
       authority_of_url(*url) == authority_of_url(origin_of(request, parts_.public_url)))
-    return respond(wrong("web_push", "must not be an endpoint of this server"));
+    return respond(wrong_field_reply("web_push", "must not be an endpoint of this server"));
   store::Fallback fallback{
       .device = who->device,
       .kind = url->empty() ? store::FallbackKind::kApns : store::FallbackKind::kWebPush,

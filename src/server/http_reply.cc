@@ -6,6 +6,8 @@
 
 #include <boost/json.hpp>
 
+#include "base/log.h"
+
 namespace wakeline::server {
 
 using base::ErrorCode;
@@ -48,6 +50,10 @@ HttpResponse failure_reply(unsigned status, ErrorCode code, std::string_view mes
   return json_reply(status, boost::json::serialize(body));
 }
 
+HttpResponse wrong_field_reply(std::string_view field, std::string_view message) {
+  return failure_reply(400, ErrorCode::kMalformed, message, field);
+}
+
 HttpResponse with(HttpResponse response, std::string name, std::string value) {
   response.headers.emplace_back(std::move(name), std::move(value));
   return response;
@@ -87,6 +93,11 @@ Refusal store_refusal(base::Error error) {
 
 HttpResponse unavailable_reply(base::Error error) {
   return to_reply({503, error.code, "the store failed", {}, kRetryLater});
+}
+
+HttpResponse logged_unavailable_reply(base::Error error) {
+  base::log(base::LogLevel::kError, "http", "{}", base::to_string(error));
+  return unavailable_reply(error);
 }
 
 }  // namespace wakeline::server

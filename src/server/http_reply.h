@@ -12,6 +12,8 @@
 namespace wakeline::server {
 
 inline constexpr std::string_view kJson = "application/json";
+/// What a sender is asked to wait when writes queue up before the disk.
+inline constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
 
 /// Why a request, or one push of many, is refused.
 struct Refusal {
@@ -25,10 +27,14 @@ HttpResponse to_reply(const Refusal& refusal);
 
 HttpResponse failure_reply(unsigned status, base::ErrorCode code, std::string_view message,
                            std::string_view field = {});
+/// 400: what is wrong with that field of the request.
+HttpResponse wrong_field_reply(std::string_view field, std::string_view message);
 /// 405. `allow`: "GET, HEAD".
 HttpResponse method_reply(std::string_view allow);
 /// 503 with Retry-After: the store failed.
 HttpResponse unavailable_reply(base::Error error);
+/// The same, and the error is logged.
+HttpResponse logged_unavailable_reply(base::Error error);
 /// Why the store refused a push: 404, 422, 429, 503, 507.
 Refusal store_refusal(base::Error error);
 HttpResponse json_reply(unsigned status, std::string body);

@@ -28,6 +28,9 @@ std::expected<std::string, HttpResponse> read_text(const boost::json::object& ob
 /// A parameter of the query; empty when it is missing. Only of values that need no escape.
 std::string_view query_value(const HttpRequest& request, std::string_view name);
 
+/// The highest number that a column of the store takes: they are signed.
+inline constexpr std::uint64_t kStoredMax = ~std::uint64_t{0} >> 1;
+
 /// The number in the query; `otherwise` where the parameter is missing, nothing when it is none
 /// from 0 to `most`.
 std::optional<std::uint64_t> query_number(const HttpRequest& request, std::string_view name,

@@ -13,8 +13,6 @@
 namespace wakeline::server {
 
 namespace json = boost::json;
-using std::chrono::seconds;
-
 namespace {
 
 /// The vendor refuses a token of over an hour, and one that is made anew within twenty minutes.
@@ -25,11 +23,12 @@ constexpr std::size_t kVoipPayloadMax = 5'120;
 constexpr base::Duration kVapidLife = std::chrono::hours(12);
 
 std::int64_t seconds_of(base::WallTime at) {
-  return std::chrono::floor<seconds>(at.time_since_epoch()).count();
+  return std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count();
 }
 
 std::int64_t left_s(const store::Push& push, base::WallTime now) {
-  return std::max<std::int64_t>(0, std::chrono::floor<seconds>(push.expires - now).count());
+  return std::max<std::int64_t>(
+      0, std::chrono::floor<std::chrono::seconds>(push.expires - now).count());
 }
 
 /// `text` cut to at most `most` bytes, between two characters.

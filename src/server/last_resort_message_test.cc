@@ -15,7 +15,7 @@ namespace {
 namespace json = boost::json;
 using namespace std::chrono_literals;
 
-constexpr base::WallTime kNow{std::chrono::seconds(1'700'000'000)};
+constexpr base::WallTime kSentAt{std::chrono::seconds(1'700'000'000)};
 const store::Fallback kApns{.id = store::DeviceId{3},
                             .device = "door",
                             .kind = store::FallbackKind::kApns,
@@ -26,7 +26,7 @@ store::Push push_of(const wire::PushContent& content) {
   return {.sequence = 7,
           .body = *wire::encode(content),
           .urgency = static_cast<std::uint8_t>(wire::Urgency::kHigh),
-          .expires = kNow + 60s};
+          .expires = kSentAt + 60s};
 }
 bool has(const Http2Client::Request& request, const std::string& header) {
   return std::ranges::find(request.headers, header) != request.headers.end();
@@ -35,7 +35,7 @@ bool has(const Http2Client::Request& request, const std::string& header) {
 TEST(ApnsRequest, SaysWhatThePushSaysAndUntilWhen) {
   const FallbackOptions options;
   const auto request = apns_request(
-      options, kApns, push_of({.title = "Ring", .body = "At the door", .data = "d"}), kNow, "T");
+      options, kApns, push_of({.title = "Ring", .body = "At the door", .data = "d"}), kSentAt, "T");
   EXPECT_EQ(request.url, "https://api.push.apple.com/3/device/ab12");
   for (const char* header :
        {"authorization: bearer T", "apns-topic: org.door", "apns-push-type: alert",
@@ -51,7 +51,7 @@ TEST(ApnsRequest, IsForAVoipAppOfItsOwnTopicAndType) {
   FallbackOptions options;
   options.apns_push_type = "voip";
   const auto request =
-      apns_request(options, kApns, push_of({.title = "Ada", .body = {}, .data = {}}), kNow, "T");
+      apns_request(options, kApns, push_of({.title = "Ada", .body = {}, .data = {}}), kSentAt, "T");
   EXPECT_TRUE(has(request, "apns-topic: org.door.voip"));
   EXPECT_TRUE(has(request, "apns-push-type: voip"));
   EXPECT_EQ(json::parse(request.body).at("wakeline").at("title").as_string(), "Ada");
@@ -62,12 +62,12 @@ TEST(ApnsRequest, NeverShowsWhatIsEncryptedAndNeverIsTooLarge) {
   encrypted.body.assign(4'096, 0xA5);
   encrypted.encoding = static_cast<std::uint8_t>(wire::BodyEncoding::kAes128gcm);
   const FallbackOptions options;
-  const auto hidden = apns_request(options, kApns, encrypted, kNow, "T");
+  const auto hidden = apns_request(options, kApns, encrypted, kSentAt, "T");
   EXPECT_EQ(json::parse(hidden.body).at("aps").at("alert").at("title").as_string(), "New message");
   for (const std::string& text :
        {std::string(3'900, 'x'), std::string(600, '\x01'), std::string(1'900, '"')}) {
-    const auto large =
-        apns_request(options, kApns, push_of({.title = {}, .body = text, .data = {}}), kNow, "T");
+    const auto large = apns_request(options, kApns,
+                                    push_of({.title = {}, .body = text, .data = {}}), kSentAt, "T");
     EXPECT_LE(large.body.size(), 4'096U);
     boost::json::error_code error;
     boost::json::parse(large.body, error);
@@ -77,9 +77,9 @@ TEST(ApnsRequest, NeverShowsWhatIsEncryptedAndNeverIsTooLarge) {
 
 TEST(ApnsSigner, MakesATokenAnewBeforeItIsAnHourOld) {
   ApnsSigner signer(make_p256_key(), "KID", "TEAM");
-  const std::string first = signer.token(kNow);
-  EXPECT_EQ(signer.token(kNow + 44min), first);
-  EXPECT_NE(signer.token(kNow + 45min), first);
+  const std::string first = signer.token(kSentAt);
+  EXPECT_EQ(signer.token(kSentAt + 44min), first);
+  EXPECT_NE(signer.token(kSentAt + 45min), first);
   const std::string header = first.substr(0, first.find('.'));
   EXPECT_EQ(base::as_text(*base::from_base64url(header)), R"({"alg":"ES256","kid":"KID"})");
   EXPECT_FALSE(ApnsSigner(nullptr, "", "").usable());
@@ -91,15 +91,15 @@ TEST(WebPushRequest, PassesAnEncryptedBodyOnAndNothingElse) {
                               .kind = store::FallbackKind::kWebPush,
                               .address = "https://push.example:8443/wp/x"};
   store::Push push = push_of({.title = "secret", .body = {}, .data = {}});
-  const auto empty = web_push_request(there, push, kNow, "vapid t=a, k=b");
+  const auto empty = web_push_request(there, push, kSentAt, "vapid t=a, k=b");
   EXPECT_TRUE(empty.body.empty());
   EXPECT_TRUE(has(empty, "ttl: 60") && has(empty, "urgency: high"));
   push.encoding = static_cast<std::uint8_t>(wire::BodyEncoding::kAes128gcm);
   push.body = {1, 0, 2};
-  const auto whole = web_push_request(there, push, kNow, "vapid t=a, k=b");
+  const auto whole = web_push_request(there, push, kSentAt, "vapid t=a, k=b");
   EXPECT_EQ(whole.body, std::string("\1\0\2", 3));
   EXPECT_TRUE(has(whole, "content-encoding: aes128gcm"));
-  EXPECT_TRUE(VapidSigner().authorization(there.address, kNow).starts_with("vapid t="));
+  EXPECT_TRUE(VapidSigner().authorization(there.address, kSentAt).starts_with("vapid t="));
 }
 
 TEST(VerdictOf, AnAnswerOfEitherService) {

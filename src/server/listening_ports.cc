@@ -13,10 +13,6 @@
 namespace wakeline::server {
 namespace {
 
-std::unexpected<Failure> failure(const Endpoint& at, base::Error error) {
-  return std::unexpected(Failure{to_string(at), error});
-}
-
 bool is_tls(PortKind kind) { return kind == PortKind::kMqtts || kind == PortKind::kHttps; }
 
 /// Whether the socket listens where the configuration says: "::0" is "::".
@@ -32,9 +28,11 @@ bool listens_at(int fd, const Endpoint& at) {
 Outcome<void> check_endpoint(const Endpoint& at, PortKind kind, bool off_loopback) {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(at.address, error);
-  if (error) return failure(at, base::Error{base::ErrorCode::kInvalidArgument, "address"});
+  if (error)
+    return failure(to_string(at), base::Error{base::ErrorCode::kInvalidArgument, "address"});
   if (!is_tls(kind) && !off_loopback && !address.is_loopback())
-    return failure(at, base::Error{base::ErrorCode::kPermission, "plain text off loopback"});
+    return failure(to_string(at),
+                   base::Error{base::ErrorCode::kPermission, "plain text off loopback"});
   return {};
 }
 
@@ -84,7 +82,7 @@ Outcome<io::UniqueFd> ListeningPorts::open_new(const Endpoint& at, PortKind kind
       beside.push_back(port.fd.get());
   }
   auto opened = io::listen_tcp(at.address, at.port, beside);
-  if (!opened) return failure(at, opened.error());
+  if (!opened) return failure(to_string(at), opened.error());
   return std::move(*opened);
 }
 
@@ -109,7 +107,7 @@ Outcome<io::UniqueFd> ListeningPorts::open_one(const Endpoint& at, PortKind kind
     fd = std::move(*opened);
   }
   io::UniqueFd kept(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-  if (!kept) return failure(at, base::os_error("dup", errno));
+  if (!kept) return failure(to_string(at), base::os_error("dup", errno));
   kept_.push_back({kind, std::move(kept)});
   return fd;
 }

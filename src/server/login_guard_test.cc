@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Instant kStart{1h};
+constexpr base::Instant kFirstTry{1h};
 
 Limits limits(std::uint32_t of_address, std::uint32_t of_device) {
   Limits limits;
@@ -24,14 +24,15 @@ Limits limits(std::uint32_t of_address, std::uint32_t of_device) {
 
 TEST(LoginGuard, LetsADevicesNameWaitAtOneAddressAndNowhereElse) {
   LoginGuard guard(limits(100, 3));
-  EXPECT_FALSE(guard.on_wrong("home", "door", kStart));
-  EXPECT_FALSE(guard.on_wrong("home", "door", kStart));
-  EXPECT_FALSE(guard.wait("home", "door", kStart));
-  EXPECT_TRUE(guard.on_wrong("home", "door", kStart));
-  EXPECT_EQ(guard.wait("home", "door", kStart), base::Duration(20s));
-  EXPECT_FALSE(guard.wait("home", "window", kStart));
-  EXPECT_FALSE(guard.wait("elsewhere", "door", kStart));  // nobody locks a device out by its name
-  EXPECT_FALSE(guard.wait("home", "door", kStart + 20s));
+  EXPECT_FALSE(guard.on_wrong("home", "door", kFirstTry));
+  EXPECT_FALSE(guard.on_wrong("home", "door", kFirstTry));
+  EXPECT_FALSE(guard.wait("home", "door", kFirstTry));
+  EXPECT_TRUE(guard.on_wrong("home", "door", kFirstTry));
+  EXPECT_EQ(guard.wait("home", "door", kFirstTry), base::Duration(20s));
+  EXPECT_FALSE(guard.wait("home", "window", kFirstTry));
+  EXPECT_FALSE(
+      guard.wait("elsewhere", "door", kFirstTry));  // nobody locks a device out by its name
+  EXPECT_FALSE(guard.wait("home", "door", kFirstTry + 20s));
   EXPECT_EQ(guard.wrong(), 3U);
   EXPECT_EQ(guard.kept_out(), 1U);
 }
@@ -39,22 +40,22 @@ TEST(LoginGuard, LetsADevicesNameWaitAtOneAddressAndNowhereElse) {
 TEST(LoginGuard, LetsAnAddressWaitButNotADeviceThatLoggedInFromThereBefore) {
   LoginGuard guard(limits(6, 3));
   guard.on_right("home", "door");
-  for (int i = 0; i < 6; ++i) guard.on_wrong("home", "guess" + std::to_string(i), kStart);
-  EXPECT_EQ(guard.wait("home", "window", kStart), base::Duration(10s));
-  EXPECT_EQ(guard.wait("home", "", kStart), base::Duration(10s));  // an app server
-  EXPECT_FALSE(guard.wait("home", "door", kStart));
-  EXPECT_TRUE(guard.wait("elsewhere", "door", kStart) == std::nullopt);
-  for (int i = 0; i < 3; ++i) guard.on_wrong("home", "door", kStart);
-  EXPECT_TRUE(guard.wait("home", "door", kStart));  // its own wrong tokens keep it out
+  for (int i = 0; i < 6; ++i) guard.on_wrong("home", "guess" + std::to_string(i), kFirstTry);
+  EXPECT_EQ(guard.wait("home", "window", kFirstTry), base::Duration(10s));
+  EXPECT_EQ(guard.wait("home", "", kFirstTry), base::Duration(10s));  // an app server
+  EXPECT_FALSE(guard.wait("home", "door", kFirstTry));
+  EXPECT_TRUE(guard.wait("elsewhere", "door", kFirstTry) == std::nullopt);
+  for (int i = 0; i < 3; ++i) guard.on_wrong("home", "door", kFirstTry);
+  EXPECT_TRUE(guard.wait("home", "door", kFirstTry));  // its own wrong tokens keep it out
 }
 
 TEST(LoginGuard, HasNoLimitAtZeroAndTakesOverANewOne) {
   LoginGuard guard(limits(0, 0));
-  for (int i = 0; i < 1'000; ++i) guard.on_wrong("home", "door", kStart);
-  EXPECT_FALSE(guard.wait("home", "door", kStart));
+  for (int i = 0; i < 1'000; ++i) guard.on_wrong("home", "door", kFirstTry);
+  EXPECT_FALSE(guard.wait("home", "door", kFirstTry));
   guard.set_limits(limits(1, 0));
-  EXPECT_TRUE(guard.on_wrong("home", "door", kStart));
-  EXPECT_TRUE(guard.wait("home", "door", kStart));
+  EXPECT_TRUE(guard.on_wrong("home", "door", kFirstTry));
+  EXPECT_TRUE(guard.wait("home", "door", kFirstTry));
 }
 
 TEST(LoginGuard, CountsOverAllThreads) {
@@ -65,9 +66,9 @@ TEST(LoginGuard, CountsOverAllThreads) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 500; ++i) {
         const std::string device = std::to_string(t * 1'000 + i);
-        if (guard.wait("home", device, kStart)) continue;
+        if (guard.wait("home", device, kFirstTry)) continue;
         ++looked_at;
-        guard.on_wrong("home", device, kStart);
+        guard.on_wrong("home", device, kFirstTry);
         guard.on_right("elsewhere", device);
       }
     });
@@ -75,7 +76,7 @@ TEST(LoginGuard, CountsOverAllThreads) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_GE(looked_at, 1'000);
   EXPECT_LE(looked_at, 1'003);  // those that were between the two
-  EXPECT_TRUE(guard.wait("home", "door", kStart));
+  EXPECT_TRUE(guard.wait("home", "door", kFirstTry));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace wakeline::server {
 namespace {
 
 /// More threads than that have been of no use on any machine that was measured.
-constexpr unsigned kShardsMax = 16;
+constexpr unsigned kUsefulShards = 16;
 
 /// A seccomp filter may refuse it. Errors: kPermission, kOs.
 base::Result<void> try_file_table() {
@@ -37,7 +37,7 @@ base::Result<std::unique_ptr<MqttFront>> MqttFront::create(Parts parts, base::Du
   common->gone_after = parts.gone_after;
   const unsigned count = limits.shards > 0
                              ? limits.shards
-                             : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
+                             : std::clamp(std::thread::hardware_concurrency(), 1U, kUsefulShards);
   if (limits.file_tables) {
     if (auto may = try_file_table(); !may) return base::fail(may.error());
   }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -121,6 +122,9 @@ struct Failure {
   std::string what;
   base::Error error;
 };
+inline std::unexpected<Failure> failure(std::string what, base::Error error) {
+  return std::unexpected(Failure{std::move(what), error});
+}
 /// "0.0.0.0:8883: bind: the address is in use".
 std::string to_string(const Failure& failure);
 template <class T>

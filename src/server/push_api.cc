@@ -23,8 +23,6 @@ namespace {
 
 /// Devices that one request reaches, over all its pushes.
 constexpr std::size_t kDevicesMax = store::kMembersMax;
-/// What a sender is asked to wait when writes queue up before the disk.
-constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
 
 bool is_key(std::string_view key) {
   return !key.empty() && key.size() <= wire::kIdempotencyKeyMax - 4 &&

@@ -16,7 +16,7 @@ namespace wakeline::server {
 namespace {
 
 /// Expired pushes are hidden at once; their space may wait a little, so that many go together.
-constexpr base::Duration kSweepPause = std::chrono::seconds(60);
+constexpr base::Duration kExpirySweepPause = std::chrono::seconds(60);
 /// What TTL 0 gives a device that is connected: the time to acknowledge, also over a reconnect.
 constexpr base::Duration kZeroTtlGrace = std::chrono::seconds(30);
 
@@ -91,7 +91,8 @@ void PushDesk::plan_sweep(base::WallTime expiry) {
   const base::Instant now = io::now();
   const base::Duration until =
       std::max<base::Duration>(expiry - io::wall_now(), base::Duration::zero());
-  const base::Instant at = std::max(base::saturating_add(now, until), swept_at_ + kSweepPause);
+  const base::Instant at =
+      std::max(base::saturating_add(now, until), swept_at_ + kExpirySweepPause);
   if (at >= sweep_at_) return;
   sweep_at_ = at;
   timers_.update(*this);

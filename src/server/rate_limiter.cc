@@ -9,7 +9,7 @@ namespace wakeline::server {
 namespace {
 
 /// Between two looks over all keys: who comes with ever new ones does not buy one each.
-constexpr base::Duration kSweepPause = std::chrono::seconds(1);
+constexpr base::Duration kBucketSweepPause = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -20,7 +20,7 @@ double RateLimiter::left(const Bucket& bucket, base::Instant now) const {
 
 RateLimiter::Bucket& RateLimiter::bucket_of(std::string_view key, base::Instant now) {
   if (const auto it = buckets_.find(key); it != buckets_.end()) return it->second;
-  if (buckets_.size() >= kRateKeysMax && now >= swept_ + kSweepPause) {
+  if (buckets_.size() >= kRateKeysMax && now >= swept_ + kBucketSweepPause) {
     swept_ = now;
     std::erase_if(buckets_, [&](const auto& entry) { return left(entry.second, now) >= burst_; });
   }

@@ -8,7 +8,6 @@
 
 #include <boost/json.hpp>
 
-#include "base/log.h"
 #include "io/clock.h"
 #include "server/http_reply.h"
 #include "server/json_body.h"
@@ -23,8 +22,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kLimit = 100;                         // receipts of one answer
-constexpr std::uint64_t kHighest = ~std::uint64_t{0} >> 1;  // the columns are signed
+constexpr std::size_t kLimit = 100;  // receipts of one answer
 
 /// The value of one preference, "" for one without; nothing where it is not among them. Source:
 /// RFC 7240 §2.
@@ -46,11 +44,6 @@ std::optional<std::string_view> preference(std::string_view field, std::string_v
   return std::nullopt;
 }
 
-HttpResponse failed(base::Error error) {
-  base::log(base::LogLevel::kError, "http", "{}", base::to_string(error));
-  return unavailable_reply(error);
-}
-
 }  // namespace
 
 ReceiptsApi::ReceiptsApi(TimerQueue& timers, Parts parts)
@@ -68,7 +61,7 @@ std::optional<std::uint64_t> ReceiptsApi::asked_for(const HttpRequest& request) 
     return read_group(address.substr(at + kReceiptsPath.size())).value_or(0);
   }
   if (!preference(request.field("prefer"), "respond-async")) return std::nullopt;
-  return (io::random_seed() & kHighest) | 1;
+  return (io::random_seed() & kStoredMax) | 1;
 }
 
 std::string ReceiptsApi::path_of(std::uint64_t group) const {
@@ -89,16 +82,16 @@ void ReceiptsApi::handle(const HttpRequest& request, const HttpFront::Respond& r
     return respond(failure_reply(404, ErrorCode::kNotFound, "there are no such receipts"));
   if (get) return fetch(*group, request, respond);
   const auto queued =
-      parts_.store.remove_receipts(*group, kHighest, [respond](base::Result<void> done) {
-        if (!done) return respond(failed(done.error()));
+      parts_.store.remove_receipts(*group, kStoredMax, [respond](base::Result<void> done) {
+        if (!done) return respond(logged_unavailable_reply(done.error()));
         respond({.status = 204});
       });
-  if (!queued) respond(failed(queued.error()));
+  if (!queued) respond(logged_unavailable_reply(queued.error()));
 }
 
 void ReceiptsApi::fetch(std::uint64_t group, const HttpRequest& request,
                         const HttpFront::Respond& respond) {
-  const auto after = query_number(request, "after", 0, kHighest);
+  const auto after = query_number(request, "after", 0, kStoredMax);
   if (!after) {
     return respond(failure_reply(400, ErrorCode::kMalformed,
                                  "must be the id of the last receipt that was read", "after"));
@@ -124,10 +117,11 @@ void ReceiptsApi::fetch(std::uint64_t group, const HttpRequest& request,
   };
   if (*after == 0) return look();
   // They were read: they are gone before the answer is.
-  const auto queued = parts_.store.remove_receipts(
-      group, *after,
-      [look, respond](base::Result<void> done) { done ? look() : respond(failed(done.error())); });
-  if (!queued) respond(failed(queued.error()));
+  const auto queued =
+      parts_.store.remove_receipts(group, *after, [look, respond](base::Result<void> done) {
+        done ? look() : respond(logged_unavailable_reply(done.error()));
+      });
+  if (!queued) respond(logged_unavailable_reply(queued.error()));
 }
 
 void ReceiptsApi::make_room() {
@@ -143,7 +137,7 @@ void ReceiptsApi::make_room() {
 std::optional<HttpResponse> ReceiptsApi::answer(std::uint64_t group, std::uint64_t after,
                                                 const std::string& origin) {
   const auto found = parts_.store.receipts(group, after, kLimit);
-  if (!found) return failed(found.error());
+  if (!found) return logged_unavailable_reply(found.error());
   if (found->empty()) return std::nullopt;
   json::array entries;
   for (const store::Receipt& receipt : *found) {

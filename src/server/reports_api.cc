@@ -50,8 +50,7 @@ void ReportsApi::handle(const HttpRequest& request, const HttpFront::Respond& re
 }
 
 void ReportsApi::list(const HttpRequest& request, const HttpFront::Respond& respond) {
-  constexpr std::uint64_t kHighest = ~std::uint64_t{0} >> 1;  // the column is signed
-  const auto after = query_number(request, "after", 0, kHighest);
+  const auto after = query_number(request, "after", 0, kStoredMax);
   if (!after) return respond(no_number("after"));
   const auto limit = query_number(request, "limit", kLimitMax, kLimitMax);
   if (!limit) return respond(no_number("limit"));

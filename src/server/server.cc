@@ -38,10 +38,6 @@ using base::LogLevel;
 
 namespace {
 
-std::unexpected<Failure> failure(std::string what, base::Error error) {
-  return std::unexpected(Failure{std::move(what), error});
-}
-
 /// A descriptor for each device: as many as we may have. The soft limit is for programs that use
 /// select(2).
 void raise_file_limit() {

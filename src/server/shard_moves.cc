@@ -22,7 +22,7 @@ namespace {
 
 /// Of an upgrade: for a thread that has nothing else to do.
 constexpr int kPatienceMs = 60'000;
-constexpr int kAgainMs = 2;  ///< when the kernel holds too many that are under way
+constexpr int kSocketAgainMs = 2;  ///< when the kernel holds too many that are under way
 /// Ids of sockets that no shard sent: those carry the number of theirs there.
 constexpr std::uint64_t kFromOutside = std::uint64_t{0xFFFF} << 48;
 
@@ -37,12 +37,12 @@ int send_socket(int channel, std::uint64_t id, int fd) {
 
 /// As send_socket, for whom it may take its time.
 int send_socket_patiently(int channel, std::uint64_t id, int fd) {
-  for (int waited = 0; waited < kPatienceMs; waited += kAgainMs) {
+  for (int waited = 0; waited < kPatienceMs; waited += kSocketAgainMs) {
     const int error = send_socket(channel, id, fd);
     if (!is_full(error)) return error;
     // It is writable while ETOOMANYREFS holds: then the time is what is waited for.
     pollfd room{channel, static_cast<short>(error == EAGAIN ? POLLOUT : 0), 0};
-    static_cast<void>(::poll(&room, 1, kAgainMs));
+    static_cast<void>(::poll(&room, 1, kSocketAgainMs));
   }
   return EAGAIN;
 }

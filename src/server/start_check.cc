@@ -20,10 +20,6 @@ namespace {
 
 using base::ErrorCode;
 
-std::unexpected<Failure> failure(std::string what, base::Error error) {
-  return std::unexpected(Failure{std::move(what), error});
-}
-
 bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 /// A certificate or key that is none is a file of the user's that is wrong, and no peer that cannot

@@ -28,7 +28,7 @@ constexpr std::string_view kChanged = "changed ";
 constexpr std::size_t kControlMax = 128;      // bytes of a word of another process
 constexpr std::size_t kMessageMax = 160'000;  // bytes; below what a socket takes in one piece
 constexpr int kPatienceS = 60;
-constexpr int kAgainMs = 2;  // when the kernel holds too many descriptors that are under way
+constexpr int kSendAgainMs = 2;  // when the kernel holds too many descriptors that are under way
 
 enum class Kind : std::uint8_t {
   kLock = 'L',
@@ -47,14 +47,14 @@ void set_patience(int fd) {
 /// `passed` < 0: none.
 base::Result<void> send_one(int channel, base::BytesView bytes, int passed) {
   const auto fds = passed >= 0 ? std::span<const int>(&passed, 1) : std::span<const int>();
-  for (int waited = 0;; waited += kAgainMs) {
+  for (int waited = 0;; waited += kSendAgainMs) {
     const int error = io::send_with_fds(channel, bytes, fds);
     if (error == 0) return {};
     const bool later = error == ETOOMANYREFS || error == ENOBUFS;
     if (error == EAGAIN || (later && waited >= kPatienceS * 1'000))
       return base::fail(ErrorCode::kTimeout, "upgrade.send");
     if (!later) return base::fail(base::os_error("upgrade.send", error));
-    ::poll(nullptr, 0, kAgainMs);
+    ::poll(nullptr, 0, kSendAgainMs);
   }
 }
 

@@ -24,7 +24,7 @@ namespace {
 constexpr std::string_view kScheme = "vapid ";
 constexpr std::size_t kGoodMax = 4'096;  ///< tokens that are remembered
 /// Later times do not fit; a token may not live that long anyway.
-constexpr double kSecondsMax = 4e9;
+constexpr double kLatestTime = 4e9;
 
 std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
@@ -89,7 +89,7 @@ std::optional<std::int64_t> seconds_of(const json::object& object, std::string_v
   const json::value* value = object.if_contains(name);
   if (value == nullptr || !value->is_number()) return std::nullopt;
   const double seconds = value->to_number<double>();
-  if (!(seconds >= 0 && seconds < kSecondsMax)) return std::nullopt;
+  if (!(seconds >= 0 && seconds < kLatestTime)) return std::nullopt;
   return static_cast<std::int64_t>(std::floor(seconds));
 }
 

@@ -21,7 +21,6 @@ namespace {
 
 /// A 32-byte secret in base64url.
 constexpr std::size_t kCapabilitySize = 43;
-constexpr base::Duration kRetrySoon = std::chrono::seconds(1);
 
 bool is_base64url(std::string_view text) {
   return std::ranges::all_of(text, [](char c) {
@@ -40,10 +39,6 @@ std::optional<std::uint32_t> read_ttl(std::string_view text) {
         std::min<std::uint64_t>(seconds * 10 + static_cast<std::uint64_t>(c - '0'), wire::kTtlMax);
   }
   return static_cast<std::uint32_t>(seconds);
-}
-
-HttpResponse wrong(std::string_view field, std::string_view message) {
-  return failure_reply(400, ErrorCode::kMalformed, message, field);
 }
 
 HttpResponse not_there(unsigned status) {
@@ -76,20 +71,22 @@ std::expected<WebPushApi::Form, HttpResponse> WebPushApi::Form::read(const HttpR
   Form form;
   if (request.has("ttl")) {
     const auto ttl = read_ttl(request.field("ttl"));
-    if (!ttl) return std::unexpected(wrong("ttl", "must be a whole number of seconds"));
+    if (!ttl) return std::unexpected(wrong_field_reply("ttl", "must be a whole number of seconds"));
     form.ttl_s = *ttl;
   } else if (strict) {
-    return std::unexpected(wrong("ttl", "is missing (RFC 8030 §5.2)"));
+    return std::unexpected(wrong_field_reply("ttl", "is missing (RFC 8030 §5.2)"));
   }
   if (request.has("urgency")) {
     const auto urgency = wire::urgency_from_name(lower_case(request.field("urgency")));
-    if (!urgency) return std::unexpected(wrong("urgency", "must be very-low, low, normal or high"));
+    if (!urgency)
+      return std::unexpected(wrong_field_reply("urgency", "must be very-low, low, normal or high"));
     form.urgency = *urgency;
   }
   form.topic = request.field("topic");
   if (request.has("topic") &&
       (form.topic.empty() || form.topic.size() > wire::kTopicMax || !is_base64url(form.topic)))
-    return std::unexpected(wrong("topic", "must be 1 to 32 letters, digits, '-' and '_'"));
+    return std::unexpected(
+        wrong_field_reply("topic", "must be 1 to 32 letters, digits, '-' and '_'"));
   if (same_word(request.field("content-encoding"), "aes128gcm")) {
     form.encoding = wire::BodyEncoding::kAes128gcm;
   } else if (strict && !request.body.empty()) {
@@ -175,7 +172,8 @@ void WebPushApi::push(const HttpRequest& request, bool strict, std::string_view 
   auto form = Form::read(request, strict);
   if (!form) return respond(std::move(form.error()));
   const auto receipt = strict ? parts_.receipts.asked_for(request) : std::nullopt;
-  if (receipt && *receipt == 0) return respond(wrong("push-receipt", "is no address of receipts"));
+  if (receipt && *receipt == 0)
+    return respond(wrong_field_reply("push-receipt", "is no address of receipts"));
   if (const auto wait = parts_.by_device.take(subscription->device, io::now())) {
     return respond(retry_after(
         failure_reply(429, ErrorCode::kBusy, "too many pushes go to this device"), *wait));

@@ -7,14 +7,13 @@
 #include "store/push_table.h"
 #include "store/registry.h"
 #include "store/schema.h"
+#include "store/store_testing.h"
 #include "store/test_folder.h"
 
 namespace wakeline::store {
 namespace {
 
 using base::ErrorCode;
-
-constexpr base::WallTime kNow{std::chrono::hours(24 * 365 * 50)};
 
 TokenHash hash(std::uint8_t byte) {
   TokenHash made{};

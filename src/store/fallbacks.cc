@@ -7,7 +7,7 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kColumns =
+constexpr std::string_view kFallbackColumns =
     "SELECT f.device, d.name, f.kind, f.address, f.topic, f.sent_through"
     " FROM fallbacks AS f JOIN devices AS d ON d.id = f.device"
     " JOIN queues AS q ON q.device = f.device";
@@ -25,7 +25,7 @@ Fallback read_fallback(const Statement& row) {
 
 base::Result<Fallbacks> Fallbacks::prepare(Database& database) {
   Fallbacks fallbacks(database);
-  auto find = database.prepare(std::string(kColumns) + " WHERE d.name = ?1");
+  auto find = database.prepare(std::string(kFallbackColumns) + " WHERE d.name = ?1");
   if (!find) return base::fail(find.error());
   fallbacks.find_ = std::move(*find);
   return fallbacks;
@@ -79,7 +79,7 @@ base::Result<std::optional<Fallback>> Fallbacks::find(std::string_view device) {
 }
 
 base::Result<std::vector<Fallback>> Fallbacks::due(DeviceId after, std::size_t limit) {
-  auto statement = database_->prepare(std::string(kColumns) +
+  auto statement = database_->prepare(std::string(kFallbackColumns) +
                                       " WHERE f.device > ?1 AND q.waiting > 0"
                                       " AND q.last_sequence > f.sent_through"
                                       " ORDER BY f.device LIMIT ?2");

@@ -9,14 +9,6 @@ namespace wakeline::store {
 
 using base::ErrorCode;
 
-namespace {
-
-/// Looks that find the journal begun anew meanwhile. Origin: a look takes milliseconds, and the
-/// fastest server needs some hundred for one generation.
-constexpr int kLooksMax = 10;
-
-}  // namespace
-
 base::Result<JournalKey> journal_key(Database& database) {
   auto key = database.prepare("SELECT epoch, journal FROM store");
   if (!key) return base::fail(key.error());
@@ -28,7 +20,7 @@ base::Result<JournalKey> journal_key(Database& database) {
 }
 
 base::Result<JournalPeek> peek_journal(Database& database, const std::string& path) {
-  for (int look = 0; look < kLooksMax; ++look) {
+  for (int look = 0; look < kJournalLooksMax; ++look) {
     const auto before = journal_key(database);
     if (!before) return base::fail(before.error());
     const auto records = read_journal(path, *before);

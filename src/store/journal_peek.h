@@ -10,6 +10,10 @@
 /// The journal of a store, as another process than its server sees it.
 namespace wakeline::store {
 
+/// Looks of one reading, each of which may find the journal begun anew meanwhile. Origin: a look
+/// takes milliseconds, and the fastest server needs some hundred for one generation.
+inline constexpr int kJournalLooksMax = 10;
+
 /// The key of the records that are not in the tables yet. Errors: kStorage.
 base::Result<JournalKey> journal_key(Database& database);
 

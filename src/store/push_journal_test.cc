@@ -8,7 +8,7 @@
 namespace wakeline::store {
 namespace {
 
-constexpr JournalKey kKey{.epoch = 7, .generation = 3};
+constexpr JournalKey kFirstKey{.epoch = 7, .generation = 3};
 constexpr DeviceId kDoor{5};
 
 RecentPush push(Sequence sequence, std::size_t size = 100) {
@@ -37,7 +37,7 @@ struct PushJournalTest : testing::Test {
 };
 
 TEST_F(PushJournalTest, TakesNothingBeforeItWasPoured) {
-  PushJournal& journal = open(kKey);
+  PushJournal& journal = open(kFirstKey);
   EXPECT_FALSE(journal.ready());
   EXPECT_FALSE(add(journal, push(1)));
   EXPECT_TRUE(journal.empty());
@@ -49,7 +49,7 @@ TEST_F(PushJournalTest, TakesNothingBeforeItWasPoured) {
 }
 
 TEST_F(PushJournalTest, HasWhatAnEarlierProcessTook) {
-  PushJournal* journal = &open(kKey);
+  PushJournal* journal = &open(kFirstKey);
   journal->poured();
   ASSERT_TRUE(add(*journal, push(1)));
   ASSERT_TRUE(add(*journal, push(2)));
@@ -57,7 +57,7 @@ TEST_F(PushJournalTest, HasWhatAnEarlierProcessTook) {
   EXPECT_EQ(journal->remove(kDoor, 1, false), 0U);
   journal->write();
 
-  journal = &open({kKey.epoch, kKey.generation + 1});
+  journal = &open({kFirstKey.epoch, kFirstKey.generation + 1});
   EXPECT_EQ(found, 3U);
   EXPECT_FALSE(journal->ready());
   EXPECT_EQ(journal->recent().find(kDoor, 1), nullptr);
@@ -69,12 +69,12 @@ TEST_F(PushJournalTest, HasWhatAnEarlierProcessTook) {
   // Those records are over when it is poured, also for whoever opens it next.
   journal->poured();
   EXPECT_TRUE(journal->empty());
-  open({kKey.epoch, kKey.generation + 2});
+  open({kFirstKey.epoch, kFirstKey.generation + 2});
   EXPECT_EQ(found, 0U);
 }
 
 TEST_F(PushJournalTest, KeepsANumberOfWhichThePushIsGone) {
-  PushJournal& journal = open(kKey);
+  PushJournal& journal = open(kFirstKey);
   journal.poured();
   ASSERT_TRUE(add(journal, push(4)));
   EXPECT_EQ(journal.remove(kDoor, 9, true), 1U);
@@ -85,7 +85,7 @@ TEST_F(PushJournalTest, KeepsANumberOfWhichThePushIsGone) {
 
 // What a deletion that found no room took away is not in the file: nothing may follow it there.
 TEST_F(PushJournalTest, StopsWhereADeletionHasNoRoom) {
-  PushJournal& journal = open(kKey);
+  PushJournal& journal = open(kFirstKey);
   journal.poured();
   Sequence last = 0;
   while (journal.room() > kRecordMax) ASSERT_TRUE(add(journal, push(++last, kRecordMax / 2)));

@@ -20,7 +20,7 @@ using std::chrono::seconds;
 
 base::WallTime at(base::Duration since) { return base::WallTime(hours(400'000) + since); }
 
-NewPush push_to(std::string device, base::Duration ttl = hours(1)) {
+NewPush lasting_push(std::string device, base::Duration ttl = hours(1)) {
   return {.device = std::move(device),
           .body = base::Bytes{1, 2, 3},
           .urgency = 2,
@@ -60,7 +60,7 @@ class PushTableTest : public testing::Test {
 
 TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
   const auto push = [](std::uint8_t urgency) {
-    NewPush made = push_to("door");
+    NewPush made = lasting_push("door");
     made.urgency = urgency;
     return made;
   };
@@ -101,9 +101,9 @@ TEST_F(PushTableTest, WithholdsFromAQuietDeviceAndGivesItNewNumbersAfterwards) {
 }
 
 TEST_F(PushTableTest, NumbersThePushesOfEachDeviceFromOne) {
-  EXPECT_EQ(table_->add(push_to("door")), (Accepted{door_, 1, true, false}));
-  EXPECT_EQ(add(push_to("door")), 2U);
-  EXPECT_EQ(add(push_to("window")), 1U);
+  EXPECT_EQ(table_->add(lasting_push("door")), (Accepted{door_, 1, true, false}));
+  EXPECT_EQ(add(lasting_push("door")), 2U);
+  EXPECT_EQ(add(lasting_push("window")), 1U);
   EXPECT_EQ(pending(door_), (std::vector<Sequence>{1, 2}));
   EXPECT_EQ(waiting("door"), 2U);
   const auto found = table_->find(door_, 1, at(seconds(0)));
@@ -111,30 +111,30 @@ TEST_F(PushTableTest, NumbersThePushesOfEachDeviceFromOne) {
 }
 
 TEST_F(PushTableTest, NeverUsesANumberAgain) {
-  add(push_to("door"));
+  add(lasting_push("door"));
   EXPECT_TRUE(table_->remove(door_, 1));
-  EXPECT_EQ(add(push_to("door")), 2U);
+  EXPECT_EQ(add(lasting_push("door")), 2U);
   EXPECT_TRUE(table_->remove_through(door_, ~Sequence{0}, at(seconds(0))));
   EXPECT_EQ(pending(door_), std::vector<Sequence>{});
   EXPECT_EQ(waiting("door"), 0U);
-  EXPECT_EQ(add(push_to("door")), 3U);
+  EXPECT_EQ(add(lasting_push("door")), 3U);
 }
 
 TEST_F(PushTableTest, GivesADeviceThatIsMadeAgainHigherNumbers) {
-  for (int i = 0; i < 3; ++i) add(push_to("door"));
+  for (int i = 0; i < 3; ++i) add(lasting_push("door"));
   EXPECT_TRUE(registry_->remove_device("door"));
-  EXPECT_EQ(table_->add(push_to("door")).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(table_->add(lasting_push("door")).error().code, ErrorCode::kNotFound);
   const DeviceId again = *registry_->add_device("door", TokenHash{1}, at(seconds(0)));
   EXPECT_NE(again, door_);
   EXPECT_EQ(pending(door_), std::vector<Sequence>{});
-  EXPECT_EQ(add(push_to("door")), 4U);
+  EXPECT_EQ(add(lasting_push("door")), 4U);
 }
 
 TEST_F(PushTableTest, ReplacesAWaitingPushOfTheSameTopic) {
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.topic = "lock";
   add(push);
-  add(push_to("door"));
+  add(lasting_push("door"));
   EXPECT_EQ(add(push), 3U);
   push.device = "window";
   add(push);
@@ -144,7 +144,7 @@ TEST_F(PushTableTest, ReplacesAWaitingPushOfTheSameTopic) {
 }
 
 TEST_F(PushTableTest, AnswersARepeatedKeyWithTheFirstNumberAlsoAfterDelivery) {
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.idempotency_key = "k1";
   EXPECT_EQ(add(push), 1U);
   EXPECT_TRUE(table_->remove(door_, 1));
@@ -161,7 +161,7 @@ TEST_F(PushTableTest, AnswersARepeatedKeyWithTheFirstNumberAlsoAfterDelivery) {
 }
 
 TEST_F(PushTableTest, RefusesAKeyThatStandsForAnotherPush) {
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.idempotency_key = "k1";
   push.fingerprint = "a";
   EXPECT_EQ(add(push), 1U);
@@ -187,28 +187,28 @@ TEST_F(PushTableTest, ForgetsTheKeysOfOlderVersionsAndSweepsThemInTheirTime) {
   ASSERT_TRUE(
       database_->run("INSERT INTO keys (device, key, sequence, expires)"
                      " SELECT id, 'k1', 17, 4e12 FROM devices WHERE name = 'door'"));
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.idempotency_key = "k1";
   EXPECT_EQ(table_->add(push), (Accepted{door_, 1, true, false}));
   EXPECT_EQ(*table_->sweep(base::WallTime(std::chrono::milliseconds(4'000'000'000'000)), 10), 3);
 }
 
 TEST_F(PushTableTest, RefusesAPushWhenTheQueueIsFull) {
-  for (int i = 0; i < 3; ++i) add(push_to("door"));
-  EXPECT_EQ(table_->add(push_to("door")).error().code, ErrorCode::kBusy);
-  EXPECT_EQ(add(push_to("window")), 1U);
+  for (int i = 0; i < 3; ++i) add(lasting_push("door"));
+  EXPECT_EQ(table_->add(lasting_push("door")).error().code, ErrorCode::kBusy);
+  EXPECT_EQ(add(lasting_push("window")), 1U);
   EXPECT_TRUE(table_->remove(door_, 2));
-  EXPECT_EQ(add(push_to("door")), 4U);  // a refused one used no number
+  EXPECT_EQ(add(lasting_push("door")), 4U);  // a refused one used no number
 }
 
 TEST_F(PushTableTest, MakesRoomInAFullQueueByWhatExpiredOrIsReplaced) {
-  auto push = push_to("door", seconds(10));
+  auto push = lasting_push("door", seconds(10));
   push.topic = "lock";
   add(push);
-  add(push_to("door"));
-  add(push_to("door"));
+  add(lasting_push("door"));
+  add(lasting_push("door"));
   EXPECT_EQ(add(push), 4U);
-  auto late = push_to("door");
+  auto late = lasting_push("door");
   late.accepted = at(seconds(10));
   EXPECT_EQ(add(late), 5U);
   EXPECT_EQ(pending(door_, at(seconds(10))), (std::vector<Sequence>{2, 3, 5}));
@@ -216,10 +216,10 @@ TEST_F(PushTableTest, MakesRoomInAFullQueueByWhatExpiredOrIsReplaced) {
 }
 
 TEST_F(PushTableTest, ReplacesAPushInAQueueThatIsLongerThanItMayBe) {
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.topic = "keep";
   add(push);
-  for (int i = 0; i < 2; ++i) add(push_to("door"));
+  for (int i = 0; i < 2; ++i) add(lasting_push("door"));
   auto smaller = PushTable::prepare(*database_, 1);
   ASSERT_TRUE(smaller);
   const auto replaced = smaller->add(push);
@@ -232,7 +232,7 @@ TEST_F(PushTableTest, ReplacesAPushInAQueueThatIsLongerThanItMayBe) {
 }
 
 TEST_F(PushTableTest, KeepsNoPushThatIsOverWhenItComes) {
-  auto push = push_to("door");
+  auto push = lasting_push("door");
   push.topic = "lock";
   add(push);
   push.expires = push.accepted;
@@ -241,9 +241,9 @@ TEST_F(PushTableTest, KeepsNoPushThatIsOverWhenItComes) {
 }
 
 TEST_F(PushTableTest, HidesWhatExpiredAndSweepsItInSteps) {
-  add(push_to("door", seconds(10)));
-  add(push_to("door", seconds(20)));
-  add(push_to("window", seconds(10)));
+  add(lasting_push("door", seconds(10)));
+  add(lasting_push("door", seconds(20)));
+  add(lasting_push("window", seconds(10)));
   EXPECT_EQ(*table_->next_expiry(), at(seconds(10)));
   EXPECT_EQ(pending(door_, at(seconds(10))), (std::vector<Sequence>{2}));
   EXPECT_EQ(*table_->find(door_, 1, at(seconds(10))), std::nullopt);
@@ -257,7 +257,7 @@ TEST_F(PushTableTest, HidesWhatExpiredAndSweepsItInSteps) {
 
 TEST_F(PushTableTest, SaysOfAnExpiredPushThatItIsGoneThoughALaterOneWasAcknowledged) {
   for (const seconds life : {seconds(10), seconds(20)}) {
-    auto push = push_to("door", life);
+    auto push = lasting_push("door", life);
     push.receipt = 7;
     add(push);
   }
@@ -270,7 +270,7 @@ TEST_F(PushTableTest, SaysOfAnExpiredPushThatItIsGoneThoughALaterOneWasAcknowled
 }
 
 TEST_F(PushTableTest, PagesThroughWhatWaits) {
-  for (int i = 0; i < 3; ++i) add(push_to("door"));
+  for (int i = 0; i < 3; ++i) add(lasting_push("door"));
   EXPECT_EQ(table_->pending(door_, 0, 2, at(seconds(0))), (Pending{{1, 2}, true}));
   EXPECT_EQ(table_->pending(door_, 2, 2, at(seconds(0))), (Pending{{3}, false}));
   EXPECT_EQ(table_->pending(door_, ~Sequence{0}, 2, at(seconds(0))), (Pending{{}, false}));
@@ -288,7 +288,7 @@ TEST_F(PushTableTest, BehavesAsAMapDoesOverAnyHistory) {
       now += seconds(random.below(5));
       std::erase_if(model, [&](const auto& item) { return item.second.expires <= now; });
       if (random.chance(2, 3)) {
-        auto push = push_to("door");
+        auto push = lasting_push("door");
         push.accepted = now;
         push.expires = now + seconds(random.below(30));
         if (random.chance(1, 2)) push.topic = "t" + std::to_string(random.below(2));

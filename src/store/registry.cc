@@ -15,13 +15,9 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kColumns =
+constexpr std::string_view kDeviceColumns =
     "SELECT id, name, token_hash, created, waiting, rights, lowest, withheld_through"
     " FROM devices JOIN queues ON device = id";
-
-/// Looks at all devices, in the midst of which the journal goes to the tables. Origin: as
-/// `peek_journal`.
-constexpr int kLooksMax = 10;
 
 Device read_device(const Statement& row) {
   Device device{.id = DeviceId{static_cast<std::uint64_t>(row.integer(0))},
@@ -61,7 +57,7 @@ base::Result<Registry> Registry::open(const std::string& path, Database::Mode mo
 }
 
 base::Result<void> Registry::prepare() {
-  auto by_name = database_.prepare(std::string(kColumns) + " WHERE name = ?1");
+  auto by_name = database_.prepare(std::string(kDeviceColumns) + " WHERE name = ?1");
   if (!by_name) return base::fail(by_name.error());
   auto by_hash = database_.prepare("SELECT name FROM senders WHERE token_hash = ?1");
   if (!by_hash) return base::fail(by_hash.error());
@@ -135,7 +131,7 @@ base::Result<std::optional<Device>> Registry::find_device(std::string_view name)
 
 base::Result<std::vector<Device>> Registry::devices() {
   // Where the journal goes to the tables meanwhile, it is there twice: the next look is right.
-  for (int look = 0; look < kLooksMax; ++look) {
+  for (int look = 0; look < kJournalLooksMax; ++look) {
     const auto peek = peek_journal(database_, path_);
     if (!peek) return base::fail(peek.error());
     auto found = rows();
@@ -153,7 +149,7 @@ base::Result<std::vector<Device>> Registry::devices() {
 }
 
 base::Result<std::vector<Device>> Registry::rows() {
-  auto statement = database_.prepare(std::string(kColumns) + " ORDER BY name");
+  auto statement = database_.prepare(std::string(kDeviceColumns) + " ORDER BY name");
   if (!statement) return base::fail(statement.error());
   std::vector<Device> found;
   for (;;) {

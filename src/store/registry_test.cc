@@ -6,14 +6,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "store/store_testing.h"
 #include "store/test_folder.h"
 
 namespace wakeline::store {
 namespace {
 
 using base::ErrorCode;
-
-const base::WallTime kNow(std::chrono::hours(400'000));
 
 TEST(Registry, FindsADeviceThatAnotherConnectionAdded) {
   const TestFolder folder;

@@ -7,7 +7,7 @@ namespace wakeline::store {
 
 namespace {
 
-constexpr std::string_view kColumns = "SELECT name, scopes, created, expires FROM senders";
+constexpr std::string_view kSenderColumns = "SELECT name, scopes, created, expires FROM senders";
 
 Sender read_sender(const Statement& row) {
   Sender sender{.name = row.text(0), .scopes = row.text(1), .created = from_ms(row.integer(2))};
@@ -19,7 +19,7 @@ Sender read_sender(const Statement& row) {
 
 base::Result<Senders> Senders::prepare(Database& database) {
   Senders senders(database);
-  auto find = database.prepare(std::string(kColumns) +
+  auto find = database.prepare(std::string(kSenderColumns) +
                                " WHERE token_hash = ?1 AND (expires IS NULL OR expires > ?2)");
   if (!find) return base::fail(find.error());
   senders.find_ = std::move(*find);
@@ -55,7 +55,7 @@ base::Result<std::optional<Sender>> Senders::find(const TokenHash& token_hash, b
 }
 
 base::Result<std::vector<Sender>> Senders::list() {
-  auto statement = database_->prepare(std::string(kColumns) + " ORDER BY name");
+  auto statement = database_->prepare(std::string(kSenderColumns) + " ORDER BY name");
   if (!statement) return base::fail(statement.error());
   std::vector<Sender> found;
   for (;;) {

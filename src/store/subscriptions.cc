@@ -9,7 +9,7 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kColumns =
+constexpr std::string_view kSubscriptionColumns =
     "SELECT s.id, d.name, s.vapid_key, s.created, s.removed IS NOT NULL OR d.id IS NULL"
     " FROM subscriptions AS s LEFT JOIN devices AS d ON d.id = s.device";
 
@@ -25,7 +25,7 @@ Subscription read_subscription(const Statement& row) {
 
 base::Result<Subscriptions> Subscriptions::prepare(Database& database) {
   Subscriptions subscriptions(database);
-  auto find = database.prepare(std::string(kColumns) + " WHERE s.capability = ?1");
+  auto find = database.prepare(std::string(kSubscriptionColumns) + " WHERE s.capability = ?1");
   if (!find) return base::fail(find.error());
   subscriptions.find_ = std::move(*find);
   return subscriptions;
@@ -72,7 +72,7 @@ base::Result<std::optional<Subscription>> Subscriptions::find(const TokenHash& c
 }
 
 base::Result<std::vector<Subscription>> Subscriptions::list(std::string_view device) {
-  auto statement = database_->prepare(std::string(kColumns) +
+  auto statement = database_->prepare(std::string(kSubscriptionColumns) +
                                       " WHERE d.name = ?1 AND s.removed IS NULL ORDER BY s.id");
   if (!statement) return base::fail(statement.error());
   statement->with(device);

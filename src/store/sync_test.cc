@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "store/directory.h"
 #include "store/store.h"
+#include "store/store_testing.h"
 #include "store/test_folder.h"
 
 /// When the disk is synced: SQLite's calls come here, are counted, and can be held up.
@@ -198,8 +199,6 @@ extern "C" [[gnu::visibility("default")]] int fsync(int fd) { return sync(fd, "f
 
 namespace wakeline::store {
 namespace {
-
-const base::WallTime kNow(std::chrono::hours(400'000));
 
 class StoreSync : public testing::Test {
  protected:

@@ -18,9 +18,9 @@ using base::ErrorCode;
 using Checked = std::expected<void, ManifestError>;
 
 constexpr std::string_view kBinary = "bplist00";
-constexpr const char* kId = "CFBundleIdentifier";
-constexpr const char* kModes = "UIBackgroundModes";
-constexpr const char* kExitsOnSuspend = "UIApplicationExitsOnSuspend";
+constexpr const char* kBundleId = "CFBundleIdentifier";
+constexpr const char* kBackgroundModes = "UIBackgroundModes";
+constexpr const char* kApplicationExitsOnSuspend = "UIApplicationExitsOnSuspend";
 constexpr const char* kExecutable = "CFBundleExecutable";
 
 struct FreePlist {
@@ -60,9 +60,9 @@ Plist read_bytes(std::string_view bytes) {
   return Plist(root);
 }
 
-class Reader {
+class PlistReader {
  public:
-  Reader(plist_t dictionary, std::vector<ManifestError>* warnings)
+  PlistReader(plist_t dictionary, std::vector<ManifestError>* warnings)
       : dictionary_(dictionary), warnings_(warnings) {}
 
   Checked read(Manifest& out, std::string_view folder) {
@@ -70,7 +70,7 @@ class Reader {
     if (Checked checked = read_name(out); !checked) return checked;
     if (Checked checked = read_command(out, folder); !checked) return checked;
     if (Checked checked = read_modes(out); !checked) return checked;
-    return read_flag(kExitsOnSuspend, out.exits_on_suspend);
+    return read_flag(kApplicationExitsOnSuspend, out.exits_on_suspend);
   }
 
  private:
@@ -90,17 +90,18 @@ class Reader {
   Text text(const char* key) const { return text_of(plist_dict_get_item(dictionary_, key), key); }
 
   Checked read_id(Manifest& out) {
-    auto id = text(kId);
+    auto id = text(kBundleId);
     if (!id) return std::unexpected(std::move(id.error()));
-    if (!*id) return fault(kId, "missing");
+    if (!*id) return fault(kBundleId, "missing");
     // As a bundle identifier it is the same in capitals and small letters.
     for (char& c : **id) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
     if (!is_app_id(**id)) {
-      return fault(kId, fmt::format("{} is no id: 1 to {} of a-z, 0-9, '.', '_', '-', not starting "
-                                    "with '.'",
-                                    quoted(**id), kAppNameMax));
+      return fault(kBundleId,
+                   fmt::format("{} is no id: 1 to {} of a-z, 0-9, '.', '_', '-', not starting "
+                               "with '.'",
+                               quoted(**id), kAppNameMax));
     }
     out.id = std::move(**id);
     return {};
@@ -133,23 +134,25 @@ class Reader {
   }
 
   Checked read_modes(Manifest& out) {
-    const plist_t modes = plist_dict_get_item(dictionary_, kModes);
+    const plist_t modes = plist_dict_get_item(dictionary_, kBackgroundModes);
     if (modes == nullptr) return {};
-    if (plist_get_node_type(modes) != PLIST_ARRAY) return fault(kModes, "must be an array");
+    if (plist_get_node_type(modes) != PLIST_ARRAY) {
+      return fault(kBackgroundModes, "must be an array");
+    }
     const std::uint32_t count = plist_array_get_size(modes);
     if (count > kPlistEntriesMax) {
-      return fault(kModes, fmt::format("more than {} modes", kPlistEntriesMax),
+      return fault(kBackgroundModes, fmt::format("more than {} modes", kPlistEntriesMax),
                    ErrorCode::kTooLarge);
     }
     for (std::uint32_t i = 0; i < count; ++i) {
-      auto mode = text_of(plist_array_get_item(modes, i), kModes);
+      auto mode = text_of(plist_array_get_item(modes, i), kBackgroundModes);
       if (!mode) return std::unexpected(std::move(mode.error()));
       if (*mode == "voip") {
         out.voip = true;
       } else if (*mode == "audio") {
         out.audio = true;
       } else if (warnings_ != nullptr) {
-        warnings_->push_back({ErrorCode::kUnsupported, 0, kModes,
+        warnings_->push_back({ErrorCode::kUnsupported, 0, kBackgroundModes,
                               fmt::format("mode {} is not offered, passed over; known: voip, audio",
                                           quoted(mode->value_or("")))});
       }
@@ -189,7 +192,7 @@ std::expected<Manifest, ManifestError> parse_info_plist(std::string_view bytes,
     return fault({}, "is no property list with a dictionary at its top");
   }
   Manifest manifest;
-  if (Checked checked = Reader(root.get(), warnings).read(manifest, folder); !checked) {
+  if (Checked checked = PlistReader(root.get(), warnings).read(manifest, folder); !checked) {
     return std::unexpected(std::move(checked.error()));
   }
   return manifest;

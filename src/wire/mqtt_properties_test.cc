@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "wire/mqtt.h"
+#include "wire/mqtt_testing.h"
 
 /// The table of MQTT 5.0 §2.2.2.2, written out a second time as the standard prints it and held
 /// against the codec in every cell, both ways.
@@ -15,14 +16,6 @@ namespace wakeline::wire::mqtt {
 namespace {
 
 using base::Bytes;
-
-Bytes hex(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != ' ') digits += c;
-  }
-  return *base::from_hex(digits);
-}
 
 struct Property {
   const char* bytes;   // one property as it travels

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "wire/mqtt_testing.h"
 
 namespace wakeline::wire::mqtt {
 
@@ -18,15 +19,6 @@ namespace {
 
 using base::Bytes;
 using base::ErrorCode;
-
-// "10 0c | connect" is not hex; spaces are, for the eye.
-Bytes hex(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != ' ') digits += c;
-  }
-  return *base::from_hex(digits);
-}
 
 struct Vector {
   const char* what;

@@ -34,9 +34,10 @@ namespace json_fields {
 
 template <>
 struct Shape<PushContent> {
-  static constexpr std::tuple kFields = {text("title", &PushContent::title, kTitleMax).optional(),
-                                         text("body", &PushContent::body, kPushBodyMax).optional(),
-                                         text("data", &PushContent::data, kPushBodyMax).optional()};
+  static constexpr std::tuple kFields = {
+      text("title", &PushContent::title, wire::kTitleMax).optional(),
+      text("body", &PushContent::body, kPushBodyMax).optional(),
+      text("data", &PushContent::data, kPushBodyMax).optional()};
 };
 constexpr std::string_view kNameRule =
     "must be letters, digits, '.', '_' and '-', not starting with '.' or '-'";
@@ -55,7 +56,7 @@ struct Shape<PushRequest> {
           .that(is_device_name, kNameRule)
           .optional(),
       number("ttl_s", &PushRequest::ttl_s, 0, kTtlMax).optional(),
-      choice("urgency", &PushRequest::urgency, Urgency::kHigh).optional(),
+      choice("urgency", &PushRequest::urgency, wire::Urgency::kHigh).optional(),
       text("topic", &PushRequest::topic, kTopicMax)
           .that(is_push_topic, "must be letters, digits, '-' and '_'")
           .optional(),

@@ -143,8 +143,8 @@ TEST_P(LinkHostile, ServerIsLeftAloneForAWhileAndAnHonestOneRingsAgain) {
   EXPECT_EQ(app.pushes().back().title, "ring");
 }
 
-std::string name_of(const testing::TestParamInfo<Attack>& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(All, LinkHostile, testing::ValuesIn(attacks()), name_of);
+std::string attack_name(const testing::TestParamInfo<Attack>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(All, LinkHostile, testing::ValuesIn(attacks()), attack_name);
 
 }  // namespace
 }  // namespace wakeline::test

@@ -118,13 +118,13 @@ class LinkClocks : public testing::TestWithParam<Jump> {
 };
 
 TEST_P(LinkClocks, BetweenTwoRunsDecideOverAMessageAsIsDocumented) {
-  constexpr int kReplies = 2;
+  constexpr int kPromises = 2;
   server::ServerProcess server;
   ASSERT_TRUE(server.start());
-  PushApp app(server.ports.mqtt, server.add_device("door"), "", kReplies);
+  PushApp app(server.ports.mqtt, server.add_device("door"), "", kPromises);
   server.kill_now();
   app.start();
-  ASSERT_TRUE(eventually([&] { return app.keys("promised").size() == kReplies; }));
+  ASSERT_TRUE(eventually([&] { return app.keys("promised").size() == kPromises; }));
   const auto promised = app.keys("promised");
   app.kill_now();
 

@@ -12,7 +12,7 @@
 namespace wakeline::peers {
 namespace {
 
-constexpr int kLookAgainMs = 20;  // each look is a process
+constexpr int kTmuxLookAgainMs = 20;  // each look is a process
 
 }  // namespace
 
@@ -28,7 +28,7 @@ Terminal::Terminal(std::string folder, const std::vector<std::string>& command,
       folder_ + "/tmux.log", all);
   const base::Instant until = io::now() + kPeerPatience;
   while (!std::filesystem::exists(folder_ + "/tmux") && server_->alive() && io::now() < until) {
-    ::poll(nullptr, 0, kLookAgainMs);
+    ::poll(nullptr, 0, kTmuxLookAgainMs);
   }
   std::vector<std::string> start = {"new-session", "-d", "--"};
   start.insert(start.end(), command.begin(), command.end());
@@ -50,7 +50,7 @@ void Terminal::wait_text(const std::string& text, base::Duration timeout) {
       ADD_FAILURE() << "no '" << text << "' on the screen:\n" << seen;
       return;
     }
-    ::poll(nullptr, 0, kLookAgainMs);
+    ::poll(nullptr, 0, kTmuxLookAgainMs);
   }
 }
 

@@ -12,15 +12,13 @@
 namespace wakeline::app::c {
 namespace {
 
-template <auto kC, auto kCxx>
-constexpr bool kSame = static_cast<int>(kC) == static_cast<int>(kCxx);
 static_assert(kSame<WAKELINE_LAUNCH_ADOPTED, LaunchReason::kAdopted>);
 static_assert(kSame<WAKELINE_STATE_BACKGROUND, AppState::kBackground>);
 static_assert(kSame<WAKELINE_CALL_ACTIVE, CallState::kActive>);
 static_assert(kSame<WAKELINE_WAKE_REQUEST, WakeCause::kWakeRequest>);
 static_assert(kSame<WAKELINE_WAKE_CALL, WakeCause::kCall>);
 
-constexpr std::size_t kOptionsFirst = 16;
+constexpr std::size_t kAppOptionsFirst = 16;
 constexpr std::size_t kHostInfoFirst = 128;
 
 /// What wakeline_app_stop reads, as a signal handler may take no lock: a list to which is only
@@ -115,7 +113,7 @@ wakeline_error_t wakeline_app_create(const wakeline_app_options_t* options, wake
     wakeline::App::Options chosen;
     if (options != nullptr) {
       wakeline_app_options_t given = WAKELINE_APP_OPTIONS_INIT;
-      if (const auto bad = read_struct(options, kOptionsFirst, "options", given)) return bad;
+      if (const auto bad = read_struct(options, kAppOptionsFirst, "options", given)) return bad;
       chosen.host_path = text_or_empty(given.host_path);
     }
     auto made = wakeline::App::create(chosen);

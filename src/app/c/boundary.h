@@ -17,6 +17,10 @@
 /// errors, structs by their size.
 namespace wakeline::app::c {
 
+/// Whether a constant of the C ABI has the number of its counterpart in C++.
+template <auto kC, auto kCxx>
+inline constexpr bool kSame = static_cast<int>(kC) == static_cast<int>(kCxx);
+
 /// Keeps `message` for wakeline_error_message of this thread, and gives `code` back.
 wakeline_error_t fail(wakeline_error_t code, std::string_view message);
 inline wakeline_error_t fail(const Error& error) {

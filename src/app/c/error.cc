@@ -13,8 +13,6 @@ constexpr std::size_t kMessageMax = 512;
 /// An array, so that telling of an error needs no memory.
 thread_local std::array<char, kMessageMax> message_of_thread = {};
 
-template <auto kC, auto kCxx>
-constexpr bool kSame = static_cast<int>(kC) == static_cast<int>(kCxx);
 static_assert(kSame<WAKELINE_ERROR_INVALID_ARGUMENT, ErrorCode::kInvalidArgument>);
 static_assert(kSame<WAKELINE_ERROR_MALFORMED, ErrorCode::kMalformed>);
 static_assert(kSame<WAKELINE_ERROR_TOO_LARGE, ErrorCode::kTooLarge>);

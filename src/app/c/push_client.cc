@@ -11,7 +11,7 @@ namespace {
 static_assert(static_cast<int>(Sealing::kUnreadable) == WAKELINE_SEALING_UNREADABLE);
 static_assert(static_cast<int>(LinkState::kReady) == WAKELINE_LINK_READY);
 
-constexpr std::size_t kOptionsFirst = 72;
+constexpr std::size_t kPushOptionsFirst = 72;
 constexpr std::size_t kKeysFirst = 120;
 constexpr std::size_t kMessageFirst = 80;
 static_assert(static_cast<int>(MessageKind::kPresence) == WAKELINE_MESSAGE_PRESENCE);
@@ -108,7 +108,7 @@ wakeline_error_t wakeline_push_client_create(wakeline_app_t* app,
   return with<Apps>(app, "app", [&](AppObject& object) -> wakeline_error_t {
     if (client == nullptr) return fail_null("client");
     wakeline_push_options_t given = WAKELINE_PUSH_OPTIONS_INIT;
-    if (const auto bad = read_struct(options, kOptionsFirst, "options", given)) return bad;
+    if (const auto bad = read_struct(options, kPushOptionsFirst, "options", given)) return bad;
     const auto chosen = to_options(given);
     if (!chosen) return fail(chosen.error());
     auto made = wakeline::PushClient::create(object.app, *chosen);

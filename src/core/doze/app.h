@@ -15,6 +15,11 @@
 
 namespace wakeline::doze {
 
+/// As a line of the ledger tells a span.
+inline std::int64_t whole_ms(Duration span) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
+}
+
 /// The deadlines of one app; those due at once fire in this order.
 enum class AppTimer : std::uint8_t {
   kKeepAliveBudget,

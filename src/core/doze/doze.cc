@@ -350,8 +350,7 @@ void Doze::relaunch_after_death(Instant now, App& app, Actions& out) {
       doubled(profile_.relaunch_first, app.quick_deaths - 2, profile_.relaunch_max);
   app.state = AppState::kWaiting;
   app.timers.set(AppTimer::kRelaunch, now + delay);
-  out.push(Ledger{app.id, LedgerEvent::kRelaunchDelayed, "quick_death",
-                  std::chrono::duration_cast<std::chrono::milliseconds>(delay).count()});
+  out.push(Ledger{app.id, LedgerEvent::kRelaunchDelayed, "quick_death", whole_ms(delay)});
 }
 
 /// Ends the processes: by the user politely, which needs a running app; otherwise at once.

@@ -11,10 +11,6 @@ namespace {
 
 using base::ErrorCode;
 
-std::int64_t milliseconds(Duration span) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
-}
-
 }  // namespace
 
 /// Calls the handler of a running app; the next deadline counts from here.
@@ -28,7 +24,7 @@ void Doze::run_keep_alive(Instant now, App& app, std::string_view reason, Action
   app.run.tasks.refill();
   app.timers.set(AppTimer::kKeepAliveBudget, base::saturating_add(now, profile_.keep_alive_budget));
   out.push(RunKeepAlive{app.id, profile_.keep_alive_budget});
-  out.push(Ledger{app.id, LedgerEvent::kKeepAlive, std::string(reason), milliseconds(early)});
+  out.push(Ledger{app.id, LedgerEvent::kKeepAlive, std::string(reason), whole_ms(early)});
 }
 
 void Doze::end_keep_alive_budget(Instant now, App& app, Duration late, Actions& out) {
@@ -42,7 +38,7 @@ void Doze::overrun_keep_alive(Instant now, App& app, Actions& out) {
   app.run.keep_alive.running = false;
   out.push(Ledger{app.id, LedgerEvent::kKeepAliveOverrun,
                   profile_.keep_alive_overrun_kills ? "killed" : "suspended",
-                  milliseconds(profile_.keep_alive_budget)});
+                  whole_ms(profile_.keep_alive_budget)});
   if (profile_.keep_alive_overrun_kills) {
     end_run(now, app, KillReason::kKeepAliveOverrun, out);
   } else if (may_sleep(app)) {
@@ -61,7 +57,7 @@ void Doze::run_wakes(Instant now, App& app, bool rides, Actions& out) {
                     due     ? "due"
                     : rides ? "shared"
                             : "merged",
-                    milliseconds(std::max(latest - now, Duration::zero()))});
+                    whole_ms(std::max(latest - now, Duration::zero()))});
   }
   if (rides) app.allowance.give_back(open.size());
   set_wake_timer(app);

@@ -40,10 +40,6 @@ bool worked(const Run& run, Instant now, Duration cpu) {
   return (cpu - run.cpu) * 100 > (now - run.sampled_at) * kQuietCpuPercent;
 }
 
-std::int64_t milliseconds(Duration span) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
-}
-
 }  // namespace
 
 LookNeeds Doze::look_needs(Instant now, AppId id, Duration cpu) const {
@@ -317,7 +313,7 @@ void Doze::wake(Instant now, App& app, WakeCause cause, TagId tag, Actions& out)
       app.run.delayed = DelayedWake{cause, tag};
       app.timers.set(AppTimer::kDelayedWake, base::saturating_add(now, verdict.delay));
       out.push(Ledger{app.id, LedgerEvent::kWakeDelayed, std::string(name(cause)),
-                      milliseconds(verdict.delay)});
+                      whole_ms(verdict.delay)});
       return;
   }
 }

@@ -6,8 +6,6 @@
 namespace wakeline::link::test {
 namespace {
 
-Action pingreq(std::uint64_t attempt) { return wrote(attempt, {mqtt::Pingreq{}}); }
-
 mqtt::Connack refusal(mqtt::Reason reason) {
   mqtt::Connack c;
   c.reason = reason;

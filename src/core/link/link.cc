@@ -5,19 +5,17 @@
 #include <utility>
 
 #include "base/check.h"
+#include "core/link/link_parts.h"
 #include "wire/push.h"
 
 namespace wakeline::link {
 namespace {
 
-using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// Tries that don't wait for their time (a wake, the user, the network) come no closer (link.md
 /// §2).
 constexpr Duration kHurryInterval = seconds(5);
-/// Without a network: the one timer that runs, in case the system's word was wrong (C31).
-constexpr Duration kSafetyCheck = minutes(15);
 /// A wait up to this long is sat out awake, inside the wake that found the line dead (C33); a
 /// longer one is given back to the host.
 constexpr Duration kHoldMax = seconds(30);

@@ -6,8 +6,6 @@
 namespace wakeline::link::test {
 namespace {
 
-Action pingreq(std::uint64_t attempt) { return wrote(attempt, {mqtt::Pingreq{}}); }
-
 /// A server that serves probe flows.
 mqtt::Connack probing_connack() {
   auto connack = our_connack();

@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "core/link/link.h"
+#include "core/link/link_parts.h"
 
 namespace wakeline::link {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// An answer's deadline that fires so late belongs to a process that was suspended: its bytes may
-/// lie in the socket unread.
-constexpr Duration kLate = milliseconds(500);
 /// Questions before a line without an answer is given up, where nothing else can be reached
 /// either (link.md §1, rule 1).
 constexpr int kTriesMax = 3;

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "core/link/link.h"
+#include "core/link/link_parts.h"
 
 namespace wakeline::link {
 namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
-using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// Facts settle for so long before they count: a cable, a roaming radio (link.md §6).
@@ -20,8 +20,6 @@ constexpr Duration kFlapping = seconds(60);
 constexpr Duration kFlapHold = seconds(30);
 /// An answer of the resolver, or an address that answered, serves so long (link.md §3).
 constexpr Duration kStaleMax = hours(24);
-/// Without a network: the one timer that runs, in case the system's word was wrong (C31).
-constexpr Duration kSafetyCheck = minutes(15);
 
 }  // namespace
 

@@ -6,8 +6,8 @@
 namespace wakeline::link::test {
 namespace {
 
-/// Online for a minute, at home.
-Pen settled() {
+/// Online for a minute.
+Pen settled_at_home() {
   Pen pen;
   pen.network(true, false, "home");
   pen.go_online();
@@ -20,7 +20,7 @@ std::vector<Action> told(Pen& pen, const NetworkFacts& facts) {
 }
 
 TEST(LinkNetwork, PassesOverAnEventThatChangesNoFact) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   const NetworkFacts facts{.online = true, .key = "home", .fingerprint = pen.fingerprint};
   EXPECT_THAT(told(pen, facts), IsEmpty());
 }
@@ -34,7 +34,7 @@ TEST(LinkNetwork, StartsOnTheNetworkThatIsThere) {
 }
 
 TEST(LinkNetwork, LetsFactsSettleAndForgetsThoseThatWereTakenBack) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   const NetworkFacts before{.online = true, .key = "home", .fingerprint = pen.fingerprint};
   const NetworkFacts down{.online = false, .key = "", .fingerprint = 99};
   EXPECT_THAT(told(pen, down), ElementsAre(HoldAwake{Why::kOnline}));
@@ -47,7 +47,7 @@ TEST(LinkNetwork, LetsFactsSettleAndForgetsThoseThatWereTakenBack) {
 }
 
 TEST(LinkNetwork, MakesTheNewLineBeforeItLeavesTheOldOne) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   EXPECT_THAT(pen.network(true, false, "road"),
               ElementsAre(HoldAwake{Why::kOnline}, Connect{{2}, kAddress, 8883, seconds(240)}));
   EXPECT_EQ(pen.link.live(), AttemptId{1});
@@ -59,7 +59,7 @@ TEST(LinkNetwork, MakesTheNewLineBeforeItLeavesTheOldOne) {
 }
 
 TEST(LinkNetwork, TakesTheServersGoodbyeToTheOldLineForItsOwnDoing) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   pen.network(true, false, "road");
   pen.connected(2);
   mqtt::Disconnect taken;
@@ -71,7 +71,7 @@ TEST(LinkNetwork, TakesTheServersGoodbyeToTheOldLineForItsOwnDoing) {
 }
 
 TEST(LinkNetwork, StaysWithTheOldLineWhereTheNewNetworkLeadsNowhere) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   pen.network(true, false, "road");
   EXPECT_THAT(pen.failed(2), ElementsAre(LetGo{}));
   EXPECT_EQ(pen.link.live(), AttemptId{1});
@@ -80,14 +80,14 @@ TEST(LinkNetwork, StaysWithTheOldLineWhereTheNewNetworkLeadsNowhere) {
 }
 
 TEST(LinkNetwork, LeavesALineWhoseAddressIsGoneWithoutAskingAnybody) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   const auto did = told(pen, {.online = true, .key = "road", .local_address_gone = true});
   EXPECT_EQ(did.at(0), Action(Close{{1}}));
   EXPECT_EQ(did.at(1), Action(Report{State::kConnecting, Why::kNetworkChanged, {}, ""}));
 }
 
 TEST(LinkNetwork, HoldsStillWhileNetworksFlap) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   for (int i = 0; i < 2; ++i) {
     pen.network(true, false, i % 2 == 0 ? "road" : "home");
     pen.connected(pen.attempt);
@@ -175,7 +175,7 @@ TEST(LinkNetwork, DoesNotOverruleTheServerWhenItComesBack) {
 }
 
 TEST(LinkNetwork, DoesNotBlameTheNetworkForWhatAnotherOneKilled) {
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   pen.pass(minutes(10));
   pen.failed(1, Why::kPeerSilent);
   pen.network(true, false, "road");
@@ -202,7 +202,7 @@ TEST(LinkRoutes, AreTriedFromTheLastRunWhileTheResolverIsSilent) {
 
 TEST(LinkRoutes, JoinTheRaceWhenTheResolverAnswersLate) {
   const Address other{.ipv6 = false, .text = "192.0.2.9"};
-  Pen pen = settled();
+  Pen pen = settled_at_home();
   pen.failed(1, Why::kPeerReset);
   pen.deadline();
   EXPECT_THAT(pen.failed(2), IsEmpty()) << "the resolver may know better";

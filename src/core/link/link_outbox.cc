@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/link/link.h"
+#include "core/link/link_parts.h"
 
 namespace wakeline::link {
 namespace {
@@ -18,8 +19,6 @@ constexpr Duration kPauseMin = seconds(15);
 constexpr Duration kPauseMax = minutes(15);
 constexpr std::uint32_t kPausesMax = 8;
 constexpr Duration kStoreAgain = seconds(10);
-/// As of a push's refusal, in bytes.
-constexpr std::size_t kDetailMax = 256;
 
 }  // namespace
 

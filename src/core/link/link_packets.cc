@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "core/link/fnv.h"
 #include "core/link/link.h"
+#include "core/link/link_parts.h"
 #include "wire/push.h"
 
 namespace wakeline::link {
@@ -23,8 +24,6 @@ using std::chrono::seconds;
 constexpr std::size_t kActionsOfOneRead = Actions::kMaxSize / 2;
 /// Clients that got the same slot come back within this (link.md §2).
 constexpr Duration kSlotJitter = milliseconds(500);
-/// A server's sentence for people is cut off there, in bytes.
-constexpr std::size_t kDetailMax = 256;
 constexpr std::uint16_t kSubscribeId = 1;
 /// No client comes so far; a server that says more lies.
 constexpr std::uint64_t kAttemptMax = std::uint64_t{1} << 62;
@@ -35,8 +34,8 @@ constexpr auto kBanned = static_cast<Reason>(0x8A);
 constexpr auto kServerMoved = static_cast<Reason>(0x9D);
 
 /// The number in a user property; nullopt when absent. Errors: kMalformed.
-base::Result<std::optional<std::uint64_t>> number(const mqtt::Properties& properties,
-                                                  std::string_view name, int base = 10) {
+base::Result<std::optional<std::uint64_t>> user_number(const mqtt::Properties& properties,
+                                                       std::string_view name, int base = 10) {
   const auto text = properties.user_value(name);
   if (!text) return std::optional<std::uint64_t>();
   std::uint64_t value = 0;
@@ -49,7 +48,7 @@ base::Result<std::optional<std::uint64_t>> number(const mqtt::Properties& proper
 /// A duration in ms, cut off at `most`; nullopt when absent or malformed.
 std::optional<Duration> duration(const mqtt::Properties& properties, std::string_view name,
                                  Duration most) {
-  const auto value = number(properties, name);
+  const auto value = user_number(properties, name);
   if (!value || !*value) return std::nullopt;
   const auto limit = static_cast<std::uint64_t>(most / milliseconds(1));
   return milliseconds(std::min(**value, limit));
@@ -186,12 +185,12 @@ void Link::on_connack(Instant now, AttemptId attempt, const mqtt::Connack& conna
     on_refused(now, connack, out);
     return;
   }
-  const auto epoch = number(connack.properties, property::kEpoch, 16);
-  const auto spread = number(connack.properties, property::kSpread);
+  const auto epoch = user_number(connack.properties, property::kEpoch, 16);
+  const auto spread = user_number(connack.properties, property::kSpread);
   const auto urgency = connack.properties.user_value(property::kUrgency);
   const auto lowest =
       wire::urgency_from_name(urgency.value_or(wire::name(wire::Urgency::kVeryLow)));
-  const auto withheld = number(connack.properties, property::kWithheld);
+  const auto withheld = user_number(connack.properties, property::kWithheld);
   if (!epoch || !spread || !lowest || !withheld) {
     on_protocol_error(now, attempt, Reason::kProtocolError, out);
     return;
@@ -281,7 +280,7 @@ void Link::on_refused(Instant now, const mqtt::Connack& connack, Actions& out) {
 /// The server is online with a later attempt than ours, which only this client can have made: our
 /// memory is older than that. The next attempt is above it.
 void Link::count_on_from(const mqtt::Properties& properties, Actions& out) {
-  const auto online = number(properties, property::kAttempt);
+  const auto online = user_number(properties, property::kAttempt);
   if (!online || !*online || **online <= attempt_ || **online > kAttemptMax) return;
   attempt_ = memory_.attempts = **online;
   persist(out);
@@ -364,8 +363,8 @@ void Link::on_suback(Instant now, const mqtt::Suback& suback, Actions& out) {
 }
 
 void Link::on_publish(Instant now, mqtt::Publish publish, Actions& out) {
-  const auto sequence = number(publish.properties, property::kSequence);
-  const auto withheld = number(publish.properties, property::kWithheld);
+  const auto sequence = user_number(publish.properties, property::kSequence);
+  const auto withheld = user_number(publish.properties, property::kWithheld);
   const bool wrong_number = live_->numbered && (!sequence || !withheld);
   if (wrong_number || publish.qos == mqtt::Qos::kExactlyOnce || publish.topic.empty()) {
     on_protocol_error(now, live_->id, Reason::kProtocolError, out);

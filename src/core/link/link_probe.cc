@@ -3,14 +3,11 @@
 #include <algorithm>
 
 #include "core/link/link.h"
+#include "core/link/link_parts.h"
 
 namespace wakeline::link {
 namespace {
 
-using std::chrono::milliseconds;
-
-/// As of the line's own answers: a process that was suspended reads late.
-constexpr Duration kLate = milliseconds(500);
 /// The answer may take as long as the line's three tries.
 constexpr int kTries = 3;
 /// The app is held awake for the answer. On a path whose answers may take longer, late is not told

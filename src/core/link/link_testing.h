@@ -50,6 +50,7 @@ inline Action wrote(std::uint64_t attempt, std::vector<mqtt::Packet> packets) {
   for (const mqtt::Packet& p : packets) WL_CHECK(mqtt::encode(p, mqtt::Version::k5, bytes));
   return Write{{attempt}, bytes};
 }
+inline Action pingreq(std::uint64_t attempt) { return wrote(attempt, {mqtt::Pingreq{}}); }
 inline mqtt::Packet puback(std::uint16_t packet_id) {
   return mqtt::Ack{.packet_id = packet_id, .properties = {}};
 }

@@ -15,9 +15,9 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::string_view kMagic = "wakeline-link";
+constexpr std::string_view kMemoryMagic = "wakeline-link";
 /// Of a memory that says no `quiet`, so that an older program reads it too.
-constexpr std::string_view kVersion = "2";
+constexpr std::string_view kMemoryVersion = "2";
 constexpr std::string_view kVersionWithQuiet = "3";
 constexpr std::string_view kVersionWithoutNetworks = "1";
 constexpr std::size_t kAddressMax = 64;  ///< of a numeric address with its zone, in bytes
@@ -127,8 +127,8 @@ std::string encode(const Memory& memory, Duration boot_to_wall) {
   std::string text = fmt::format(
       "{} {}\nepoch {:x}\naccepted {}\nunaccepted {}\nattempts {}\nspread_ms {}\nnot_before_ns "
       "{}\nnetworks {}\n",
-      kMagic, memory.lowest ? kVersionWithQuiet : kVersion, memory.epoch, memory.accepted_high,
-      fmt::join(memory.unaccepted, " "), memory.attempts,
+      kMemoryMagic, memory.lowest ? kVersionWithQuiet : kMemoryVersion, memory.epoch,
+      memory.accepted_high, fmt::join(memory.unaccepted, " "), memory.attempts,
       memory.spread / std::chrono::milliseconds(1), clock.text(memory.not_before),
       memory.networks.all().size());
   for (const Network& n : memory.networks.all()) text += encode(n, clock);
@@ -143,11 +143,11 @@ base::Result<Memory> decode_memory(std::string_view text, Duration boot_to_wall)
   const Clock clock(boot_to_wall);
   if (text.size() > kMemoryTextMax) return base::fail(ErrorCode::kTooLarge, "link.memory");
   Lines lines(text);
-  const auto version = lines.take(kMagic);
+  const auto version = lines.take(kMemoryMagic);
   if (!version) return malformed;
   const bool without_networks = *version == kVersionWithoutNetworks;
   const bool with_quiet = *version == kVersionWithQuiet;
-  if (*version != kVersion && !with_quiet && !without_networks)
+  if (*version != kMemoryVersion && !with_quiet && !without_networks)
     return base::fail(ErrorCode::kUnsupported, "link.memory");
 
   Memory memory;

@@ -12,8 +12,8 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::string_view kMagic = "wakeline-outbox";
-constexpr std::string_view kVersion = "2";
+constexpr std::string_view kOutboxMagic = "wakeline-outbox";
+constexpr std::string_view kOutboxVersion = "2";
 constexpr std::string_view kVersionByWall = "1";
 constexpr std::size_t kBootMax = 64;  ///< bytes of a boot's name; the kernel's has 36
 /// Of both clocks: so that no sum of such times leaves the range of 292 years.
@@ -80,8 +80,8 @@ Duration age(const FileTime& written, const FileTime& read) {
 std::string encode(const std::vector<Message>& messages, const FileTime& written) {
   const Clock clock({});
   std::string text =
-      fmt::format("{} {}\nwritten ={} {} {}\nmessages {}\n", kMagic, kVersion, written.boot,
-                  written.now.time_since_epoch().count(),
+      fmt::format("{} {}\nwritten ={} {} {}\nmessages {}\n", kOutboxMagic, kOutboxVersion,
+                  written.boot, written.now.time_since_epoch().count(),
                   std::max<Duration>(written.wall.time_since_epoch(), {}).count(), messages.size());
   for (const Message& m : messages)
     text +=
@@ -95,10 +95,11 @@ base::Result<OutboxFile> decode_outbox(std::string_view text, const FileTime& re
   const auto malformed = base::fail(ErrorCode::kMalformed, "link.outbox");
   if (text.size() > kOutboxTextMax) return base::fail(ErrorCode::kTooLarge, "link.outbox");
   Lines lines(text);
-  const auto version = lines.take(kMagic);
+  const auto version = lines.take(kOutboxMagic);
   if (!version) return malformed;
   const bool by_wall = *version == kVersionByWall;
-  if (*version != kVersion && !by_wall) return base::fail(ErrorCode::kUnsupported, "link.outbox");
+  if (*version != kOutboxVersion && !by_wall)
+    return base::fail(ErrorCode::kUnsupported, "link.outbox");
   OutboxFile file;
   if (!by_wall && !read_written(lines, file.written)) return malformed;
   std::size_t count = 0;

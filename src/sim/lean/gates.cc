@@ -47,12 +47,12 @@ constexpr const char* kByKernel = "ours, kept by the kernel";
 
 /// A client and what it made of a world.
 using Runner = std::function<LaneFigures(const LaneWorld&)>;
-struct Named {
+struct NamedClient {
   std::string name;
   Runner run;
 };
-std::vector<Named> clients(const OurWay& way) {
-  std::vector<Named> all;
+std::vector<NamedClient> clients(const OurWay& way) {
+  std::vector<NamedClient> all;
   for (const auto& rules : baselines())
     all.push_back({std::string(rules->name()),
                    [&rules](const LaneWorld& w) { return run_rules(w, *rules, 1); }});
@@ -105,7 +105,7 @@ class GateRunner {
     std::string worst_at;
     Ratio firm;
     Ratio any;
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       std::vector<std::string> row = {client.name};
       for (std::size_t i = 0; i < all.size(); ++i) {
         const LaneFigures f = client.run(nat_world(all[i], 1, 1 + days, 0));
@@ -173,7 +173,7 @@ class GateRunner {
         {}};
     double dark = 0;
     double deaths[2] = {};
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       std::vector<std::string> row = {client.name};
       for (const int permille : {10, 50}) {
         const LaneFigures f = client.run(nat_world(300, 1, 8, permille));
@@ -204,7 +204,7 @@ class GateRunner {
         {}};
     double slowest = 0;
     std::size_t most = 0;
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       const LaneFigures steady = client.run(nat_world(600, 0, 4, 0));
       const double h = settled(steady);
       LaneWorld falls = nat_world(600, 0, 8, 0);
@@ -245,7 +245,7 @@ class GateRunner {
         {}};
     Duration ours{};
     const Duration h = seconds(static_cast<std::int64_t>(300 * 0.93));
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       std::vector<Duration> all;
       for (int i = 0; i < (quick_ ? 10 : 40); ++i) {
         LaneWorld world = nat_world(300, 0, 3, 0);
@@ -304,7 +304,7 @@ class GateRunner {
                     {}};
     LaneWorld world = nat_world(300, 1, 3, 10);
     for (Duration t = hours(24); t < hours(71); t += minutes(7)) world.pushes.push_back(Instant(t));
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       const LaneFigures f = client.run(world);
       const double p50 = in_seconds(percentile(f.deliveries, 50));
       const double p99 = in_seconds(percentile(f.deliveries, 99));
@@ -340,7 +340,7 @@ class GateRunner {
   void no_network_night() {
     GateTable table{"A night of 8 h without network: wakes", {"client", "wakes"}, {}, {}};
     std::uint64_t ours = 0;
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       LaneWorld world;
       world.stretches = {{.nat = seconds(1'800)},
                          {.from = Instant(hours(1)), .covered = false, .key = "none"},
@@ -402,7 +402,7 @@ class GateRunner {
         {}};
     LaneFigures ours;
     std::uint64_t logins = 0;
-    for (const Named& client : clients({})) {
+    for (const NamedClient& client : clients({})) {
       const LaneFigures f = client.run(commuter());
       if (client.name == kByKernel) logins = f.logins;
       table.rows.push_back({client.name, std::to_string(f.logins), number(in_seconds(f.dark)),
