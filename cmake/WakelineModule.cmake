@@ -16,20 +16,25 @@ endfunction()
 
 # A GoogleTest program whose cases ctest lists one by one.
 #   wakeline_test(host_test LABEL integration SOURCES x_test.cc LINK wakeline_host)
-# Labels: unit, integration, peers, sim. Cases labelled integration or peers run one at a time,
-# beside unit tests; RUN_SERIAL is for those that measure time and need the machine for themselves.
-# TIMEOUT is in seconds, for one case.
+# Labels: unit, integration, peers, sim. Cases labelled integration or peers run one at a time in
+# each queue: `machine`, which suspends programs and makes networks, or `server`, where QUEUE says
+# so; unit tests fill the gaps. RUN_SERIAL is for those that measure time and need the machine for
+# themselves. TIMEOUT is in seconds, for one case.
 function(wakeline_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 T "RUN_SERIAL" "LABEL;TIMEOUT" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 T "RUN_SERIAL" "LABEL;TIMEOUT;QUEUE" "SOURCES;LINK")
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
+  endif()
+  if(NOT T_QUEUE)
+    set(T_QUEUE machine)
   endif()
   # The same random histories in every run; a test program started by hand takes new ones.
   set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} ENVIRONMENT RC_PARAMS=seed=1)
   if(T_RUN_SERIAL)
     list(APPEND properties RUN_SERIAL ON)
   elseif(T_LABEL MATCHES "^(integration|peers)$")
-    list(APPEND properties RESOURCE_LOCK integration)
+    # They set how long a run takes, so they start first; a new machine knows no durations.
+    list(APPEND properties RESOURCE_LOCK ${T_QUEUE} COST 1000)
   endif()
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE wakeline_flags ${T_LINK}
