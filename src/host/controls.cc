@@ -51,6 +51,17 @@ ManifestScan Controls::scan() {
   return found;
 }
 
+void Controls::take_over(const ManifestScan& found, const std::vector<std::string>& living) {
+  for (const std::string& id : living) {
+    if (driver_.find(id) != nullptr) continue;
+    const auto launched = driver_.launched_manifests().find(id);
+    if (!launched || !found.may_hold(launched->file)) continue;
+    if (!driver_.install(as_granted(launched->manifest, settings_), launched->file)) continue;
+    base::log(LogLevel::kWarning, "host",
+              "{}: its manifest cannot be read; it runs on by the one that it was launched by", id);
+  }
+}
+
 Reply Controls::handle(const wire::host::Reload& reload) {
   const ManifestScan found = scan();
   std::vector<std::string> gone;

@@ -29,6 +29,9 @@ class Controls {
   /// Reads the user's settings and the manifest folders, and installs what is new; faults are lines
   /// of the log.
   ManifestScan scan();
+  /// Of those who run still under no host: installs by the manifest that it was launched by whose
+  /// own cannot be read now.
+  void take_over(const ManifestScan& found, const std::vector<std::string>& living);
 
   /// kLaunch and kForeground look for a new or changed manifest when the app does not run.
   wire::host::Reply handle(const wire::host::Control& control);

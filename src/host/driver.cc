@@ -190,10 +190,13 @@ AppRecord* Driver::find(doze::AppId id) {
 }
 
 void Driver::boot(const std::set<std::string>& resting) {
-  for (const std::string& id : freezer_.existing()) {
+  const std::vector<std::string> existing = freezer_.existing();
+  launched_manifests_.forget_others({existing.begin(), existing.end()});
+  for (const std::string& id : existing) {
     AppRecord* app = find(id);
     if (app == nullptr) {
       base::log(LogLevel::kWarning, "host", "{}: runs without a manifest; ended", id);
+      std::ignore = launched_manifests_.forget(id);
       if (auto group = freezer_.group(id)) {
         if (auto removed = (*group)->remove(); !removed) {
           base::log(LogLevel::kWarning, "host", "{}: {}", id, base::to_string(removed.error()));
@@ -358,6 +361,7 @@ void Driver::on_exit(AppRecord& app, sys::ExitInfo info) {
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_exited(now, app.id, status, out);
   });
+  if (!app.process->running()) std::ignore = launched_manifests_.forget(app.manifest.id);
   if (app.on_ended) app.on_ended(info);
   // Later: its process is still in the midst of telling that it has ended.
   if (app.uninstalled) loop_.post([this, id = app.manifest.id] { uninstall(id); });

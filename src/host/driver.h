@@ -17,6 +17,7 @@
 #include "core/doze/doze.h"
 #include "host/app_record.h"
 #include "host/ended_notes.h"
+#include "host/launched_manifests.h"
 #include "host/ledger_log.h"
 #include "io/clock.h"
 #include "io/deadline_timer.h"
@@ -45,7 +46,8 @@ struct DriverOptions {
   doze::Profile profile;
   LaunchSettings launch;
   base::Duration kill_grace{};
-  std::string ended_notes_folder;  ///< see EndedNotes
+  std::string ended_notes_folder;         ///< see EndedNotes
+  std::string launched_manifests_folder;  ///< see LaunchedManifests
 };
 
 /// Carries out what the policy machine (`doze::Doze`) decides, and tells it what happens. All of it
@@ -122,6 +124,8 @@ class Driver {
   /// Writes down what the next host must know of the runs that changed (run_note.h). It happens by
   /// itself: of deadlines after the handler under way, of counts with the ledger's next commit.
   void write_notes();
+  /// Of apps that run, or ran when an earlier host died.
+  const LaunchedManifests& launched_manifests() const { return launched_manifests_; }
   /// Closes what is watched of one tag and forgets it.
   void forget_tag(AppRecord& app, doze::TagId tag);
 
@@ -132,7 +136,8 @@ class Driver {
         ledger_(ledger),
         options_(std::move(options)),
         doze_(options_.profile),
-        ended_notes_(options_.ended_notes_folder) {}
+        ended_notes_(options_.ended_notes_folder),
+        launched_manifests_(options_.launched_manifests_folder) {}
   base::Result<void> make_timers();
   void enqueue_and_pump();
 
@@ -165,6 +170,7 @@ class Driver {
   void look_for_ended_media();
   void check_stopped();
   void note_soon(AppRecord& app);
+  void keep_manifest(const AppRecord& app);
 
   io::Loop& loop_;
   sys::Freezer& freezer_;
@@ -172,6 +178,7 @@ class Driver {
   DriverOptions options_;
   doze::Doze doze_;
   EndedNotes ended_notes_;
+  LaunchedManifests launched_manifests_;
   std::unique_ptr<sys::ExitSet> exits_;  // outlives the apps
   std::map<std::string, std::unique_ptr<AppRecord>, std::less<>> apps_;
   base::FlatMap<doze::AppId, AppRecord*> by_id_;

@@ -83,6 +83,7 @@ void Driver::carry_out(const doze::Launch& action) {
       doze.on_launched(now, app->id, out);
     });
     begin_run(*app);
+    keep_manifest(*app);
     return;
   }
   set_note(*app, LedgerEvent::kExit,
@@ -91,6 +92,15 @@ void Driver::carry_out(const doze::Launch& action) {
   feed([&](doze::Doze& doze, base::Instant now, doze::Actions& out) {
     doze.on_launch_failed(now, app->id, out);
   });
+}
+
+/// For a host that finds the app running and its manifest with a fault.
+void Driver::keep_manifest(const AppRecord& app) {
+  if (app.manifest_file.empty()) return;  // `Runs` keeps that of its own
+  if (auto kept = launched_manifests_.keep(app.manifest, app.manifest_file); !kept) {
+    base::log(LogLevel::kWarning, "host", "{}: a restarted host will need its manifest: {}",
+              app.manifest.id, base::to_string(kept.error()));
+  }
 }
 
 /// What the manifest of a program that speaks no protocol asks for in its stead.

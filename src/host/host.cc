@@ -191,7 +191,8 @@ std::expected<void, StartError> Host::Impl::open_parts(const sys::Limits& app_li
                                {options_.profile,
                                 {socket_path_, app_limits},
                                 options_.kill_grace,
-                                options_.runtime_folder + "/ended"});
+                                options_.runtime_folder + "/ended",
+                                options_.runtime_folder + "/launched"});
   if (!driver) return failed(driver.error(), "host");
   driver_ = std::move(*driver);
   auto surroundings = Surroundings::create(loop_, *driver_);
@@ -274,8 +275,10 @@ void Host::Impl::accept(std::unique_ptr<io::Seqpacket> socket) {
 void Host::Impl::run() {
   loop_.post([this] {
     driver_->note(nullptr, "host", "started", std::string(freezer_->mechanism()));
-    std::ignore = controls_->scan();
-    runs_->restore(freezer_->existing());
+    const std::vector<std::string> living = freezer_->existing();
+    const ManifestScan found = controls_->scan();
+    runs_->restore(living);
+    controls_->take_over(found, living);
     notices_->restore();
     if (options_.follow_window) {
       window_follower_ = std::make_unique<WindowFollower>(loop_, *driver_, *freezer_);

@@ -261,6 +261,34 @@ TEST_P(AppsCommand, LeavesAnAppAsItIsWhileItsManifestHasAFault) {
   EXPECT_EQ(info("bell").state, AppState::kStopped);
 }
 
+TEST_P(AppsCommand, TheNextHostTakesAnAppOverWhoseManifestHasAFault) {
+  write_manifest("bell");
+  start_host();
+  TestApp app = accept_app();
+  EXPECT_EQ(app.report.expect("welcome"), "welcome bell boot background");
+  const std::string file = manifests + "/bell.desktop";
+  std::filesystem::rename(file, folder + "/kept");
+  write_file("bell.desktop", "[Desktop Entry\n");
+  for (const Change how : {Change::kUpgrade, Change::kDeath}) {
+    wait_ledger("bell", "suspend");
+    change_host(how);
+    wait_ledger("bell", "launch", "adopted");
+    EXPECT_EQ(app.report.expect("welcome"), "welcome bell adopted background");
+    tag_of(app);
+  }
+  // Launched again by the same, and by its file when that has no fault any more.
+  app.line.command("crash");
+  TestApp again = accept_app();
+  EXPECT_EQ(again.report.expect("welcome"), "welcome bell crash background");
+  std::filesystem::rename(folder + "/kept", file);
+  ASSERT_TRUE(control->reload());
+  // One that is gone at the host's start ends its app.
+  std::filesystem::remove(file);
+  change_host(Change::kDeath);
+  EXPECT_TRUE(again.line.ended());
+  EXPECT_TRUE(std::filesystem::is_empty(folder + "/run/launched"));
+}
+
 TEST_P(AppsCommand, RefusesASettingThatThereIsNot) {
   for (const char* wrong : {"voip=maybe", "colour=red", "style"}) {
     const auto refused = apps({"set", "bell", wrong});
