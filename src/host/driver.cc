@@ -255,13 +255,15 @@ void Driver::write_notes() {
   for (const doze::AppId id : std::exchange(to_note_, {})) {
     AppRecord* app = find(id);
     if (app == nullptr) continue;
-    const std::string note = write_note(doze_.for_next_host(id));
+    const doze::Earlier earlier = doze_.for_next_host(id);
     auto written = base::Result<void>();
     if (app->process->running()) {
-      written = app->process->group().set_attribute(kRunNote, note);
-      if (written) written = ended_notes_.forget(app->manifest.id);
+      written = app->process->group().set_attribute(kRunNote, write_note(earlier));
+      // Its group is gone when it ends, and then nobody may be there to see it.
+      const std::string closed = write_note({.closed = earlier.closed});
+      if (written) written = ended_notes_.keep(app->manifest.id, closed);
     } else {
-      written = ended_notes_.keep(app->manifest.id, note);
+      written = ended_notes_.keep(app->manifest.id, write_note(earlier));
     }
     if (!written && !std::exchange(notes_fail_, true)) {
       base::log(LogLevel::kWarning, "host", "a restarted host will not know what {} is about: {}",

@@ -139,6 +139,31 @@ TEST_P(HostLife, C23WhatTheUserClosedIsStillClosedUnderTheNextHost) {
   wait_ledger("close", "launch", "user");
 }
 
+TEST_P(HostLife, C23WhatEndsBetweenTwoHostsStaysClosedToo) {
+  write_manifest("close");
+  write_manifest("stay");
+  start_host();
+  std::map<std::string, TestApp> apps;
+  for (int i = 0; i < 2; ++i) {
+    TestApp app = accept_app();
+    const std::string welcome = app.report.expect("welcome");
+    apps.emplace(welcome.find("close") == std::string::npos ? "stay" : "close", std::move(app));
+  }
+  TestApp& close = apps.at("close");
+  close.report.command("stubborn");
+  close.report.expect("stubborn");
+  command(Command::kClose, "close");
+  wait_ledger("close", "kill", "closed_by_user");
+  EXPECT_EQ(info("close").pid, close.pid);
+  kill_host();
+  ::kill(close.pid, SIGKILL);
+  EXPECT_TRUE(close.line.ended());
+  start_host();
+  wait_ledger("stay", "launch", "adopted");
+  EXPECT_EQ(next_line("close", 700ms), std::nullopt);
+  EXPECT_EQ(info("close").state, AppState::kStopped);
+}
+
 TEST_P(HostLife, ReleasesTheSocketsOfAnAppThatIsKilledInItsSleep) {  // C24
   write_manifest("killed");
   start_host();
