@@ -6,9 +6,11 @@
 
 #include <cerrno>
 #include <cstdarg>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "io/unique_fd.h"
 #include "store/schema.h"
 
 namespace wakeline::store {
@@ -147,6 +149,10 @@ bool Statement::is_null(int column) const {
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 base::Result<Database> Database::open(const std::string& path, Mode mode) {
+  // SQLite would let everybody read what is pushed; it says itself what is wrong here.
+  if (mode == Mode::kWrite) {
+    std::ignore = io::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  }
   sqlite3* handle = nullptr;
   // The reader opens for writing as well: whoever is first must be able to recover the WAL.
   const int flags =

@@ -67,8 +67,8 @@ class Database {
  public:
   enum class Mode { kWrite, kBeside, kRead };
 
-  /// kWrite makes the file, in WAL mode with a sync at every commit, and its tables; those of an
-  /// older version are brought up to date. It is for whoever has the store to itself, a server.
+  /// kWrite makes the file (mode 0600), in WAL mode with a sync at every commit, and its tables;
+  /// those of an older version are brought up to date. It is for whoever has the store to itself.
   /// kBeside writes to a file as it is, also beside the server of another process: it changes no
   /// tables, and copies nothing from the log (see `checkpoint`).
   /// Errors: kUnsupported (a file of another program or version), kPermission, kStorageFull,

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "store/push_table.h"
 #include "store/registry.h"
@@ -147,6 +148,14 @@ TEST_F(DirectoryTest, HasASecretThatNoOtherStoreHas) {
   ASSERT_TRUE(other);
   EXPECT_NE(*(*other)->secret("messages"), *mine);
   EXPECT_EQ(directory_->secret("another").error().code, ErrorCode::kStorage);
+}
+
+TEST_F(DirectoryTest, IsReadByItsOwnerAlone) {
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    struct stat status{};
+    ASSERT_EQ(::stat((path_ + suffix).c_str(), &status), 0) << suffix;
+    EXPECT_EQ(status.st_mode & 0777, 0600U) << suffix;
+  }
 }
 
 TEST(Schema, BringsAFileOfTheFirstVersionUpToDateAndKeepsWhatIsInIt) {
