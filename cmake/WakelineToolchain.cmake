@@ -17,7 +17,7 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
-# Debug information makes the tests' programs big: lld links one in a fifth of a second, ld in 20.
+# Debug information makes the tests' programs big: lld links one in two seconds, ld in 20.
 find_program(LLD_PROGRAM ld.lld)
 if(LLD_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_link_options(-fuse-ld=lld)

@@ -182,27 +182,30 @@ Result<bool> App::set_keep_alive_timeout(std::chrono::seconds timeout,
   if (!handler)
     return app::to_public(base::ErrorCode::kNoHandler, "a keep-alive handler is needed");
   auto* core = core_.get();
-  const auto wanted = app::wanted();
-  const auto on_run =
-      [core, wanted, handler = core->hold(std::move(handler))](const std::function<void()>& done) {
-        core->dispatcher().post([core, wanted, handler, done] {
-          // Also when the handler throws: the host must not wait for it.
-          const std::shared_ptr<void> finish(
-              nullptr, [core, done](void*) { core->engine().loop().post(done); });
-          if (*wanted) (*handler)();
-        });
-      };
-  auto replaced = core_->engine().wait_for<Result<bool>>([core, timeout, on_run](auto done) {
-    core->contract().keep_alive().set(kAppKeepAlive, timeout, on_run, std::move(done));
+  const auto held = core->hold(std::move(handler));
+  return core->engine().wait_for<Result<bool>>([core, timeout, held](auto done) {
+    const std::uint64_t number = core->next_keep_alive();
+    const auto on_run = [core, number, held](const std::function<void()>& returned) {
+      core->dispatcher().post([core, number, held, returned] {
+        // Also when the handler throws: the host must not wait for it.
+        const std::shared_ptr<void> finish(
+            nullptr, [core, returned](void*) { core->engine().loop().post(returned); });
+        if (core->keep_alive_wanted(number)) (*held)();
+      });
+    };
+    core->contract().keep_alive().set(kAppKeepAlive, timeout, on_run,
+                                      [core, number, done](Result<bool> replaced) {
+                                        if (replaced) core->keep_alive_since(number);
+                                        done(std::move(replaced));
+                                      });
   });
-  if (replaced) core_->keep_wanted(Core::Of::kKeepAlive, kAppKeepAlive, wanted);
-  return replaced;
 }
 
 void App::clear_keep_alive_timeout() {
-  core_->cancel(Core::Of::kKeepAlive, kAppKeepAlive);
-  core_->engine().call(
-      [core = core_.get()] { core->contract().keep_alive().clear(kAppKeepAlive); });
+  core_->engine().call([core = core_.get()] {
+    core->keep_alive_since(core->next_keep_alive());
+    core->contract().keep_alive().clear(kAppKeepAlive);
+  });
 }
 
 Result<AudioSession> App::begin_audio_session() {

@@ -7,8 +7,10 @@
 #include <unistd.h>
 #include <wakeline/app.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 
 #include "app/host_testing.h"
 
@@ -232,6 +234,22 @@ TEST_F(HostedAppTest, CallsNoHandlerThatWasTakenAwayWhileItWaitedToBeDispatched)
   EXPECT_EQ(app.dispatch(), 1U);
   EXPECT_EQ(runs, 0);
   EXPECT_FALSE(later);
+}
+
+TEST_F(HostedAppTest, C16OfHandlersThatTwoThreadsSetTheLastOneIsRun) {
+  App app = create();
+  std::atomic<int> runs = 0;
+  const auto set_some = [&] {
+    for (int i = 0; i < 50; ++i) {
+      EXPECT_TRUE(app.set_keep_alive_timeout(seconds(600 + i % 2), [&] { ++runs; }));
+    }
+  };
+  std::thread other(set_some);
+  set_some();
+  other.join();
+  peer.send(host::RunKeepAlive{.budget_ms = 10'000});
+  EXPECT_TRUE(dispatch_until(app, [&] { return runs > 0; }));
+  EXPECT_EQ(runs, 1);
 }
 
 TEST_F(HostedAppTest, CallsTheHandlersOfStateWakeAndNotification) {

@@ -61,12 +61,15 @@ std::function<void()> Core::in_app(std::function<void()> handler, Wanted wanted)
 
 void Core::keep_wanted(Of of, std::uint64_t key, Wanted wanted) {
   const std::lock_guard lock(mutex_);
-  const std::pair place{of, key};
-  if (const auto former = wanted_.find(place); former != wanted_.end()) {
-    *former->second = false;
-    wanted_.erase(former);
-  }
-  if (wanted) wanted_.emplace(place, std::move(wanted));
+  wanted_.emplace(std::pair{of, key}, std::move(wanted));
+}
+
+void Core::cancel(Of of, std::uint64_t key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = wanted_.find({of, key});
+  if (found == wanted_.end()) return;
+  *found->second = false;
+  wanted_.erase(found);
 }
 
 Result<wire::host::Welcome> Core::host() const {

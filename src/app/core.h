@@ -3,6 +3,7 @@
 
 #include <wakeline/app.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -75,11 +76,18 @@ class Core {
   /// The same, and each call runs it in the dispatching thread, if it is wanted still by then.
   std::function<void()> in_app(std::function<void()> handler, Wanted wanted);
   /// What an object of the app stands for: it ends the handler with itself.
-  enum class Of { kTask, kWake, kKeepAlive };
-  /// In place of the former one of that key.
+  enum class Of { kTask, kWake };
   void keep_wanted(Of of, std::uint64_t key, Wanted wanted);
   /// No call of the handler begins after this, but for one that another thread is beginning.
-  void cancel(Of of, std::uint64_t key) { keep_wanted(of, key, nullptr); }
+  void cancel(Of of, std::uint64_t key);
+  /// Of the app's keep-alive handlers, each in place of the former: numbers in the order in which
+  /// the loop's thread is asked for them, for two threads of the app may set one at a time.
+  std::uint64_t next_keep_alive() { return ++last_keep_alive_; }
+  /// None before that number is wanted any more. On the loop's thread.
+  void keep_alive_since(std::uint64_t number) {
+    if (number > keep_alive_since_) keep_alive_since_ = number;
+  }
+  bool keep_alive_wanted(std::uint64_t number) const { return number >= keep_alive_since_; }
   /// Calls the handler that is set by then, in the dispatching thread.
   template <class Handler, class... Args>
   void dispatch(Handler Handlers::* which, const Args&... args) {
@@ -109,9 +117,11 @@ class Core {
   CallState call_ = CallState::kEnded;                                            // under mutex_
   std::optional<NetworkFacts> network_;                                           // under mutex_
   std::map<std::pair<Of, std::uint64_t>, Wanted> wanted_;                         // under mutex_
+  std::atomic<std::uint64_t> keep_alive_since_ = 0;
   std::unique_ptr<Engine> engine_;
   // Below: on the loop's thread.
   std::unique_ptr<Contract> contract_;
+  std::uint64_t last_keep_alive_ = 0;
   std::vector<HostListener*> listeners_;
   std::function<void(bool)> settled_;
 };

@@ -139,6 +139,7 @@ void Driver::take_grants(AppRecord& app, const wire::Manifest& granted) {
   const bool voip_given = granted.voip && !app.manifest.voip;
   const bool new_keep_alive = granted.keep_alive != app.manifest.keep_alive;
   app.manifest = granted;
+  keep_manifest(app);
   if (!granted.voip) {
     drop_duplicates(*watch_, app);
     app.tags.clear();

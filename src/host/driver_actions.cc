@@ -83,7 +83,6 @@ void Driver::carry_out(const doze::Launch& action) {
       doze.on_launched(now, app->id, out);
     });
     begin_run(*app);
-    keep_manifest(*app);
     return;
   }
   set_note(*app, LedgerEvent::kExit,
@@ -103,8 +102,9 @@ void Driver::keep_manifest(const AppRecord& app) {
   }
 }
 
-/// What the manifest of a program that speaks no protocol asks for in its stead.
+/// What the manifest of a program that speaks no protocol asks for in its stead; and a copy of it.
 void Driver::begin_run(AppRecord& app) {
+  keep_manifest(app);
   app.postponements = 0;
   app.line_awaited = false;
   app.denial_told = false;
